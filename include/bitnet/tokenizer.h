@@ -1,0 +1,70 @@
+/* Text ↔ token ids. */
+#ifndef BITNET_TOKENIZER_H
+#define BITNET_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bitnet/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A tokenizer: immutable after opening, shared by threads. */
+typedef struct bn_tokenizer bn_tokenizer;
+
+/* Opens tokenizer files: a tokenizer.json, a Hugging Face folder that has one, a folder with vocab.json and
+ * merges.txt, or a GGUF file (its vocabulary). Release with bn_tokenizer_close. */
+BN_API bn_status bn_tokenizer_open(const char *path, bn_tokenizer **out, bn_error *err);
+BN_API void bn_tokenizer_close(bn_tokenizer *tokenizer);
+
+typedef struct bn_encode_options {
+    size_t size;          /* sizeof(bn_encode_options) */
+    bool add_special;     /* put the model's BOS/EOS/template tokens around the text */
+    bool parse_special;   /* read special tokens' own text in the input as these tokens; off for untrusted text */
+} bn_encode_options;
+
+/* Encodes text (any bytes; invalid UTF-8 is handled as the vocabulary's reference does, for byte-level vocabularies
+ * byte by byte). *ids is allocated by the library: bn_free it. options NULL: add_special and parse_special on, as
+ * Hugging Face tokenizers do. Thread-safe. */
+BN_API bn_status bn_tokenizer_encode(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes,
+                                     const bn_encode_options *options, int32_t **ids, size_t *n_ids, bn_error *err);
+
+/* Decodes ids to text; *text is NUL-terminated and allocated by the library: bn_free it. Ids outside the vocabulary
+ * are an error. skip_special leaves special tokens out. Incomplete UTF-8 at the end becomes U+FFFD. */
+BN_API bn_status bn_tokenizer_decode(const bn_tokenizer *tokenizer, const int32_t *ids, size_t n_ids, bool skip_special,
+                                     char **text, size_t *text_bytes, bn_error *err);
+
+/* Incremental decoding: the same text as bn_tokenizer_decode gives at once, in pieces of whole UTF-8 characters. */
+typedef struct bn_decoder bn_decoder;
+BN_API bn_status bn_decoder_create(const bn_tokenizer *tokenizer, bool skip_special, bn_decoder **out, bn_error *err);
+BN_API void bn_decoder_destroy(bn_decoder *decoder);
+/* Adds one id; *piece points at the new text (maybe empty), valid until the next call on this decoder. */
+BN_API bn_status bn_decoder_push(bn_decoder *decoder, int32_t id, const char **piece, size_t *piece_bytes, bn_error *err);
+/* What is left at the end: an incomplete character as U+FFFD. */
+BN_API bn_status bn_decoder_finish(bn_decoder *decoder, const char **piece, size_t *piece_bytes, bn_error *err);
+
+/* Vocabulary: ids are 0 … size-1. */
+BN_API size_t bn_tokenizer_vocab_size(const bn_tokenizer *tokenizer);
+/* The token's text as the vocabulary file spells it. NULL for an id outside. Lives as long as the tokenizer. */
+BN_API const char *bn_tokenizer_token(const bn_tokenizer *tokenizer, int32_t id);
+BN_API bool bn_tokenizer_is_special(const bn_tokenizer *tokenizer, int32_t id);
+/* The id with exactly this spelling, or -1. */
+BN_API int32_t bn_tokenizer_find(const bn_tokenizer *tokenizer, const char *token);
+/* -1 where the vocabulary has none. */
+BN_API int32_t bn_tokenizer_bos(const bn_tokenizer *tokenizer);
+BN_API int32_t bn_tokenizer_eos(const bn_tokenizer *tokenizer);
+/* True for every token that ends a generation: EOS, end of turn and their kin. */
+BN_API bool bn_tokenizer_is_end(const bn_tokenizer *tokenizer, int32_t id);
+/* The model's chat template (Jinja), or NULL. */
+BN_API const char *bn_tokenizer_chat_template(const bn_tokenizer *tokenizer);
+
+/* Frees what the library allocated for the caller. NULL is fine. */
+BN_API void bn_free(void *pointer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

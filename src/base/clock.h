@@ -1,0 +1,9 @@
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Monotonic time in nanoseconds since an arbitrary start. */
+uint64_t clock_now_ns(void);
+
+#endif

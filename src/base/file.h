@@ -1,0 +1,43 @@
+/* Files: mapped for reading, written whole or not at all. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/error.h"
+
+/* A regular file mapped read-only. A directory, pipe or device is refused; so is a file larger than the address
+ * space. An empty file gives size 0 and data NULL. If the file shrinks while it is mapped, file_guard_enter() makes
+ * the fault an error instead of a crash. */
+struct mapped_file {
+    const uint8_t *data;
+    size_t size;
+    char *path; /* owned copy, for messages */
+};
+
+bn_status mapped_file_open(const char *path, struct mapped_file *out, bn_error *err);
+void mapped_file_close(struct mapped_file *file);
+
+/* Whole small file into memory (NUL-terminated, the NUL not counted). max_bytes bounds it. Free with mem_free. */
+bn_status file_read_all(const char *path, size_t max_bytes, char **data, size_t *size, bn_error *err);
+
+bool file_exists(const char *path);
+bool file_is_directory(const char *path);
+/* directory + "/" + name in newly allocated memory, NULL if memory is out. */
+char *path_join(const char *directory, const char *name);
+
+/* Atomic writing: everything goes to a temporary file in the target's folder; commit flushes, fsyncs and renames it
+ * over the target. abort (or commit failing) removes it and leaves an old target as it was. */
+struct atomic_file {
+    FILE *stream;
+    char *path;           /* where it will be */
+    char *temporary_path; /* where it is */
+};
+bn_status atomic_file_open(const char *path, struct atomic_file *out, bn_error *err);
+bn_status atomic_file_commit(struct atomic_file *file, bn_error *err);
+void atomic_file_abort(struct atomic_file *file);
+
+#endif

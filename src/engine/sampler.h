@@ -1,0 +1,42 @@
+/* The sampler chain of one choice of one request: public options in, one token id out per step. */
+#ifndef ENGINE_SAMPLER_H
+#define ENGINE_SAMPLER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bitnet/sampler.h"
+#include "bitnet/tokenizer.h"
+
+struct sampler;
+
+/* options are checked (bn_sampling_check) and copied, strings included. tokenizer may be NULL; DRY breakers need it.
+ * stream numbers the choice: the random stream is (options->seed, stream). Not thread-safe; one per choice. */
+bn_status sampler_create(const bn_sampling *options, size_t vocab_size, const bn_tokenizer *tokenizer, uint32_t stream,
+                         struct sampler **out, bn_error *err);
+void sampler_destroy(struct sampler *sampler);
+
+struct sampler_input {
+    float *logits;             /* [vocab_size], changed in place */
+    const int32_t *history;    /* prompt and output so far */
+    size_t n_history;
+    size_t n_prompt;           /* of which the prompt */
+    const int32_t *forbidden;  /* ids that must not come now (end tokens before min_tokens); may be NULL */
+    size_t n_forbidden;
+    uint64_t position;         /* index of the token to draw in the output: the random counter */
+};
+
+/* Runs the chain and draws. *id is always < vocab_size. */
+bn_status sampler_sample(struct sampler *sampler, const struct sampler_input *input, int32_t *id, bn_error *err);
+/* Only forbidden ids, bias and penalties, in place: what beam search uses before its log-softmax. */
+void sampler_apply_penalties(struct sampler *sampler, const struct sampler_input *input);
+
+/* Natural-log softmax of raw logits: of `id`, and of the n_top most likely ids (descending, ties: lowest id first)
+ * into top[n_top]. Float64 sums in ascending id order with the maximum subtracted: independent of everything else. */
+void logprobs_of(const float *logits, size_t vocab_size, int32_t id, float *logprob, bn_logprob *top, size_t n_top);
+/* All of them: out[vocab_size] in float64 (beam search, perplexity). */
+void logprobs_all(const float *logits, size_t vocab_size, double *out);
+/* The lowest id among the largest logits; NaNs lose. */
+int32_t argmax_lowest(const float *logits, size_t n);
+
+#endif

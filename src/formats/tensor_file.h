@@ -1,0 +1,47 @@
+/* What every container of tensors comes down to: a list of named tensors over mapped bytes. */
+#ifndef FORMATS_TENSOR_FILE_H
+#define FORMATS_TENSOR_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/file.h"
+#include "base/string_map.h"
+#include "kernels/tensor_type.h"
+
+#define TENSOR_MAX_DIMS 4
+
+/* One tensor. Shape is slowest dimension first ("[out, in]") whatever the container writes; a scalar has n_dims 0.
+ * data points into a mapped file and may be unaligned; size_bytes is already checked against shape and file. */
+struct tensor {
+    const char *name; /* NUL-terminated, in the set's arena */
+    enum tensor_type type;
+    enum i2s_layout i2s_layout; /* of TYPE_I2_S: what the file's metadata says, I2S_UNKNOWN when nothing */
+    size_t n_dims;
+    size_t shape[TENSOR_MAX_DIMS];
+    const uint8_t *data;
+    size_t size_bytes;
+};
+
+/* Rows × columns as matrices see it: columns = last dimension (1 for a scalar), rows = product of the others. */
+size_t tensor_rows(const struct tensor *tensor);
+size_t tensor_cols(const struct tensor *tensor);
+
+struct tensor_set {
+    struct tensor *tensors; /* in file order */
+    size_t n_tensors;
+    struct string_map by_name;
+    struct mapped_file *files; /* one or several shards */
+    size_t n_files;
+    struct arena arena;
+};
+
+const struct tensor *tensor_set_find(const struct tensor_set *set, const char *name);
+void tensor_set_release(struct tensor_set *set);
+
+/* All values of a tensor as float32, row after row, into out[rows·cols]. An I2_S tensor of unknown layout is read as
+ * x86-128, the layout of the published files. */
+bn_status tensor_decode_all(const struct tensor *tensor, float *out, bn_error *err);
+
+#endif

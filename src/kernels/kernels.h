@@ -1,0 +1,102 @@
+/* The table of operations that the forward pass is made of.
+ *
+ * scalar.c defines each one; the files per instruction set override what they do faster and must give THE SAME BITS.
+ * That works because the order of every float operation is part of the definition:
+ *
+ *   - Ternary products are exact int32 sums, so any order will do.
+ *   - A float reduction over n elements uses 16 virtual lanes: element i goes to lane i mod 16 by one fused
+ *     multiply-add, in order of i; then lanes are combined l[i] += l[i+8], then +4, +2, +1. The tail of n mod 16
+ *     elements touches only its lanes.
+ *   - Element-wise functions are fixed polynomials evaluated with fused multiply-adds (scalar.h has them).
+ *   - `x ≥ …` and max are the only other operations; max of equal values, signed zeros included, never shows outside.
+ *
+ * So results are independent of instruction set, thread count, batch, and of how rows are cut into chunks. Inputs are
+ * finite unless said otherwise (a model with NaN weights gives NaN, not a crash). Pointers need no alignment unless
+ * said otherwise. All functions are thread-safe; outputs must not overlap inputs unless said. */
+#ifndef KERNELS_KERNELS_H
+#define KERNELS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* y[t·y_stride + r] of a product of weights [n_rows, n_cols] with n_tokens input rows. Strides count elements. */
+struct matmul_shape {
+    size_t n_rows, n_cols, n_tokens;
+    size_t x_stride, y_stride;
+};
+
+struct kernels {
+    const char *name; /* "scalar", "avx2", "avx512", "neon" */
+
+    /* Ternary (L16, layout.h): y[t][r] = Σ_c W[r][c]·q[t][c], exactly, for rows of whole groups: `packed` points at
+     * the first group, y and n_rows count from its first row (n_rows needn't be a multiple of 16: nothing is written
+     * beyond). q: int8 rows of x_stride ≥ 16·ceil(n_cols/16) bytes, 4-byte aligned, zero beyond n_cols, values in
+     * ±127. q_sums[t] = Σ_c q[t][c]. */
+    void (*ternary_matmul)(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
+                           const struct matmul_shape *shape);
+    /* y[t][r] = (float)y_int · x_scales[t] · w_scale, in that order: the step after ternary_matmul. */
+    void (*ternary_scale)(float *y, const int32_t *y_int, float x_scale, float w_scale, size_t n);
+    /* One token's activations to int8: m = max(max|x|, 1e-5), q = rint(x · (127/m)) (ties to even) clamped to ±127;
+     * q[n … 16·ceil(n/16)) = 0. *scale = m/127, *sum = Σq. */
+    void (*quantize_row)(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n);
+
+    /* y[t][r] = Σ_c w[r][c]·x[t][c]: 16 lanes. The weights' rows lie back to back. f16/bf16 widen exactly. */
+    void (*matmul_f32)(float *y, const float *w, const float *x, const struct matmul_shape *shape);
+    void (*matmul_f16)(float *y, const uint16_t *w, const float *x, const struct matmul_shape *shape);
+    void (*matmul_bf16)(float *y, const uint16_t *w, const float *x, const struct matmul_shape *shape);
+
+    /* y = x · (1/sqrt(mean(x²) + eps)) · w, multiplied in that order. y may be x. */
+    void (*rms_norm)(float *y, const float *x, const float *w, size_t n, float eps);
+    /* y = (x − mean) · (1/sqrt(variance + eps)) · w + b (biased variance of the differences, second pass). w, b may be
+     * NULL (1 and 0). y may be x. */
+    void (*layer_norm)(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
+
+    void (*add)(float *y, const float *x, size_t n);           /* y += x */
+    void (*scale)(float *y, float a, size_t n);                /* y *= a */
+    void (*softcap)(float *y, float cap, size_t n);            /* y = cap · tanh(y / cap) */
+    /* x = exp(x − max) / Σ over n ≥ 1 elements; −inf gives 0. Sum in 16 lanes, then one multiplication by 1/Σ. */
+    void (*softmax)(float *x, size_t n);
+
+    /* Activations, gate → y; then y = f(gate) · up with up, y = f(gate) when up is NULL. y may be gate. */
+    void (*silu)(float *y, const float *gate, const float *up, size_t n);
+    void (*relu2)(float *y, const float *gate, const float *up, size_t n);
+    void (*relu)(float *y, const float *gate, const float *up, size_t n);
+    void (*gelu_tanh)(float *y, const float *gate, const float *up, size_t n);
+    void (*gelu_erf)(float *y, const float *gate, const float *up, size_t n);
+    void (*gelu_quick)(float *y, const float *gate, const float *up, size_t n);
+
+    /* Rotation of one head in place by angles whose cos/sin are given for n_pairs pairs: half-split pairs
+     * (x[i], x[i+n_pairs]), or neighbours (x[2i], x[2i+1]). a·cos − b·sin = fma(a, cos, −(b·sin)) and
+     * fma(b, cos, a·sin). */
+    void (*rope_half)(float *x, const float *cosines, const float *sines, size_t n_pairs);
+    void (*rope_neighbours)(float *x, const float *cosines, const float *sines, size_t n_pairs);
+
+    /* Attention of one query head over n_keys cached vectors of head_dim that lie key_stride ELEMENTS apart (one KV
+     * page): scores[j] = (Σ_d q[d]·k[j][d]) · scale, and out[d] = fma(p[j], v[j][d], out[d]) for j in order. */
+    void (*attention_scores_f32)(float *scores, const float *q, const float *k, size_t key_stride, size_t n_keys,
+                                 size_t head_dim, float scale);
+    void (*attention_scores_f16)(float *scores, const float *q, const uint16_t *k, size_t key_stride, size_t n_keys,
+                                 size_t head_dim, float scale);
+    void (*attention_values_f32)(float *out, const float *p, const float *v, size_t key_stride, size_t n_keys,
+                                 size_t head_dim);
+    void (*attention_values_f16)(float *out, const float *p, const uint16_t *v, size_t key_stride, size_t n_keys,
+                                 size_t head_dim);
+
+    void (*f32_to_f16)(uint16_t *y, const float *x, size_t n); /* nearest even; too large becomes infinity */
+    void (*f16_to_f32)(float *y, const uint16_t *x, size_t n);
+    void (*bf16_to_f32)(float *y, const uint16_t *x, size_t n);
+};
+
+/* The best table this CPU runs, chosen once. The environment variable BITNET_ISA=scalar|avx2|avx512|neon overrides
+ * (a name that the CPU lacks is ignored here and reported by kernels_select). Thread-safe. */
+const struct kernels *kernels_best(void);
+/* The table of that name; BN_STATUS_UNSUPPORTED when this CPU or build lacks it, BN_STATUS_BAD_ARGUMENT for no name. */
+bn_status kernels_select(const char *name, const struct kernels **out, bn_error *err);
+/* Names of all tables this CPU runs, scalar first; NULL past the last. */
+const char *kernels_name(size_t index);
+/* What the CPU says about itself, such as "AVX2 FMA F16C AVX512F … VNNI", for `doctor`. Static storage. */
+const char *kernels_cpu_features(void);
+
+#endif

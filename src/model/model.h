@@ -1,0 +1,64 @@
+/* A model in memory: hyper-parameters, block traits, weights, and one decoder forward pass over a batch. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bitnet/model.h"
+#include "base/threads.h"
+#include "kernels/kernels.h"
+
+/* ---- KV pages ----
+ * A page holds PAGE_TOKENS consecutive positions of one sequence for all layers:
+ *     [n_layers][K, V][n_kv_heads][KV_PAGE_TOKENS][head_dim]   elements of f16 or f32
+ * Keys are stored after rotation. Who owns pages, shares and copies them is the engine's business (kv_cache.h). */
+#define KV_PAGE_TOKENS 32
+enum kv_type { KV_F16, KV_F32 };
+
+size_t model_kv_page_bytes(const struct bn_model *model, enum kv_type type);
+
+/* ---- one step ----
+ * Consecutive tokens of one sequence: positions first_position … first_position + n_tokens − 1. */
+struct batch_sequence {
+    size_t n_tokens;
+    size_t first_position;
+    uint8_t *const *pages;   /* page of position p is pages[p / KV_PAGE_TOKENS]; those written here must not be shared */
+    size_t reserved_length;  /* the longest this sequence may become: chooses between the short and long factors of
+                                longrope and the base of dynamic NTK scaling, once for its whole life */
+};
+
+struct batch {
+    const int32_t *tokens;       /* [n_tokens], sequence after sequence; every id < vocab_size */
+    const uint8_t *want_logits;  /* [n_tokens] nonzero where a row of logits is wanted */
+    size_t n_tokens;
+    const struct batch_sequence *sequences;
+    size_t n_sequences;
+};
+
+/* Scratch memory of forward passes of up to max_tokens tokens; one per concurrent caller. */
+struct workspace;
+bn_status workspace_create(const struct bn_model *model, size_t max_tokens, size_t max_context,
+                           const struct thread_pool *pool, struct workspace **out, bn_error *err);
+void workspace_destroy(struct workspace *workspace);
+
+struct forward_options {
+    const struct kernels *kernels;
+    struct thread_pool *pool;
+    enum kv_type kv_type;
+    /* For debugging: called with each named activation, rows × cols floats. NULL = off. */
+    void (*trace)(void *context, const char *name, int layer, const float *values, size_t rows, size_t cols);
+    void *trace_context;
+};
+
+/* Runs the batch, appends its keys and values to the pages, and writes one row of vocab_size float32 logits per wanted
+ * token, in order, to `logits`. Row t depends only on its own sequence: bit-equal for any batch, chunking, thread
+ * count and instruction set. n_tokens ≤ the workspace's max_tokens; positions < max_context. */
+void model_forward(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
+                   const struct batch *batch, float *logits);
+
+size_t model_vocab_size(const struct bn_model *model);
+size_t model_context_length(const struct bn_model *model);
+
+#endif

@@ -1,0 +1,39 @@
+/* The tokenizer as the rest of the library sees it, beyond the public bitnet/tokenizer.h. */
+#ifndef TOKENIZER_TOKENIZER_H
+#define TOKENIZER_TOKENIZER_H
+
+#include "bitnet/tokenizer.h"
+#include "base/json.h"
+#include "formats/gguf.h"
+
+/* The vocabulary inside an open GGUF file, which must stay open while the tokenizer lives. BN_STATUS_NOT_FOUND when the
+ * file has none. `notice` (may be NULL) gets lines a person should see, e.g. a missing tokenizer.ggml.pre and what was
+ * detected instead. */
+bn_status tokenizer_from_gguf(const struct gguf *gguf, void (*notice)(void *context, const char *line), void *notice_context,
+                              bn_tokenizer **out, bn_error *err);
+/* A Hugging Face folder: tokenizer.json (or vocab.json + merges.txt), with tokenizer_config.json,
+ * special_tokens_map.json and chat_template.jinja honoured. */
+bn_status tokenizer_from_folder(const char *folder, bn_tokenizer **out, bn_error *err);
+/* A tokenizer.json given as text. For fuzzing and tests. */
+bn_status tokenizer_from_json(const char *text, size_t size, const char *name, bn_tokenizer **out, bn_error *err);
+
+/* Offsets beside ids: [begin, end) in code points of the input text; type ids of pairs. */
+struct encoding {
+    int32_t *ids;
+    int32_t *type_ids;
+    size_t (*offsets)[2];
+    size_t n;
+};
+struct encode_request {
+    const char *text;
+    size_t text_bytes;
+    const char *pair; /* NULL = none */
+    size_t pair_bytes;
+    bool add_special;
+    bool parse_special;
+};
+bn_status tokenizer_encode(const bn_tokenizer *tokenizer, const struct encode_request *request, struct encoding *out,
+                           bn_error *err);
+void encoding_release(struct encoding *encoding);
+
+#endif
