@@ -1,0 +1,199 @@
+/* Mapping files for reading; writing them whole or not at all. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+static bn_status fail_errno(bn_error *err, const char *path, const char *doing) {
+    int code = errno;
+    bn_status status = code == ENOENT || code == ENOTDIR ? BN_STATUS_NOT_FOUND
+                       : code == ENOMEM                  ? BN_STATUS_NO_MEMORY
+                                                         : BN_STATUS_IO;
+    return fail(err, status, "%s: can't %s: %s", path, doing, strerror(code));
+}
+
+/* Opens a regular file and tells its size. O_NONBLOCK: opening a FIFO must not wait for a writer. */
+static bn_status open_regular(const char *path, int *fd, size_t *size, bn_error *err) {
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0) return fail_errno(err, path, "open");
+    struct stat info;
+    bn_status status = BN_OK;
+    if (fstat(*fd, &info)) {
+        status = fail_errno(err, path, "stat");
+    } else if (!S_ISREG(info.st_mode)) {
+        status = fail(err, BN_STATUS_BAD_FILE, "%s: not a regular file (it is a %s)", path,
+                      S_ISDIR(info.st_mode)    ? "directory"
+                      : S_ISFIFO(info.st_mode) ? "pipe"
+                      : S_ISSOCK(info.st_mode) ? "socket"
+                                               : "device");
+    } else if (info.st_size < 0 || (uint64_t)info.st_size > SIZE_MAX / 2) {
+        status = fail(err, BN_STATUS_BAD_FILE, "%s: too large to map", path);
+    } else {
+        *size = (size_t)info.st_size;
+    }
+    if (status) close(*fd);
+    return status;
+}
+
+bn_status mapped_file_open(const char *path, struct mapped_file *out, bn_error *err) {
+    *out = (struct mapped_file){0};
+    int fd;
+    size_t size;
+    bn_status status = open_regular(path, &fd, &size, err);
+    if (status) return status;
+    void *data = NULL;
+    if (size) {
+        data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+        if (data == MAP_FAILED) {
+            status = fail_errno(err, path, "map");
+            close(fd);
+            return status;
+        }
+    }
+    close(fd);
+    char *copy = mem_strdup(path);
+    if (!copy) {
+        if (data) munmap(data, size);
+        return fail_no_memory(err, strlen(path) + 1);
+    }
+    *out = (struct mapped_file){.data = data, .size = size, .path = copy};
+    return BN_OK;
+}
+
+void mapped_file_close(struct mapped_file *file) {
+    if (file->data) munmap((void *)(uintptr_t)file->data, file->size);
+    mem_free(file->path);
+    *file = (struct mapped_file){0};
+}
+
+static bn_status read_fully(int fd, char *data, size_t size, const char *path, bn_error *err) {
+    for (size_t done = 0; done < size;) {
+        ssize_t n = read(fd, data + done, size - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail_errno(err, path, "read");
+        if (n == 0) return fail(err, BN_STATUS_IO, "%s: became shorter while it was read", path);
+        done += (size_t)n;
+    }
+    return BN_OK;
+}
+
+bn_status file_read_all(const char *path, size_t max_bytes, char **data, size_t *size, bn_error *err) {
+    int fd;
+    size_t n;
+    bn_status status = open_regular(path, &fd, &n, err);
+    if (status) return status;
+    char *bytes = NULL;
+    if (n > max_bytes) {
+        status = fail(err, BN_STATUS_BAD_FILE, "%s: %zu bytes, at most %zu are accepted", path, n, max_bytes);
+    } else if (!(bytes = mem_alloc(n + 1))) {
+        status = fail_no_memory(err, n + 1);
+    } else {
+        status = read_fully(fd, bytes, n, path, err);
+    }
+    close(fd);
+    if (status) {
+        mem_free(bytes);
+        return status;
+    }
+    bytes[n] = 0;
+    *data = bytes;
+    *size = n;
+    return BN_OK;
+}
+
+bool file_exists(const char *path) { return access(path, F_OK) == 0; }
+
+bool file_is_directory(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+char *path_join(const char *directory, const char *name) {
+    size_t n = strlen(directory), m = strlen(name);
+    bool slash = n && directory[n - 1] != '/';
+    char *path = mem_alloc(n + slash + m + 1);
+    if (!path) return NULL;
+    memcpy(path, directory, n);
+    if (slash) path[n] = '/';
+    memcpy(path + n + slash, name, m + 1);
+    return path;
+}
+
+/* The rename is durable only once the folder that holds the name is. */
+static void sync_folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == path ? mem_strdup("/") : slash ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup(".");
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        (void)fsync(fd); /* some file systems refuse this for folders: the rename has happened all the same */
+        close(fd);
+    }
+    mem_free(folder);
+}
+
+/* A new file beside the target; open() applies the umask, which mkstemp would not. */
+static int create_temporary(char *temporary, size_t size, const char *path) {
+    for (unsigned attempt = 0; attempt < 100; attempt++) {
+        snprintf(temporary, size, "%s.%08x.tmp", path, (unsigned)(clock_now_ns() * 2654435761u) ^ (unsigned)getpid());
+        int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (fd >= 0 || errno != EEXIST) return fd;
+    }
+    return -1;
+}
+
+bn_status atomic_file_open(const char *path, struct atomic_file *out, bn_error *err) {
+    *out = (struct atomic_file){0};
+    size_t size = strlen(path) + sizeof ".01234567.tmp";
+    char *temporary = mem_alloc(size), *target = mem_strdup(path);
+    bn_status status = BN_OK;
+    int fd = -1;
+    FILE *stream = NULL;
+    if (!temporary || !target) {
+        status = fail_no_memory(err, size);
+    } else if ((fd = create_temporary(temporary, size, path)) < 0 || !(stream = fdopen(fd, "wb"))) {
+        status = fail_errno(err, path, "write");
+    }
+    if (status) {
+        if (fd >= 0) {
+            close(fd);
+            unlink(temporary);
+        }
+        mem_free(temporary);
+        mem_free(target);
+        return status;
+    }
+    *out = (struct atomic_file){.stream = stream, .path = target, .temporary_path = temporary};
+    return BN_OK;
+}
+
+static void atomic_file_forget(struct atomic_file *file) {
+    mem_free(file->path);
+    mem_free(file->temporary_path);
+    *file = (struct atomic_file){0};
+}
+
+bn_status atomic_file_commit(struct atomic_file *file, bn_error *err) {
+    bool written = fflush(file->stream) == 0 && !ferror(file->stream) && fsync(fileno(file->stream)) == 0;
+    bn_status status = written ? BN_OK : fail_errno(err, file->path, "write");
+    if (fclose(file->stream) && !status) status = fail_errno(err, file->path, "write");
+    file->stream = NULL;
+    if (!status && rename(file->temporary_path, file->path)) status = fail_errno(err, file->path, "replace");
+    if (status) unlink(file->temporary_path);
+    else sync_folder_of(file->path);
+    atomic_file_forget(file);
+    return status;
+}
+
+void atomic_file_abort(struct atomic_file *file) {
+    if (!file->temporary_path) return;
+    if (file->stream) fclose(file->stream);
+    unlink(file->temporary_path);
+    atomic_file_forget(file);
+}

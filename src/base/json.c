@@ -1,0 +1,70 @@
+/* jansson with messages that name the file and the key. */
+#include "base/json.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+
+bn_status json_parse(const char *text, size_t size, const char *what, json_t **out, bn_error *err) {
+    json_error_t problem;
+    json_t *value = json_loadb(text ? text : "", size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem);
+    if (!value) {
+        if (json_error_code(&problem) == json_error_out_of_memory) return fail_no_memory(err, size);
+        return fail(err, BN_STATUS_BAD_FILE, "%s: not valid JSON at line %d, column %d: %s", what, problem.line,
+                    problem.column, problem.text);
+    }
+    *out = value;
+    return BN_OK;
+}
+
+bn_status json_parse_file(const char *path, size_t max_bytes, json_t **out, bn_error *err) {
+    char *text;
+    size_t size;
+    bn_status status = file_read_all(path, max_bytes, &text, &size, err);
+    if (status) return status;
+    status = json_parse(text, size, path, out, err);
+    mem_free(text);
+    return status;
+}
+
+static const json_t *member(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_null(value) ? NULL : value;
+}
+
+bn_status json_get_size(const json_t *object, const char *key, size_t min, size_t max, size_t *out, bn_error *err) {
+    const json_t *value = member(object, key);
+    if (!value) return BN_OK;
+    if (!json_is_integer(value)) return fail(err, BN_STATUS_BAD_FILE, "'%s' must be an integer", key);
+    json_int_t integer = json_integer_value(value);
+    if (integer < 0 || (uint64_t)integer < min || (uint64_t)integer > max)
+        return fail(err, BN_STATUS_BAD_FILE, "'%s' is %" JSON_INTEGER_FORMAT ", expected %zu to %zu", key, integer, min, max);
+    *out = (size_t)integer;
+    return BN_OK;
+}
+
+bn_status json_get_number(const json_t *object, const char *key, double *out, bn_error *err) {
+    const json_t *value = member(object, key);
+    if (!value) return BN_OK;
+    if (!json_is_number(value)) return fail(err, BN_STATUS_BAD_FILE, "'%s' must be a number", key);
+    *out = json_number_value(value);
+    return BN_OK;
+}
+
+bn_status json_get_bool(const json_t *object, const char *key, bool *out, bn_error *err) {
+    const json_t *value = member(object, key);
+    if (!value) return BN_OK;
+    if (!json_is_boolean(value)) return fail(err, BN_STATUS_BAD_FILE, "'%s' must be true or false", key);
+    *out = json_is_true(value);
+    return BN_OK;
+}
+
+bn_status json_get_text(const json_t *object, const char *key, const char **out, bn_error *err) {
+    const json_t *value = member(object, key);
+    if (!value) return BN_OK;
+    if (!json_is_string(value)) return fail(err, BN_STATUS_BAD_FILE, "'%s' must be a string", key);
+    *out = json_string_value(value);
+    return BN_OK;
+}
