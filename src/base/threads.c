@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,26 +30,31 @@ struct job {
     size_t n_chunks, n_slots;
     atomic_size_t next_chunk, chunks_done;
     atomic_size_t next_slot; /* slot 0 is the caller's */
-    atomic_size_t visitors;  /* workers that hold a pointer to this job */
 };
 
 /* One per process, made by the first acquire and torn down by the last release. */
 static struct {
-    pthread_mutex_t lock;          /* guards everything below that isn't atomic */
-    pthread_cond_t wake;           /* signalled under lock when a job opens and workers sleep, and at shutdown */
+    pthread_mutex_t life;          /* guards n_users, n_workers, workers: held while workers start or end */
     size_t n_users;
     size_t n_workers;
     pthread_t workers[MAX_THREADS];
-    size_t compute_limit;          /* threads that may compute at once */
-    atomic_size_t computing;       /* callers inside thread_pool_run plus workers inside a job */
+
+    pthread_mutex_t lock;          /* only for sleeping and waking */
+    pthread_cond_t wake;           /* signalled under lock when a job opens and workers sleep, and at shutdown */
     atomic_size_t sleeping;
     atomic_bool stopping;
-    /* Open jobs. A pointer is published by the caller and taken back by it; a worker that wants one first raises
-     * `visiting[i]`, then reads jobs[i]: the caller clears jobs[i] and waits for visiting[i] to be 0. */
+
+    atomic_size_t compute_limit;   /* threads that may compute at once */
+    atomic_size_t computing;       /* callers inside thread_pool_run plus workers inside a job */
+    /* Open jobs. The caller publishes a pointer and takes it back; a worker raises visiting[i] BEFORE it reads
+     * jobs[i], so once the caller has written CLOSED and seen visiting[i] at 0, nobody holds the job any more. */
     _Atomic(struct job *) jobs[MAX_OPEN_JOBS];
     atomic_size_t visiting[MAX_OPEN_JOBS];
     atomic_size_t open_jobs;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+} pool = {.life = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+static struct job closed_job; /* marks a place whose job is being taken back: its address only, no chunks */
+#define CLOSED (&closed_job)
 
 struct thread_pool {
     size_t n_threads;
@@ -131,7 +135,7 @@ static void work_on(struct job *job, size_t slot) {
 static bool begin_computing(void) {
     size_t n = atomic_load_explicit(&pool.computing, memory_order_relaxed);
     do {
-        if (n >= pool.compute_limit) return false;
+        if (n >= atomic_load_explicit(&pool.compute_limit, memory_order_relaxed)) return false;
     } while (!atomic_compare_exchange_weak(&pool.computing, &n, n + 1));
     return true;
 }
@@ -143,7 +147,8 @@ static bool help_somebody(void) {
         atomic_fetch_add(&pool.visiting[i], 1);
         struct job *job = atomic_load(&pool.jobs[i]);
         bool helped = false;
-        if (job && atomic_load_explicit(&job->next_chunk, memory_order_relaxed) < job->n_chunks && begin_computing()) {
+        if (job && job != CLOSED && atomic_load_explicit(&job->next_chunk, memory_order_relaxed) < job->n_chunks &&
+            begin_computing()) {
             size_t slot = atomic_fetch_add_explicit(&job->next_slot, 1, memory_order_relaxed);
             if (slot < job->n_slots) {
                 work_on(job, slot);
@@ -215,9 +220,10 @@ void thread_pool_run(struct thread_pool *share, chunk_function work, void *conte
     while (atomic_load_explicit(&job.chunks_done, memory_order_acquire) < n_chunks) relax();
     if (place < MAX_OPEN_JOBS) {
         atomic_fetch_sub(&pool.open_jobs, 1);
-        atomic_store(&pool.jobs[place], NULL);
+        atomic_store(&pool.jobs[place], CLOSED);
         /* a worker may still look at the job, which is about to leave the stack */
-        while (atomic_load_explicit(&pool.visiting[place], memory_order_acquire)) relax();
+        while (atomic_load(&pool.visiting[place])) relax();
+        atomic_store(&pool.jobs[place], NULL);
     }
     atomic_fetch_sub(&pool.computing, 1);
 }
@@ -233,15 +239,15 @@ static bn_status start_workers(size_t n, bn_error *err) {
     return BN_OK;
 }
 
-/* Called with the lock held, and no job open. */
+/* Called with `life` held, and no job open. */
 static void stop_workers(void) {
+    pthread_mutex_lock(&pool.lock);
     atomic_store(&pool.stopping, true);
     pthread_cond_broadcast(&pool.wake);
     pthread_mutex_unlock(&pool.lock);
     for (size_t i = 0; i < pool.n_workers; i++) pthread_join(pool.workers[i], NULL);
-    pthread_mutex_lock(&pool.lock);
     pool.n_workers = 0;
-    pool.compute_limit = 0;
+    atomic_store(&pool.compute_limit, 0);
     atomic_store(&pool.stopping, false);
 }
 
@@ -251,13 +257,16 @@ bn_status thread_pool_acquire(size_t n_threads, struct thread_pool **out, bn_err
     struct thread_pool *share = mem_alloc(sizeof *share);
     if (!share) return fail_no_memory(err, sizeof *share);
     share->n_threads = n_threads;
-    pthread_mutex_lock(&pool.lock);
+    pthread_mutex_lock(&pool.life);
     bn_status status = start_workers(n_threads - 1, err);
     if (!status) {
         pool.n_users++;
-        pool.compute_limit = max_size(pool.compute_limit, max_size(n_threads, cpu_count()));
+        size_t limit = max_size(n_threads, cpu_count());
+        if (limit > atomic_load(&pool.compute_limit)) atomic_store(&pool.compute_limit, limit);
+    } else if (!pool.n_users) {
+        stop_workers();
     }
-    pthread_mutex_unlock(&pool.lock);
+    pthread_mutex_unlock(&pool.life);
     if (status) mem_free(share);
     else *out = share;
     return status;
@@ -266,9 +275,9 @@ bn_status thread_pool_acquire(size_t n_threads, struct thread_pool **out, bn_err
 void thread_pool_release(struct thread_pool *share) {
     if (!share) return;
     mem_free(share);
-    pthread_mutex_lock(&pool.lock);
+    pthread_mutex_lock(&pool.life);
     if (--pool.n_users == 0) stop_workers();
-    pthread_mutex_unlock(&pool.lock);
+    pthread_mutex_unlock(&pool.life);
 }
 
 size_t thread_pool_size(const struct thread_pool *share) { return share->n_threads; }
