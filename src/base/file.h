@@ -10,8 +10,9 @@
 #include "base/error.h"
 
 /* A regular file mapped read-only. A directory, pipe or device is refused; so is a file larger than the address
- * space. An empty file gives size 0 and data NULL. If the file shrinks while it is mapped, file_guard_enter() makes
- * the fault an error instead of a crash. */
+ * space. An empty file gives size 0 and data NULL. If another process shortens the file while it is mapped, reading
+ * behind its new end raises SIGBUS: the library installs no signal handlers, so a program that wants to end with a
+ * message installs one. (Replacing a file by renaming, as atomic_file does, is harmless: the mapping keeps the old one.) */
 struct mapped_file {
     const uint8_t *data;
     size_t size;

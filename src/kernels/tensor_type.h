@@ -17,13 +17,21 @@ enum tensor_type {
     TYPE_IQ4_XS = 23, TYPE_I8 = 24, TYPE_I16 = 25, TYPE_I32 = 26, TYPE_I64 = 27, TYPE_F64 = 28, TYPE_BF16 = 30,
     TYPE_TQ1_0 = 34, TYPE_TQ2_0 = 35, TYPE_I2_S = 36, TYPE_MXFP4 = 39, TYPE_NVFP4 = 40, TYPE_Q1_0 = 41,
     TYPE_Q2_0 = 42, TYPE_PQ2_0 = 142, TYPE_PTQ1_0 = 143,
+    /* known by name and size, not decodable: their grids of code points aren't built in */
+    TYPE_IQ2_XXS = 16, TYPE_IQ2_XS = 17, TYPE_IQ3_XXS = 18, TYPE_IQ1_S = 19, TYPE_IQ3_S = 21, TYPE_IQ2_S = 22,
+    TYPE_IQ1_M = 29,
     TYPE_U8 = 1000, TYPE_U16, TYPE_U32, TYPE_U64, TYPE_BOOL, /* safetensors */
 };
 
 /* How I2_S packs its codes (value + 1, two bits each); the type number is the same for all. X86_128, ARM_64 and
- * ROWS_4 are what bitnet.cpp builds write (REFERENCE §I2_S); L16 is this project's run layout (layout.h), in which
- * a file's weights are used where they are mapped. */
+ * ROWS_4 are what bitnet.cpp builds write (docs/tensor-types.md); L16 is this project's run layout (layout.h), in
+ * which a file's weights are used where they are mapped: it needs rows and columns that are multiples of 16, so that the
+ * tensor takes the same n/4 bytes. */
 enum i2s_layout { I2S_UNKNOWN, I2S_X86_128, I2S_ARM_64, I2S_ROWS_4, I2S_L16 };
+/* The layout's name in the metadata key `bitnet.i2s.layout`: "x86-128", "arm-64", "rows-4", "l16" ("unknown"), and back:
+ * I2S_UNKNOWN when there is no such name. */
+const char *i2s_layout_name(enum i2s_layout layout);
+enum i2s_layout i2s_layout_by_name(const char *name, size_t name_bytes);
 #define I2S_TAIL_BYTES 32 /* behind n/4 bytes of codes: one f32 scale, then padding */
 
 struct tensor_type_info {
@@ -40,15 +48,15 @@ const struct tensor_type_info *tensor_type_by_name(const char *name);
 /* Bytes of n_rows rows of n_cols values: false on overflow or when n_cols isn't a multiple of the block. I2_S counts
  * its tail once for the whole tensor. */
 bool tensor_type_bytes(enum tensor_type type, size_t n_rows, size_t n_cols, size_t *bytes);
-bool tensor_type_decodable(enum tensor_type type); /* decode_row below knows it */
+bool tensor_type_decodable(enum tensor_type type); /* tensor_decode below knows it */
 
 /* Decodes n consecutive values (a multiple of the block) to float32, products rounded one by one in the order of the
  * formulas of docs/tensor-types.md. Integers convert (I64, U64, F64 round). I2_S isn't a type of blocks: use
- * i2s_decode. The type must be decodable. */
+ * i2s_unpack. The type must be decodable. */
 void tensor_decode(enum tensor_type type, const uint8_t *blocks, float *out, size_t n);
 
-/* Codes of an I2_S tensor as int8 values -1, 0, 1 of rows [row0, row1), row after row. Fails on code 3 (corrupt) and
- * on shapes the packing can't hold. */
+/* Codes of an I2_S tensor as int8 values -1, 0, 1 of rows [row0, row1), row after row. Fails on code 3 (corrupt), on
+ * shapes the packing can't hold, and on I2S_UNKNOWN. */
 bn_status i2s_unpack(const uint8_t *packed, enum i2s_layout layout, size_t n_rows, size_t n_cols, size_t row0,
                      size_t row1, int8_t *out, bn_error *err);
 float i2s_scale(const uint8_t *packed, size_t n_rows, size_t n_cols);
