@@ -21,6 +21,8 @@
 
 #include "base/error.h"
 
+#define QUANTIZE_FLOOR 1e-5f
+
 /* y[t·y_stride + r] of a product of weights [n_rows, n_cols] with n_tokens input rows. Strides count elements. */
 struct matmul_shape {
     size_t n_rows, n_cols, n_tokens;
@@ -38,7 +40,7 @@ struct kernels {
                            const struct matmul_shape *shape);
     /* y[t][r] = (float)y_int · x_scales[t] · w_scale, in that order: the step after ternary_matmul. */
     void (*ternary_scale)(float *y, const int32_t *y_int, float x_scale, float w_scale, size_t n);
-    /* One token's activations to int8: m = max(max|x|, 1e-5), q = rint(x · (127/m)) (ties to even) clamped to ±127;
+    /* One token's activations to int8: m = max(max|x|, QUANTIZE_FLOOR), q = rint(x · (127/m)) (ties to even) clamped to ±127;
      * q[n … 16·ceil(n/16)) = 0. *scale = m/127, *sum = Σq. */
     void (*quantize_row)(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n);
 

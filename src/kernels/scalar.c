@@ -1,0 +1,253 @@
+/* The definition of every operation: plain loops, one element after the other, in the order that kernels.h fixes.
+ *
+ * Read this to know what an operation does; tests hold every other table to these bits. Nothing is tuned, but nothing
+ * is slowed down either: it's what a machine without a better table runs. */
+#include "kernels/functions.h"
+#include "kernels/layout.h"
+#include "kernels/tables.h"
+
+#define LANES 16
+
+/* l[i] += l[i+8], then +4, +2, +1. */
+static float sum_lanes(float lanes[LANES]) {
+    for (size_t half = LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+static float dot_f32(const float *a, const float *b, size_t n) {
+    float lanes[LANES] = {0};
+    for (size_t i = 0; i < n; i++) lanes[i % LANES] = fma_f32(a[i], b[i], lanes[i % LANES]);
+    return sum_lanes(lanes);
+}
+
+static float dot_f16(const uint16_t *a, const float *b, size_t n) {
+    float lanes[LANES] = {0};
+    for (size_t i = 0; i < n; i++) lanes[i % LANES] = fma_f32(f16_to_f32(a[i]), b[i], lanes[i % LANES]);
+    return sum_lanes(lanes);
+}
+
+static float dot_bf16(const uint16_t *a, const float *b, size_t n) {
+    float lanes[LANES] = {0};
+    for (size_t i = 0; i < n; i++) lanes[i % LANES] = fma_f32(bf16_to_f32(a[i]), b[i], lanes[i % LANES]);
+    return sum_lanes(lanes);
+}
+
+/* One group: sums[r] = Σ u·q over all columns. */
+static void ternary_group(int32_t sums[L16_ROWS], const uint8_t *packed, const int8_t *q, size_t n_steps) {
+    for (size_t r = 0; r < L16_ROWS; r++) sums[r] = 0;
+    for (size_t b = 0; b < n_steps; b++, packed += L16_BLOCK_BYTES, q += L16_COLS) {
+        for (size_t r = 0; r < L16_ROWS; r++) {
+            int32_t sum = 0;
+            for (size_t p = 0; p < 4; p++)
+                for (size_t j = 0; j < 4; j++) sum += (packed[4 * r + j] >> 2 * p & 3) * q[4 * p + j];
+            sums[r] += sum;
+        }
+    }
+}
+
+static void ternary_matmul(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
+                           const struct matmul_shape *shape) {
+    size_t n_steps = l16_steps(shape->n_cols);
+    for (size_t row = 0; row < shape->n_rows; row += L16_ROWS, packed += n_steps * L16_BLOCK_BYTES) {
+        size_t n = min_size(L16_ROWS, shape->n_rows - row);
+        for (size_t t = 0; t < shape->n_tokens; t++) {
+            int32_t sums[L16_ROWS];
+            ternary_group(sums, packed, q + t * shape->x_stride, n_steps);
+            for (size_t r = 0; r < n; r++) y[t * shape->y_stride + row + r] = sums[r] - q_sums[t];
+        }
+    }
+}
+
+static void ternary_scale(float *y, const int32_t *y_int, float x_scale, float w_scale, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = (float)y_int[i] * x_scale * w_scale;
+}
+
+/* The largest magnitude is taken among the bits, where NaN is larger than infinity: so NaN reaches the scale, and
+ * through it the products. */
+static void quantize_row(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n) {
+    uint32_t largest = f32_bits(QUANTIZE_FLOOR);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t magnitude = f32_bits(x[i]) & 0x7fffffff;
+        largest = magnitude > largest ? magnitude : largest;
+    }
+    float m = f32_from_bits(largest), factor = 127.0f / m;
+    int32_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        float v = min_f32(max_f32(x[i] * factor, -127.0f), 127.0f);
+        q[i] = (int8_t)(int32_t)(f32_bits(v + ROUNDING_MAGIC) - ROUNDING_BITS);
+        total += q[i];
+    }
+    for (size_t i = n; i < round_up(n, L16_COLS); i++) q[i] = 0;
+    *scale = m / 127.0f;
+    *sum = total;
+}
+
+static void matmul_f32(float *y, const float *w, const float *x, const struct matmul_shape *shape) {
+    for (size_t r = 0; r < shape->n_rows; r++)
+        for (size_t t = 0; t < shape->n_tokens; t++)
+            y[t * shape->y_stride + r] = dot_f32(w + r * shape->n_cols, x + t * shape->x_stride, shape->n_cols);
+}
+
+static void matmul_f16(float *y, const uint16_t *w, const float *x, const struct matmul_shape *shape) {
+    for (size_t r = 0; r < shape->n_rows; r++)
+        for (size_t t = 0; t < shape->n_tokens; t++)
+            y[t * shape->y_stride + r] = dot_f16(w + r * shape->n_cols, x + t * shape->x_stride, shape->n_cols);
+}
+
+static void matmul_bf16(float *y, const uint16_t *w, const float *x, const struct matmul_shape *shape) {
+    for (size_t r = 0; r < shape->n_rows; r++)
+        for (size_t t = 0; t < shape->n_tokens; t++)
+            y[t * shape->y_stride + r] = dot_bf16(w + r * shape->n_cols, x + t * shape->x_stride, shape->n_cols);
+}
+
+static void rms_norm(float *y, const float *x, const float *w, size_t n, float eps) {
+    float inverse = 1.0f / sqrtf(dot_f32(x, x, n) / (float)n + eps);
+    for (size_t i = 0; i < n; i++) y[i] = x[i] * inverse * w[i];
+}
+
+static void layer_norm(float *y, const float *x, const float *w, const float *b, size_t n, float eps) {
+    float lanes[LANES] = {0};
+    for (size_t i = 0; i < n; i++) lanes[i % LANES] += x[i];
+    float mean = sum_lanes(lanes) / (float)n;
+    for (size_t i = 0; i < LANES; i++) lanes[i] = 0.0f;
+    for (size_t i = 0; i < n; i++) {
+        float d = x[i] - mean;
+        lanes[i % LANES] = fma_f32(d, d, lanes[i % LANES]);
+    }
+    float inverse = 1.0f / sqrtf(sum_lanes(lanes) / (float)n + eps);
+    for (size_t i = 0; i < n; i++) {
+        float normed = (x[i] - mean) * inverse;
+        if (w) normed = normed * w[i];
+        y[i] = b ? normed + b[i] : normed;
+    }
+}
+
+static void add(float *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+static void scale(float *y, float a, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] *= a;
+}
+
+static void softcap(float *y, float cap, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = cap * tanh_f32(y[i] / cap);
+}
+
+static void softmax(float *x, size_t n) {
+    float highest = x[0], lanes[LANES] = {0};
+    for (size_t i = 1; i < n; i++) highest = max_f32(x[i], highest);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = exp_f32(x[i] - highest);
+        lanes[i % LANES] += x[i];
+    }
+    float inverse = 1.0f / sum_lanes(lanes);
+    for (size_t i = 0; i < n; i++) x[i] *= inverse;
+}
+
+/* y = f(gate) · up. Inlined into each of the functions below, f with it. */
+static inline void activate(float *y, const float *gate, const float *up, size_t n, float (*f)(float)) {
+    for (size_t i = 0; i < n; i++) {
+        float value = f(gate[i]);
+        y[i] = up ? value * up[i] : value;
+    }
+}
+
+static void silu(float *y, const float *gate, const float *up, size_t n) {
+    activate(y, gate, up, n, silu_f32);
+}
+static void relu2(float *y, const float *gate, const float *up, size_t n) {
+    activate(y, gate, up, n, relu2_f32);
+}
+static void relu(float *y, const float *gate, const float *up, size_t n) {
+    activate(y, gate, up, n, relu_f32);
+}
+static void gelu_tanh(float *y, const float *gate, const float *up, size_t n) {
+    activate(y, gate, up, n, gelu_tanh_f32);
+}
+static void gelu_erf(float *y, const float *gate, const float *up, size_t n) {
+    activate(y, gate, up, n, gelu_erf_f32);
+}
+static void gelu_quick(float *y, const float *gate, const float *up, size_t n) {
+    activate(y, gate, up, n, gelu_quick_f32);
+}
+
+static void rotate(float *a, float *b, float cosine, float sine) {
+    float a0 = *a, b0 = *b;
+    *a = fma_f32(a0, cosine, -(b0 * sine));
+    *b = fma_f32(b0, cosine, a0 * sine);
+}
+
+static void rope_half(float *x, const float *cosines, const float *sines, size_t n_pairs) {
+    for (size_t i = 0; i < n_pairs; i++) rotate(&x[i], &x[i + n_pairs], cosines[i], sines[i]);
+}
+
+static void rope_neighbours(float *x, const float *cosines, const float *sines, size_t n_pairs) {
+    for (size_t i = 0; i < n_pairs; i++) rotate(&x[2 * i], &x[2 * i + 1], cosines[i], sines[i]);
+}
+
+static void attention_scores_f32(float *scores, const float *q, const float *k, size_t key_stride, size_t n_keys,
+                                 size_t head_dim, float factor) {
+    for (size_t j = 0; j < n_keys; j++) scores[j] = dot_f32(k + j * key_stride, q, head_dim) * factor;
+}
+
+static void attention_scores_f16(float *scores, const float *q, const uint16_t *k, size_t key_stride, size_t n_keys,
+                                 size_t head_dim, float factor) {
+    for (size_t j = 0; j < n_keys; j++) scores[j] = dot_f16(k + j * key_stride, q, head_dim) * factor;
+}
+
+static void attention_values_f32(float *out, const float *p, const float *v, size_t key_stride, size_t n_keys,
+                                 size_t head_dim) {
+    for (size_t j = 0; j < n_keys; j++)
+        for (size_t d = 0; d < head_dim; d++) out[d] = fma_f32(p[j], v[j * key_stride + d], out[d]);
+}
+
+static void attention_values_f16(float *out, const float *p, const uint16_t *v, size_t key_stride, size_t n_keys,
+                                 size_t head_dim) {
+    for (size_t j = 0; j < n_keys; j++)
+        for (size_t d = 0; d < head_dim; d++) out[d] = fma_f32(p[j], f16_to_f32(v[j * key_stride + d]), out[d]);
+}
+
+static void row_to_f16(uint16_t *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = f32_to_f16(x[i]);
+}
+
+static void row_from_f16(float *y, const uint16_t *x, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = f16_to_f32(x[i]);
+}
+
+static void row_from_bf16(float *y, const uint16_t *x, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = bf16_to_f32(x[i]);
+}
+
+const struct kernels kernels_scalar = {
+    .name = "scalar",
+    .ternary_matmul = ternary_matmul,
+    .ternary_scale = ternary_scale,
+    .quantize_row = quantize_row,
+    .matmul_f32 = matmul_f32,
+    .matmul_f16 = matmul_f16,
+    .matmul_bf16 = matmul_bf16,
+    .rms_norm = rms_norm,
+    .layer_norm = layer_norm,
+    .add = add,
+    .scale = scale,
+    .softcap = softcap,
+    .softmax = softmax,
+    .silu = silu,
+    .relu2 = relu2,
+    .relu = relu,
+    .gelu_tanh = gelu_tanh,
+    .gelu_erf = gelu_erf,
+    .gelu_quick = gelu_quick,
+    .rope_half = rope_half,
+    .rope_neighbours = rope_neighbours,
+    .attention_scores_f32 = attention_scores_f32,
+    .attention_scores_f16 = attention_scores_f16,
+    .attention_values_f32 = attention_values_f32,
+    .attention_values_f16 = attention_values_f16,
+    .f32_to_f16 = row_to_f16,
+    .f16_to_f32 = row_from_f16,
+    .bf16_to_f32 = row_from_bf16,
+};

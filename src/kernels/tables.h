@@ -1,0 +1,15 @@
+/* The tables that this build holds. Only dispatch.c picks among them. */
+#ifndef KERNELS_TABLES_H
+#define KERNELS_TABLES_H
+
+#include "kernels/kernels.h"
+
+extern const struct kernels kernels_scalar;
+#if defined(__x86_64__)
+extern const struct kernels kernels_avx2;   /* AVX2, FMA, F16C */
+extern const struct kernels kernels_avx512; /* AVX-512 F, BW, DQ, VL, VNNI */
+#elif defined(__aarch64__)
+extern const struct kernels kernels_neon; /* Advanced SIMD with dot products (Armv8.2) */
+#endif
+
+#endif
