@@ -34,11 +34,18 @@ struct tensor_set {
     struct string_map by_name;
     struct mapped_file *files; /* one or several shards */
     size_t n_files;
-    struct arena arena;
+    struct arena arena; /* names, and what else the container keeps */
 };
 
 const struct tensor *tensor_set_find(const struct tensor_set *set, const char *name);
 void tensor_set_release(struct tensor_set *set);
+
+/* For the readers of containers, on a set that began as zeros: map one more file; make room for n more tensors (zeroed;
+ * *added is valid until the next call); index all names, where one that occurs twice is BN_STATUS_BAD_FILE. After a
+ * failure the set is still to be released. */
+bn_status tensor_set_map_file(struct tensor_set *set, const char *path, bn_error *err);
+bn_status tensor_set_extend(struct tensor_set *set, size_t n, struct tensor **added, bn_error *err);
+bn_status tensor_set_index(struct tensor_set *set, bn_error *err);
 
 /* All values of a tensor as float32, row after row, into out[rows·cols]. An I2_S tensor of unknown layout is read as
  * x86-128, the layout of the published files. */

@@ -51,11 +51,16 @@ static unsigned unpack_l16_row(int8_t *out, const uint8_t *packed, size_t row, s
 /* What each layout can hold: whole blocks, whole groups of rows. */
 static bool shape_fits(enum i2s_layout layout, size_t n_rows, size_t n_cols) {
     switch (layout) {
-    case I2S_X86_128: return n_rows * n_cols % 128 == 0;
-    case I2S_ARM_64: return n_rows * n_cols % 64 == 0;
-    case I2S_ROWS_4: return n_rows % 4 == 0;
-    case I2S_L16: return n_rows % L16_ROWS == 0 && n_cols % L16_COLS == 0;
-    case I2S_UNKNOWN: break;
+    case I2S_X86_128:
+        return n_rows * n_cols % 128 == 0;
+    case I2S_ARM_64:
+        return n_rows * n_cols % 64 == 0;
+    case I2S_ROWS_4:
+        return n_rows % 4 == 0;
+    case I2S_L16:
+        return n_rows % L16_ROWS == 0 && n_cols % L16_COLS == 0;
+    case I2S_UNKNOWN:
+        break;
     }
     return false;
 }
@@ -83,16 +88,25 @@ bn_status i2s_unpack(const uint8_t *packed, enum i2s_layout layout, size_t n_row
     for (size_t row = row0; row < row1; row++, out += n_cols) {
         unsigned bad = 0;
         switch (layout) {
-        case I2S_X86_128: bad = unpack_blocks(out, packed, 128, row * n_cols, n_cols); break;
-        case I2S_ARM_64: bad = unpack_blocks(out, packed, 64, row * n_cols, n_cols); break;
-        case I2S_ROWS_4: bad = unpack_run(out, packed + row / 4 * n_cols, (unsigned)(6 - 2 * (row % 4)), n_cols); break;
-        case I2S_L16: bad = unpack_l16_row(out, packed, row, n_cols); break;
-        case I2S_UNKNOWN: break;
+        case I2S_X86_128:
+            bad = unpack_blocks(out, packed, 128, row * n_cols, n_cols);
+            break;
+        case I2S_ARM_64:
+            bad = unpack_blocks(out, packed, 64, row * n_cols, n_cols);
+            break;
+        case I2S_ROWS_4:
+            bad = unpack_run(out, packed + row / 4 * n_cols, (unsigned)(6 - 2 * (row % 4)), n_cols);
+            break;
+        case I2S_L16:
+            bad = unpack_l16_row(out, packed, row, n_cols);
+            break;
+        case I2S_UNKNOWN:
+            break;
         }
         if (bad) {
             const int8_t *first = memchr(out, 2, n_cols);
-            return fail(err, BN_STATUS_BAD_FILE, "I2_S code 3 at row %zu, column %zu: only 0, 1 and 2 have a meaning", row,
-                        (size_t)(first - out));
+            return fail(err, BN_STATUS_BAD_FILE, "I2_S code 3 at row %zu, column %zu: only 0, 1 and 2 have a meaning",
+                        row, (size_t)(first - out));
         }
     }
     return BN_OK;

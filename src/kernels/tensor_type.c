@@ -106,7 +106,8 @@ bool tensor_type_bytes(enum tensor_type type, size_t n_rows, size_t n_cols, size
     const struct tensor_type_info *info = tensor_type_find(type);
     size_t n_blocks, total;
     if (!info || n_cols % info->block != 0) return false;
-    if (!mul_size(n_rows, n_cols / info->block, &n_blocks) || !mul_size(n_blocks, info->block_bytes, &total)) return false;
+    if (!mul_size(n_rows, n_cols / info->block, &n_blocks) || !mul_size(n_blocks, info->block_bytes, &total))
+        return false;
     return add_size(total, type == TYPE_I2_S ? I2S_TAIL_BYTES : 0, bytes);
 }
 
