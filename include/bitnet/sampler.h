@@ -1,7 +1,7 @@
 /* How the next token is chosen from the model's logits.
  *
- * A chain: logit bias → penalties → DRY → temperature → top-k → typical → top-p → min-p → XTC → draw. `order` changes
- * it. Ties are always resolved towards the lowest id. The draw is inverse transform over ids in ascending order with
+ * A chain: logit bias → penalties → DRY → temperature → top-nσ → top-k → typical → top-p → min-p → XTC → draw. `order`
+ * changes it. Ties are always resolved towards the lowest id. The draw is inverse transform over ids in ascending order with
  * float64 cumulated probabilities, using Philox4x32-10 keyed by (seed, choice index, position), so the same request
  * gives the same text whatever runs beside it. docs/sampling.md has formulas and sources. */
 #ifndef BITNET_SAMPLER_H
@@ -40,11 +40,12 @@ typedef struct bn_sampling {
     float temperature;           /* 1; ≤ 0 is greedy: the largest logit after bias and penalties */
     int32_t top_k;               /* 0 = off; exactly k are kept */
     float top_p;                 /* 1 = off; in [0, 1]: the smallest set with mass ≥ top_p, at least one */
+    float top_n_sigma;           /* 0 = off; keeps z ≥ z_max − top_n_sigma · σ(z) */
     float min_p;                 /* 0 = off; keeps p ≥ min_p · p_max */
     float typical_p;             /* 1 = off */
     float xtc_probability;       /* 0 = off */
     float xtc_threshold;         /* 0.1; off above 0.5 */
-    int32_t mirostat;            /* 0 = off, 2 = mirostat 2.0: replaces top-k, typical, top-p, min-p and XTC */
+    int32_t mirostat;            /* 0 = off, 2 = mirostat 2.0: replaces top-nσ, top-k, typical, top-p, min-p, XTC */
     float mirostat_tau;          /* 5 */
     float mirostat_eta;          /* 0.1 */
     float repetition_penalty;    /* 1 = off; z > 0 is divided, else multiplied */
@@ -61,7 +62,9 @@ typedef struct bn_sampling {
     const bn_logit_bias *logit_bias;
     size_t n_logit_bias;
     uint64_t seed;
-    const char *order;           /* NULL = the default "penalties;dry;temperature;top_k;typ_p;top_p;min_p;xtc" */
+    /* Stages that run, and in which order; one that isn't named doesn't run. NULL = the default
+     * "penalties;dry;temperature;top_n_sigma;top_k;typ_p;top_p;min_p;xtc". Presets: "hf" and "llama.cpp". */
+    const char *order;
     bn_sampler_function custom;  /* NULL = draw as documented */
     void *custom_context;
 } bn_sampling;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bitnet/engine.h"
 #include "bitnet/sampler.h"
 #include "bitnet/tokenizer.h"
 

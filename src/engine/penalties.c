@@ -1,0 +1,93 @@
+/* Stages that change single logits: forbidden ids, logit bias, and penalties for tokens that occurred already. They
+ * touch only the ids concerned, never the whole vocabulary. */
+#include <float.h>
+#include <math.h>
+
+#include "base/memory.h"
+#include "engine/sampler_chain.h"
+
+/* The edges of bn_logit_bias.bias, as in OpenAI's API. */
+#define BIAS_FORBIDS (-100.0f)
+#define BIAS_FORCES  100.0f
+
+float finite_logit(double logit) {
+    if (logit > (double)FLT_MAX) return FLT_MAX;
+    if (logit < -(double)FLT_MAX) return -FLT_MAX;
+    return (float)logit;
+}
+
+void history_window(const struct sampler_input *input, int32_t last_n, size_t *begin, size_t *end) {
+    *end = input->n_history;
+    *begin = last_n < 0 ? 0 : input->n_history - min_size(input->n_history, (size_t)last_n);
+}
+
+/* If a forced id is still possible, the others aren't any more. */
+static void force(struct sampler *sampler, float *logits) {
+    const bn_sampling *options = &sampler->options;
+    bool any = false;
+    for (size_t i = 0; i < options->n_logit_bias; i++) {
+        bool forces = options->logit_bias[i].bias >= BIAS_FORCES;
+        sampler->forced[i] = forces ? logits[options->logit_bias[i].id] : -INFINITY;
+        any |= sampler->forced[i] > -INFINITY;
+    }
+    if (!any) return;
+    for (size_t id = 0; id < sampler->vocab_size; id++) logits[id] = -INFINITY;
+    for (size_t i = 0; i < options->n_logit_bias; i++)
+        if (sampler->forced[i] > -INFINITY) logits[options->logit_bias[i].id] = sampler->forced[i];
+}
+
+void forbid_and_bias(struct sampler *sampler, const struct sampler_input *input) {
+    float *logits = input->logits;
+    for (size_t i = 0; i < input->n_forbidden; i++) {
+        int32_t id = input->forbidden[i];
+        if (id >= 0 && (size_t)id < sampler->vocab_size) logits[id] = -INFINITY;
+    }
+    const bn_sampling *options = &sampler->options;
+    for (size_t i = 0; i < options->n_logit_bias; i++) {
+        float *logit = &logits[options->logit_bias[i].id];
+        float bias = options->logit_bias[i].bias;
+        if (bias <= BIAS_FORBIDS)
+            *logit = -INFINITY;
+        else if (*logit > -INFINITY)
+            *logit = finite_logit((double)*logit + (double)bias);
+    }
+    if (options->n_logit_bias > 0) force(sampler, logits);
+}
+
+/* Keskar et al., "CTRL", 2019, as transformers does it: once per id, whatever its count. */
+static void penalize_repetition(struct sampler *sampler, const int32_t *ids, size_t n) {
+    double penalty = (double)sampler->options.repetition_penalty;
+    for (size_t i = 0; i < n; i++) {
+        float *logit = candidates_logit(&sampler->candidates, ids[i]);
+        if (!logit || sampler->counts[ids[i]]++ > 0) continue;
+        double z = (double)*logit;
+        *logit = finite_logit(z > 0 ? z / penalty : z * penalty);
+    }
+    for (size_t i = 0; i < n; i++)
+        if (candidates_logit(&sampler->candidates, ids[i])) sampler->counts[ids[i]] = 0;
+}
+
+/* OpenAI: z −= count · frequency + presence. */
+static void penalize_counts(struct sampler *sampler, const int32_t *ids, size_t n) {
+    double frequency = (double)sampler->options.frequency_penalty;
+    double presence = (double)sampler->options.presence_penalty;
+    for (size_t i = 0; i < n; i++)
+        if (candidates_logit(&sampler->candidates, ids[i])) sampler->counts[ids[i]]++;
+    for (size_t i = 0; i < n; i++) {
+        float *logit = candidates_logit(&sampler->candidates, ids[i]);
+        if (!logit || sampler->counts[ids[i]] == 0) continue;
+        *logit = finite_logit((double)*logit - (sampler->counts[ids[i]] * frequency + presence));
+        sampler->counts[ids[i]] = 0;
+    }
+}
+
+void stage_penalties(struct sampler *sampler, const struct sampler_input *input) {
+    const bn_sampling *options = &sampler->options;
+    size_t begin, end;
+    history_window(input, options->penalty_last_n, &begin, &end);
+    if (begin == end) return;
+    if (options->repetition_penalty != 1) penalize_repetition(sampler, input->history + begin, end - begin);
+    if (options->presence_penalty == 0 && options->frequency_penalty == 0) return;
+    if (options->penalize_output_only) begin = max_size(begin, min_size(input->n_prompt, end));
+    penalize_counts(sampler, input->history + begin, end - begin);
+}
