@@ -1,0 +1,13 @@
+/* Between safetensors.c (one file) and safetensors_index.c (several, with an index). */
+#ifndef FORMATS_SAFETENSORS_INDEX_H
+#define FORMATS_SAFETENSORS_INDEX_H
+
+#include "formats/tensor_file.h"
+
+/* Appends the tensors of one file's bytes to `set`; names not indexed yet. After a failure the set is to be released. */
+bn_status safetensors_read_file(const uint8_t *bytes, size_t size, struct tensor_set *set, bn_error *err);
+
+/* Opens all shards that the index at `path` names. */
+bn_status safetensors_open_index(const char *path, struct tensor_set *out, bn_error *err);
+
+#endif
