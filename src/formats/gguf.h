@@ -74,20 +74,26 @@ struct gguf_tensor_source { /* a tensor to be written: its bytes are produced pi
     bn_status (*write)(struct gguf_writer *writer, const struct gguf_tensor_source *source, bn_error *err);
     const void *context;
 };
+/* alignment: a power of two from 8 to 65536; 32 is the default of the format. */
 bn_status gguf_writer_create(size_t alignment, struct gguf_writer **out, bn_error *err);
-void gguf_writer_destroy(struct gguf_writer *writer);
-/* Metadata (copied). Keys must be unique. */
+void gguf_writer_destroy(struct gguf_writer *writer); /* NULL is fine */
+/* Metadata (copied). Keys must be unique; `general.alignment` and `split.…` are the writer's own. */
 bn_status gguf_writer_set_u32(struct gguf_writer *writer, const char *key, uint32_t value, bn_error *err);
 bn_status gguf_writer_set_f32(struct gguf_writer *writer, const char *key, float value, bn_error *err);
 bn_status gguf_writer_set_bool(struct gguf_writer *writer, const char *key, bool value, bn_error *err);
-bn_status gguf_writer_set_string(struct gguf_writer *writer, const char *key, const char *text, size_t size, bn_error *err);
-bn_status gguf_writer_set_strings(struct gguf_writer *writer, const char *key, const struct gguf_string *items, size_t n, bn_error *err);
-bn_status gguf_writer_set_array(struct gguf_writer *writer, const char *key, enum gguf_value_type type, const void *items, size_t n, bn_error *err);
-/* Copies an entry of another file as it is. */
+bn_status gguf_writer_set_string(struct gguf_writer *writer, const char *key, const char *text, size_t size,
+                                 bn_error *err);
+bn_status gguf_writer_set_strings(struct gguf_writer *writer, const char *key, const struct gguf_string *items,
+                                  size_t n, bn_error *err);
+/* n items of a scalar type back to back. */
+bn_status gguf_writer_set_array(struct gguf_writer *writer, const char *key, enum gguf_value_type type,
+                                const void *items, size_t n, bn_error *err);
+/* Copies an entry of another file as it is (and leaves out the writer's own keys). */
 bn_status gguf_writer_copy(struct gguf_writer *writer, const struct gguf_value *value, bn_error *err);
+/* The name is copied (up to 63 bytes, unique); context must live until gguf_writer_finish. */
 bn_status gguf_writer_add_tensor(struct gguf_writer *writer, const struct gguf_tensor_source *source, bn_error *err);
 bn_status gguf_writer_emit(struct gguf_writer *writer, const void *bytes, size_t size, bn_error *err);
-/* Writes everything to path (temporary file, fsync, rename). */
+/* Writes everything to path (temporary file, fsync, rename). A failure leaves what was at path as it was. */
 bn_status gguf_writer_finish(struct gguf_writer *writer, const char *path, bn_error *err);
 
 #endif
