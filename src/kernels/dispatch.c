@@ -41,8 +41,8 @@ static bool has_avx512(void) {
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni");
 }
-#define AVX2_TABLE   NULL, NULL
-#define AVX512_TABLE NULL, NULL
+#define AVX2_TABLE   &kernels_avx2, has_avx2
+#define AVX512_TABLE &kernels_avx512, has_avx512
 #else
 #define AVX2_TABLE   NULL, NULL
 #define AVX512_TABLE NULL, NULL

@@ -1,0 +1,8 @@
+/* AVX2: the float operations, two registers to the 16 lanes, and the table. */
+#include "kernels/x86/avx2_lanes.h"
+
+#include "kernels/lanes_float.h"
+#include "kernels/tables.h"
+#include "kernels/x86/ternary.h"
+
+const struct kernels kernels_avx2 = {.name = "avx2", .ternary_matmul = avx2_ternary_matmul, LANES_FLOAT_KERNELS};

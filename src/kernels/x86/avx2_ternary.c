@@ -1,0 +1,163 @@
+/* AVX2: ternary products of the L16 layout.
+ *
+ * vpmaddubsw multiplies 32 codes (0, 1, 2) by 32 activations and adds neighbours into 16-bit lanes, so a block of 64
+ * bytes is two registers of 8 rows. The sums stay in int16 for as long as they fit (adding them up there instead of
+ * widening each is worth 40 %), then vpmaddwd by ones folds them into the int32 lane of their row. What subtracts the
+ * 1 in code = weight + 1 is Σq, once at the end.
+ *
+ * One token: the planes at bits 0 and 2 are used where they are, the second one four times too large, which a shift of
+ * the final sum puts right: one shift per register instead of three. Several tokens: each plane is unpacked once for
+ * all the tokens of a tile. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernels/layout.h"
+#include "kernels/x86/ternary.h"
+
+#define PREFETCH_BYTES 4096 /* ahead in the stream of weights: what it took to reach the memory's full bandwidth */
+#define VECTOR_STEPS   8    /* int16 holds 8 steps × 2 planes × 4·2·127·2 = 32512 */
+#define TILE_STEPS     16   /* 16 steps × 4 planes × 2·127·2 = 32512 */
+#define TILE_TOKENS    4    /* 8 int16 accumulators, leaving registers for the codes and one activation */
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* Four activations for every lane. */
+ALWAYS_INLINE __m256i broadcast4(const int8_t *q) {
+    int32_t four;
+    memcpy(&four, q, sizeof four);
+    return _mm256_set1_epi32(four);
+}
+
+ALWAYS_INLINE __m256i add_products(__m256i sum, __m256i codes, __m256i activations) {
+    return _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, activations));
+}
+
+/* Adds the pairs of int16 in each int32 lane to it. */
+ALWAYS_INLINE __m256i widen_add(__m256i total, __m256i sums) {
+    return _mm256_add_epi32(total, _mm256_madd_epi16(sums, _mm256_set1_epi16(1)));
+}
+
+/* Rows 0–7 and 8–15 of a group, less Σq; only the n first exist. */
+ALWAYS_INLINE void store_group(int32_t *y, __m256i low, __m256i high, int32_t q_sum, size_t n) {
+    __m256i offset = _mm256_set1_epi32(q_sum);
+    int32_t rows[L16_ROWS], *out = n < L16_ROWS ? rows : y;
+    _mm256_storeu_si256((__m256i *)out, _mm256_sub_epi32(low, offset));
+    _mm256_storeu_si256((__m256i *)(out + 8), _mm256_sub_epi32(high, offset));
+    if (n < L16_ROWS) memcpy(y, rows, n * sizeof *rows);
+}
+
+static void vector_group(int32_t *y, const uint8_t *packed, const int8_t *q, int32_t q_sum, size_t n_steps, size_t n) {
+    const __m256i mask1 = _mm256_set1_epi8(3), mask4 = _mm256_set1_epi8(12);
+    __m256i low1 = _mm256_setzero_si256(), low4 = low1, high1 = low1, high4 = low1;
+    for (size_t step = 0; step < n_steps;) {
+        size_t end = min_size(step + VECTOR_STEPS, n_steps);
+        __m256i a1 = _mm256_setzero_si256(), a4 = a1, b1 = a1, b4 = a1;
+        for (; step < end; step++, packed += L16_BLOCK_BYTES, q += L16_COLS) {
+            __m256i a = _mm256_loadu_si256((const __m256i *)packed);
+            __m256i b = _mm256_loadu_si256((const __m256i *)(packed + 32));
+            _mm_prefetch((const char *)packed + PREFETCH_BYTES, _MM_HINT_T0);
+            __m256i x = broadcast4(q);
+            a1 = add_products(a1, _mm256_and_si256(a, mask1), x);
+            b1 = add_products(b1, _mm256_and_si256(b, mask1), x);
+            x = broadcast4(q + 4);
+            a4 = add_products(a4, _mm256_and_si256(a, mask4), x);
+            b4 = add_products(b4, _mm256_and_si256(b, mask4), x);
+            a = _mm256_srli_epi16(a, 4);
+            b = _mm256_srli_epi16(b, 4);
+            x = broadcast4(q + 8);
+            a1 = add_products(a1, _mm256_and_si256(a, mask1), x);
+            b1 = add_products(b1, _mm256_and_si256(b, mask1), x);
+            x = broadcast4(q + 12);
+            a4 = add_products(a4, _mm256_and_si256(a, mask4), x);
+            b4 = add_products(b4, _mm256_and_si256(b, mask4), x);
+        }
+        low1 = widen_add(low1, a1);
+        low4 = widen_add(low4, a4);
+        high1 = widen_add(high1, b1);
+        high4 = widen_add(high4, b4);
+    }
+    store_group(y, _mm256_add_epi32(low1, _mm256_srai_epi32(low4, 2)),
+                _mm256_add_epi32(high1, _mm256_srai_epi32(high4, 2)), q_sum, n);
+}
+
+/* A group's products with `tokens` tokens. */
+ALWAYS_INLINE void tile_group(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
+                              const struct matmul_shape *shape, size_t n, const int tokens) {
+    const __m256i mask = _mm256_set1_epi8(3);
+    size_t n_steps = l16_steps(shape->n_cols), stride = shape->x_stride;
+    __m256i low[TILE_TOKENS], high[TILE_TOKENS];
+#pragma GCC unroll 4
+    for (int t = 0; t < tokens; t++) low[t] = high[t] = _mm256_setzero_si256();
+    for (size_t step = 0; step < n_steps;) {
+        size_t end = min_size(step + TILE_STEPS, n_steps);
+        __m256i a_sums[TILE_TOKENS], b_sums[TILE_TOKENS];
+#pragma GCC unroll 4
+        for (int t = 0; t < tokens; t++) a_sums[t] = b_sums[t] = _mm256_setzero_si256();
+        for (; step < end; step++, packed += L16_BLOCK_BYTES, q += L16_COLS) {
+            __m256i a = _mm256_loadu_si256((const __m256i *)packed);
+            __m256i b = _mm256_loadu_si256((const __m256i *)(packed + 32));
+            _mm_prefetch((const char *)packed + PREFETCH_BYTES, _MM_HINT_T0);
+#pragma GCC unroll 4
+            for (int plane = 0; plane < 4; plane++) {
+                __m256i a_codes = _mm256_and_si256(a, mask), b_codes = _mm256_and_si256(b, mask);
+#pragma GCC unroll 4
+                for (int t = 0; t < tokens; t++) {
+                    __m256i x = broadcast4(q + (size_t)t * stride + 4 * plane);
+                    a_sums[t] = add_products(a_sums[t], a_codes, x);
+                    b_sums[t] = add_products(b_sums[t], b_codes, x);
+                }
+                a = _mm256_srli_epi16(a, 2);
+                b = _mm256_srli_epi16(b, 2);
+            }
+        }
+#pragma GCC unroll 4
+        for (int t = 0; t < tokens; t++) {
+            low[t] = widen_add(low[t], a_sums[t]);
+            high[t] = widen_add(high[t], b_sums[t]);
+        }
+    }
+    for (int t = 0; t < tokens; t++) store_group(y + (size_t)t * shape->y_stride, low[t], high[t], q_sums[t], n);
+}
+
+static void tile4(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
+                  const struct matmul_shape *shape, size_t n) {
+    tile_group(y, packed, q, q_sums, shape, n, 4);
+}
+
+static void tile3(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
+                  const struct matmul_shape *shape, size_t n) {
+    tile_group(y, packed, q, q_sums, shape, n, 3);
+}
+
+static void tile2(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
+                  const struct matmul_shape *shape, size_t n) {
+    tile_group(y, packed, q, q_sums, shape, n, 2);
+}
+
+/* Groups outside, tokens inside: a group's weights come from memory once and from the L1 cache for further tiles. */
+void avx2_ternary_matmul(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
+                         const struct matmul_shape *shape) {
+    size_t n_steps = l16_steps(shape->n_cols);
+    for (size_t row = 0; row < shape->n_rows; row += L16_ROWS, packed += n_steps * L16_BLOCK_BYTES) {
+        size_t n = min_size(L16_ROWS, shape->n_rows - row);
+        for (size_t t = 0; t < shape->n_tokens;) {
+            int32_t *out = y + t * shape->y_stride + row;
+            const int8_t *x = q + t * shape->x_stride;
+            size_t tokens = min_size(shape->n_tokens - t, TILE_TOKENS);
+            switch (tokens) {
+            case 1:
+                vector_group(out, packed, x, q_sums[t], n_steps, n);
+                break;
+            case 2:
+                tile2(out, packed, x, q_sums + t, shape, n);
+                break;
+            case 3:
+                tile3(out, packed, x, q_sums + t, shape, n);
+                break;
+            default:
+                tile4(out, packed, x, q_sums + t, shape, n);
+            }
+            t += tokens;
+        }
+    }
+}
