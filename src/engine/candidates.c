@@ -41,20 +41,21 @@ void candidates_begin(struct candidates *c, float *logits) {
     c->n = 0;
 }
 
-/* Lists the ids whose logit is at least `bound` and not −infinity. */
-static void list_from(struct candidates *c, float bound) {
-    size_t n = 0;
-    for (size_t id = 0; id < c->capacity; id++) {
+/* Appends the ids in [begin, end) whose logit is at least `bound` and not −infinity. */
+static void list_range(struct candidates *c, size_t begin, size_t end, float bound) {
+    size_t n = c->n;
+    for (size_t id = begin; id < end; id++) {
         float logit = c->logits[id];
         c->items[n] = (bn_candidate){(int32_t)id, logit}; /* n ≤ id: overwritten if it doesn't count */
         n += logit >= bound && logit > -INFINITY;
     }
     c->n = n;
-    c->listed = true;
 }
 
 void candidates_list(struct candidates *c) {
-    if (!c->listed) list_from(c, -INFINITY);
+    if (c->listed) return;
+    list_range(c, 0, c->capacity, -INFINITY);
+    c->listed = true;
 }
 
 static void sum_weights(struct candidates *c) {
@@ -70,7 +71,8 @@ bool candidates_weigh(struct candidates *c) {
     float max = c->items[0].logit;
     for (size_t i = 1; i < c->n; i++) max = c->items[i].logit > max ? c->items[i].logit : max;
     c->max = max;
-    for (size_t i = 0; i < c->n; i++) c->weights[i] = exact_exp(candidates_relative(c, i));
+    for (size_t i = 0; i < c->n; i++) c->weights[i] = candidates_relative(c, i);
+    exact_exp(c->weights, c->n);
     sum_weights(c);
     c->weighed = true;
     return true;
@@ -117,6 +119,14 @@ uint32_t descending_key(float x) {
     return ~ascending;
 }
 
+static float float_of_key(uint32_t key) {
+    uint32_t ascending = ~key;
+    uint32_t bits = ascending >> 31 ? ascending & 0x7FFFFFFFu : ~ascending;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 void candidates_sort_ranks(struct candidates *c, size_t n) {
     size_t count[RADIX_PASSES][RADIX_SIZE] = {{0}};
     for (size_t i = 0; i < n; i++)
@@ -158,14 +168,17 @@ static uint32_t select_key(const bn_candidate *items, size_t n, size_t k) {
 }
 
 /* Lists a superset of the k largest: everything that reaches the k-th largest of the maxima of blocks, since the k
- * blocks above that bound have at least one such logit each. */
+ * blocks above that bound have at least one such logit each. Most blocks have none and are passed over. */
 static void list_head(struct candidates *c, size_t k, size_t n_blocks) {
     for (size_t block = 0; block < n_blocks; block++)
         c->items[block] = (bn_candidate){(int32_t)block, max_of(c->logits + block * HEAD_BLOCK, HEAD_BLOCK)};
-    uint32_t bound_key = select_key(c->items, n_blocks, k);
-    size_t block = 0;
-    while (descending_key(c->items[block].logit) != bound_key) block++;
-    list_from(c, c->items[block].logit);
+    float bound = float_of_key(select_key(c->items, n_blocks, k));
+    c->n = 0;
+    for (size_t begin = 0; begin < c->capacity; begin += HEAD_BLOCK) {
+        size_t n = min_size(HEAD_BLOCK, c->capacity - begin);
+        if (max_of(c->logits + begin, n) >= bound) list_range(c, begin, begin + n, bound);
+    }
+    c->listed = true;
 }
 
 void candidates_keep_largest(struct candidates *c, size_t k) {

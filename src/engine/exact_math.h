@@ -2,11 +2,12 @@
  *
  * A libm may round the last bit differently from the next version of itself, and one bit is enough to move a draw to
  * another token. These use only +, −, ·, / of IEEE 754 doubles in a written order (the build forbids contraction), so
- * the same logits and seed choose the same token on every machine. Errors are within 2 units in the last place. They
- * are inline and branch-free so that loops over a vocabulary vectorise. */
+ * the same logits and seed choose the same token on every machine. Errors are within 2 units in the last place. Over
+ * a vocabulary the exponentials vectorise. */
 #ifndef ENGINE_EXACT_MATH_H
 #define ENGINE_EXACT_MATH_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -27,9 +28,9 @@ static inline double double_from_bits(uint64_t bits) {
     return x;
 }
 
-/* e^x for x ≤ 0 (−infinity included). Below −708, where doubles become subnormal, 0. NaN stays NaN.
+/* e^x for -709 ≤ x ≤ 0; below -708, where doubles become subnormal, 0. NaN stays NaN.
  * x = k·ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor polynomial, whose remainder is below 2^-57. */
-static inline double exact_exp(double x) {
+static inline double exact_exp_in_range(double x) {
     const double shift = 0x1.8p52; /* adding it rounds to an integer, which then sits in the low bits */
     double shifted = x * 0x1.71547652b82fep0 + shift;
     double k = shifted - shift;
@@ -47,8 +48,14 @@ static inline double exact_exp(double x) {
     p = p * r + 1.0 / 6.0;
     p = p * r + 0.5;
     p = p * r * r + r + 1.0;
-    double scale = double_from_bits((double_bits(shifted) << 52) + double_bits(1.0));
-    return x < -708.0 ? 0.0 : p * scale;
+    return p * double_from_bits((double_bits(shifted) << 52) + double_bits(1.0)); /* k = -1023 makes that 0 */
+}
+
+/* e^x of each x ≤ 0, in place; -infinity gives 0. Two loops, because only the one without a choice vectorises. */
+static inline void exact_exp(double *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (x[i] < -708.0) x[i] = -709.0;
+    for (size_t i = 0; i < n; i++) x[i] = exact_exp_in_range(x[i]);
 }
 
 /* ln x for a finite normal x > 0.

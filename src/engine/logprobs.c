@@ -14,7 +14,8 @@ static double log_sum_exp(const float *logits, size_t n, double max) {
     double sum = 0, weight[BLOCK];
     for (size_t begin = 0; begin < n; begin += BLOCK) {
         size_t n_block = n - begin < BLOCK ? n - begin : BLOCK;
-        for (size_t i = 0; i < n_block; i++) weight[i] = exact_exp((double)logits[begin + i] - max);
+        for (size_t i = 0; i < n_block; i++) weight[i] = (double)logits[begin + i] - max;
+        exact_exp(weight, n_block);
         for (size_t i = 0; i < n_block; i++) sum += weight[i];
     }
     return isfinite(sum) ? exact_log(sum) : (double)NAN;

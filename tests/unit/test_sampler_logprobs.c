@@ -14,18 +14,23 @@ static double units_in_last_place(double value, long double truth) {
     return (double)(fabsl((long double)value - truth) / (long double)ulp);
 }
 
+static double exp_of(double x) {
+    exact_exp(&x, 1);
+    return x;
+}
+
 static void exact_exp_within_two_ulp(void **state) {
     (void)state;
     double worst = 0;
     for (uint32_t i = 0; i < 200000; i++) {
         double range = i % 2 ? 708 : 1, x = -range * random_uniform(1, 0, i, 0);
-        worst = fmax(worst, units_in_last_place(exact_exp(x), expl((long double)x)));
+        worst = fmax(worst, units_in_last_place(exp_of(x), expl((long double)x)));
     }
     if (worst > 2) test_fail("exact_exp is off by %g units", worst);
-    assert_true(exact_exp(0) == 1 && exact_exp(-0.0) == 1);
-    assert_true(exact_exp(-INFINITY) == 0 && exact_exp(-1e300) == 0 && exact_exp(-709) == 0);
-    assert_true(exact_exp(-708) > 0);
-    assert_true(isnan(exact_exp(NAN)));
+    assert_true(exp_of(0) == 1 && exp_of(-0.0) == 1);
+    assert_true(exp_of(-INFINITY) == 0 && exp_of(-1e300) == 0 && exp_of(-709) == 0);
+    assert_true(exp_of(-708) > 0);
+    assert_true(isnan(exp_of(NAN)));
 }
 
 static void exact_log_within_two_ulp(void **state) {
@@ -47,7 +52,7 @@ static void exact_math_has_fixed_bits(void **state) {
     uint64_t hash = 14695981039346656037u;
     for (uint32_t i = 0; i < 10000; i++) {
         double u = random_uniform(3, 0, i, 0);
-        hash = (hash ^ double_bits(exact_exp(-50 * u))) * 1099511628211u;
+        hash = (hash ^ double_bits(exp_of(-50 * u))) * 1099511628211u;
         hash = (hash ^ double_bits(exact_log(1 + 1e5 * u))) * 1099511628211u;
     }
     if (hash != 0x1f6c20ac28e3d5fau) test_fail("bits of exp and log changed: 0x%llx", (unsigned long long)hash);
