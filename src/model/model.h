@@ -58,6 +58,10 @@ struct forward_options {
 void model_forward(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
                    const struct batch *batch, float *logits);
 
+/* Two sequences whose reserved lengths have the same class are given the same position factors, so that equal tokens
+ * give equal keys and pages may be shared between them. 0 for models whose factors don't depend on the length. */
+size_t model_rope_class(const struct bn_model *model, size_t reserved_length);
+
 size_t model_vocab_size(const struct bn_model *model);
 size_t model_context_length(const struct bn_model *model);
 

@@ -1,0 +1,149 @@
+/* Products of weights with activations.
+ *
+ * Rows are cut into chunks that threads take; every row's sum is made in one fixed order inside a kernel, so results
+ * depend neither on chunks nor on threads. Ternary weights: int8 activations, exact integer sums, then two scales.
+ * Types without a kernel of their own (Q8_0, Q4_K, TQ2_0, …) are decoded a tile of rows at a time into memory that
+ * stays in the cache, and multiplied as float32: the product is that of the exact decoded weights. */
+#include "model/linear.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "kernels/layout.h"
+
+#define CHUNK_ROWS 64          /* a multiple of L16_ROWS */
+#define TOKEN_TILE 32          /* tokens whose int32 sums of one chunk stay in the L1 cache */
+#define DECODE_TILE_FLOATS 16384
+
+size_t linear_scratch_bytes(size_t max_cols) {
+    size_t sums = CHUNK_ROWS * TOKEN_TILE * sizeof(int32_t);
+    size_t tile = max_size(DECODE_TILE_FLOATS, max_cols) * sizeof(float);
+    return round_up(max_size(sums, tile), CACHE_LINE);
+}
+
+/* Token by token: optional norm, int8 codes; or the codes' values back in float for linears that aren't packed. */
+struct rounding {
+    struct linear_context *context;
+    const struct activations *input;
+    const struct linear *linear;
+    bool back_to_float;
+};
+
+static void round_token(void *argument, size_t token, size_t slot) {
+    (void)slot;
+    const struct rounding *job = argument;
+    struct linear_context *c = job->context;
+    size_t n = job->input->n_cols;
+    const float *x = job->input->x + token * n;
+    int8_t *q = c->q + token * c->q_stride;
+    if (job->linear->input_norm) {
+        float *normed = c->rounded + token * n;
+        c->kernels->rms_norm(normed, x, job->linear->input_norm, n, job->linear->input_norm_eps);
+        x = normed;
+    }
+    c->kernels->quantize_row(q, &c->scales[token], &c->sums[token], x, n);
+    if (job->back_to_float)
+        for (size_t i = 0; i < n; i++) c->rounded[token * n + i] = (float)q[i] * c->scales[token];
+}
+
+static void round_activations(struct linear_context *context, struct activations *input, const struct linear *linear) {
+    struct rounding job = {context, input, linear, !linear->ternary};
+    if (input->n_tokens * input->n_cols < 32768) /* less work than waking a thread */
+        for (size_t t = 0; t < input->n_tokens; t++) round_token(&job, t, 0);
+    else
+        thread_pool_run(context->pool, round_token, &job, input->n_tokens);
+    input->quantized = !linear->input_norm;
+}
+
+static void ternary_rows(const struct linear_context *c, const struct activations *input, const struct projection *p,
+                         size_t row0, size_t n_rows, int32_t *sums) {
+    const struct linear *w = p->linear;
+    const uint8_t *packed = w->data + row0 / L16_ROWS * l16_steps(w->n_cols) * L16_BLOCK_BYTES;
+    for (size_t t0 = 0; t0 < input->n_tokens; t0 += TOKEN_TILE) {
+        size_t n_tokens = min_size(TOKEN_TILE, input->n_tokens - t0);
+        struct matmul_shape shape = {n_rows, w->n_cols, n_tokens, c->q_stride, CHUNK_ROWS};
+        c->kernels->ternary_matmul(sums, packed, c->q + t0 * c->q_stride, c->sums + t0, &shape);
+        for (size_t t = 0; t < n_tokens; t++)
+            c->kernels->ternary_scale(p->y + (t0 + t) * w->n_rows + row0, sums + t * CHUNK_ROWS, c->scales[t0 + t],
+                                      w->scale, n_rows);
+    }
+}
+
+static void float_rows(const struct linear_context *c, const float *x, size_t n_tokens, const struct projection *p,
+                       size_t row0, size_t n_rows, float *tile) {
+    const struct linear *w = p->linear;
+    struct matmul_shape shape = {n_rows, w->n_cols, n_tokens, w->n_cols, w->n_rows};
+    const uint8_t *rows = w->data + row0 * w->row_bytes;
+    float *y = p->y + row0;
+    switch (w->type) {
+    case TYPE_F32: c->kernels->matmul_f32(y, (const float *)(const void *)rows, x, &shape); return;
+    case TYPE_F16: c->kernels->matmul_f16(y, (const uint16_t *)(const void *)rows, x, &shape); return;
+    case TYPE_BF16: c->kernels->matmul_bf16(y, (const uint16_t *)(const void *)rows, x, &shape); return;
+    default: break;
+    }
+    size_t tile_rows = max_size(1, DECODE_TILE_FLOATS / w->n_cols);
+    for (size_t r = 0; r < n_rows; r += tile_rows) {
+        shape.n_rows = min_size(tile_rows, n_rows - r);
+        tensor_decode(w->type, rows + r * w->row_bytes, tile, shape.n_rows * w->n_cols);
+        c->kernels->matmul_f32(y + r, tile, x, &shape);
+    }
+}
+
+struct product {
+    struct linear_context *context;
+    const struct activations *input;
+    const struct projection *projections;
+};
+
+static void product_chunk(void *argument, size_t chunk, size_t slot) {
+    const struct product *job = argument;
+    const struct linear_context *c = job->context;
+    const struct projection *p = job->projections;
+    for (size_t n; chunk >= (n = (p->linear->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS); p++) chunk -= n;
+    const struct linear *w = p->linear;
+    size_t row0 = chunk * CHUNK_ROWS, n_rows = min_size(CHUNK_ROWS, w->n_rows - row0);
+    void *scratch = c->scratch + slot * c->scratch_bytes;
+    const float *x = w->int8_activations || w->input_norm ? c->rounded : job->input->x;
+    if (w->ternary) {
+        ternary_rows(c, job->input, p, row0, n_rows, scratch);
+    } else {
+        float_rows(c, x, job->input->n_tokens, p, row0, n_rows, scratch);
+        if (w->scale != 1)
+            for (size_t t = 0; t < job->input->n_tokens; t++)
+                c->kernels->scale(p->y + t * w->n_rows + row0, w->scale, n_rows);
+    }
+    if (w->bias)
+        for (size_t t = 0; t < job->input->n_tokens; t++)
+            c->kernels->add(p->y + t * w->n_rows + row0, w->bias + row0, n_rows);
+}
+
+void linear_project(struct linear_context *context, struct activations *input, const struct projection *projections,
+                    size_t n_projections) {
+    /* Linears that see the same rounded input go together; one with a norm of its own goes alone. */
+    for (size_t i = 0; i < n_projections;) {
+        const struct linear *first = projections[i].linear;
+        size_t n = 1, n_chunks = (first->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
+        for (; i + n < n_projections; n++) {
+            const struct linear *next = projections[i + n].linear;
+            if (first->input_norm || next->input_norm || first->int8_activations != next->int8_activations ||
+                first->ternary != next->ternary) break;
+            n_chunks += (next->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
+        }
+        bool rounds = first->ternary || first->int8_activations;
+        if (rounds && (!input->quantized || first->input_norm || !first->ternary))
+            round_activations(context, input, first);
+        struct product job = {context, input, projections + i};
+        thread_pool_run(context->pool, product_chunk, &job, n_chunks);
+        i += n;
+    }
+}
+
+void linear_row(const struct kernels *kernels, const struct linear *linear, size_t row, float *out) {
+    const uint8_t *bytes = linear->data + row * linear->row_bytes;
+    switch (linear->type) {
+    case TYPE_F32: memcpy(out, bytes, linear->n_cols * sizeof(float)); break;
+    case TYPE_F16: kernels->f16_to_f32(out, (const uint16_t *)(const void *)bytes, linear->n_cols); break;
+    case TYPE_BF16: kernels->bf16_to_f32(out, (const uint16_t *)(const void *)bytes, linear->n_cols); break;
+    default: tensor_decode(linear->type, bytes, out, linear->n_cols);
+    }
+}

@@ -1,0 +1,234 @@
+/* Opening and closing models: which reader a path needs, then configuration, weights, tokenizer, sampling defaults. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "formats/detect.h"
+#include "formats/safetensors.h"
+#include "model/open.h"
+#include "tokenizer/tokenizer.h"
+
+#define MAX_CONFIG_BYTES ((size_t)16 << 20)
+
+/* The caller's options, however old its idea of the struct is. */
+static bn_status read_options(const bn_model_options *given, bn_model_options *options, bn_error *err) {
+    *options = (bn_model_options){.size = sizeof *options};
+    if (!given) return BN_OK;
+    if (given->size < sizeof given->size || given->size > 4096)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "bn_model_options.size is %zu, expected sizeof(bn_model_options)",
+                    given->size);
+    memcpy(options, given, min_size(given->size, sizeof *options));
+    return BN_OK;
+}
+
+static void notice(const bn_model_options *options, const char *line) {
+    if (options->notice) options->notice(options->notice_context, line);
+}
+
+static bn_status create(const bn_model_options *options, bn_model **out, bn_error *err) {
+    enum i2s_layout layout = I2S_UNKNOWN;
+    if (options->i2s_layout && *options->i2s_layout) {
+        layout = i2s_layout_by_name(options->i2s_layout, strlen(options->i2s_layout));
+        if (layout == I2S_UNKNOWN)
+            return fail(err, BN_STATUS_BAD_ARGUMENT, "I2_S layout '%s' isn't known; x86-128, arm-64, rows-4 and l16 are",
+                        options->i2s_layout);
+    }
+    bn_model *model = mem_calloc(1, sizeof *model);
+    if (!model) return fail_no_memory(err, sizeof *model);
+    arena_init(&model->arena);
+    generation_init(&model->generation);
+    model->config.i2s_layout = layout;
+    *out = model;
+    return BN_OK;
+}
+
+void bn_model_close(bn_model *model) {
+    if (!model) return;
+    bn_tokenizer_close(model->tokenizer);
+    weights_release(&model->weights);
+    gguf_close(&model->gguf);
+    tensor_set_release(&model->safetensors);
+    arena_release(&model->arena);
+    mem_free(model);
+}
+
+/* True when some I2_S tensor's packing isn't named by the file, nor by the caller. */
+static bool has_unnamed_layout(const bn_model *model) {
+    const struct tensor_set *set = model_tensors(model);
+    if (model->config.i2s_layout != I2S_UNKNOWN) return false;
+    for (size_t i = 0; i < set->n_tensors; i++)
+        if (set->tensors[i].type == TYPE_I2_S && set->tensors[i].i2s_layout == I2S_UNKNOWN) return true;
+    return false;
+}
+
+/* Frequencies and weights; the tensors are open and the configuration is read. */
+static bn_status load(bn_model *model, const bn_model_options *options, bn_error *err) {
+    struct model_config *c = &model->config;
+    bn_status status;
+    if (c->arch->position == POSITION_ROPE) {
+        status = rope_init(&model->rope, &c->rope, &model->arena, err);
+        if (status == BN_OK && c->local_rope.n_dims)
+            status = rope_init(&model->local_rope, &c->local_rope, &model->arena, err);
+        if (status != BN_OK) return status;
+    }
+    struct thread_pool *pool;
+    status = thread_pool_acquire(options->n_threads ? options->n_threads : cpu_count(), &pool, err);
+    if (status != BN_OK) return status;
+    if (has_unnamed_layout(model)) {
+        char reason[200];
+        status = probe_i2s_layout(model, pool, reason, sizeof reason, err);
+        if (status == BN_OK) notice(options, reason);
+    } else {
+        status = weights_load(model, c->i2s_layout, pool, err);
+    }
+    thread_pool_release(pool);
+    return status;
+}
+
+/* A model without a vocabulary runs on token ids; one whose vocabulary isn't supported says so and does the same. */
+static bn_status accept_tokenizer(bn_model *model, bn_status status, const bn_model_options *options, bn_error *problem,
+                                  bn_error *err) {
+    char line[600];
+    if (status == BN_STATUS_NOT_FOUND || status == BN_STATUS_UNSUPPORTED) {
+        model->tokenizer = NULL;
+        snprintf(line, sizeof line, "no tokenizer: %s", problem->message);
+        notice(options, line);
+        return BN_OK;
+    }
+    if (status != BN_OK) return fail(err, status, "%s", problem->message);
+    size_t n = bn_tokenizer_vocab_size(model->tokenizer);
+    if (n <= model->config.vocab_size) return BN_OK;
+    if (model->config.is_gguf)
+        return fail(err, BN_STATUS_BAD_FILE, "the vocabulary has %zu tokens, but the embedding has %zu rows", n,
+                    model->config.vocab_size);
+    snprintf(line, sizeof line, "the tokenizer has %zu tokens, the embedding %zu rows: ids beyond can't be used", n,
+             model->config.vocab_size);
+    notice(options, line);
+    return BN_OK;
+}
+
+/* ---- GGUF ---- */
+
+/* model->gguf is open. */
+static bn_status open_gguf(bn_model *model, const bn_model_options *options, bn_error *err) {
+    struct model_config *c = &model->config;
+    enum i2s_layout layout = c->i2s_layout;
+    c->is_gguf = true;
+    bn_status status = config_from_gguf(&model->gguf, options->hidden_act, &model->arena, c, err);
+    c->i2s_layout = layout;
+    if (status != BN_OK) return status;
+    if (c->arch->ternary) {
+        char line[200];
+        snprintf(line, sizeof line, "activation %s: %s", activation_name(c->activation), c->activation_reason);
+        notice(options, line);
+    }
+    if (!options->no_tokenizer) {
+        bn_error problem;
+        status = tokenizer_from_gguf(&model->gguf, options->notice, options->notice_context, &model->tokenizer, &problem);
+        status = accept_tokenizer(model, status, options, &problem, err);
+    }
+    if (status == BN_OK) status = generation_from_gguf(&model->gguf, c->vocab_size, &model->generation, err);
+    return status == BN_OK ? load(model, options, err) : status;
+}
+
+bn_status model_open_gguf_bytes(const uint8_t *bytes, size_t size, const bn_model_options *given, bn_model **out,
+                                bn_error *err) {
+    bn_model_options options;
+    bn_model *model;
+    bn_status status = read_options(given, &options, err);
+    if (status == BN_OK) status = create(&options, &model, err);
+    if (status != BN_OK) return status;
+    status = gguf_parse(bytes, size, "model", &model->gguf, err);
+    if (status == BN_OK) status = open_gguf(model, &options, err);
+    if (status == BN_OK) *out = model;
+    else bn_model_close(model);
+    return status;
+}
+
+/* ---- Hugging Face ---- */
+
+static bn_status open_weight_files(bn_model *model, const char *folder, const char *file, bn_error *err) {
+    if (file) return safetensors_open(file, &model->safetensors, err);
+    char *index = path_join(folder, "model.safetensors.index.json"), *single = path_join(folder, "model.safetensors");
+    bn_status status = BN_STATUS_NO_MEMORY;
+    if (index && single) status = safetensors_open(file_exists(single) ? single : index, &model->safetensors, err);
+    else fail_no_memory(err, strlen(folder));
+    mem_free(index);
+    mem_free(single);
+    return status;
+}
+
+/* file NULL: the folder's own weights. */
+static bn_status open_folder(bn_model *model, const char *folder, const char *file, const bn_model_options *options,
+                             bn_error *err) {
+    struct model_config *c = &model->config;
+    enum i2s_layout layout = c->i2s_layout;
+    json_t *json = NULL;
+    char *config_path = path_join(folder, "config.json");
+    if (!config_path) return fail_no_memory(err, strlen(folder));
+    bn_status status = json_parse_file(config_path, MAX_CONFIG_BYTES, &json, err);
+    if (status == BN_OK) {
+        status = config_from_hf(json, options->hidden_act, &model->arena, c, err);
+        if (status != BN_OK) error_prefix(err, "config.json");
+    }
+    c->i2s_layout = layout;
+    if (status == BN_OK) status = generation_from_folder(folder, json, c->vocab_size, &model->generation, err);
+    json_decref(json);
+    mem_free(config_path);
+    if (status == BN_OK) status = open_weight_files(model, folder, file, err);
+    if (status == BN_OK) status = load(model, options, err);
+    if (status != BN_OK || options->no_tokenizer) return status;
+    bn_error problem;
+    status = tokenizer_from_folder(folder, &model->tokenizer, &problem);
+    return accept_tokenizer(model, status, options, &problem, err);
+}
+
+static bn_status open_beside(bn_model *model, const char *file, const bn_model_options *options, bn_error *err) {
+    const char *slash = strrchr(file, '/');
+    char *folder = slash ? mem_strndup(file, (size_t)(slash - file) + (slash == file)) : mem_strdup(".");
+    if (!folder) return fail_no_memory(err, strlen(file));
+    bn_status status = open_folder(model, folder, file, options, err);
+    mem_free(folder);
+    return status;
+}
+
+bn_status bn_model_open(const char *path, const bn_model_options *given, bn_model **out, bn_error *err) {
+    if (!path || !out) return fail(err, BN_STATUS_BAD_ARGUMENT, "bn_model_open needs a path and a place for the model");
+    bn_model_options options;
+    enum file_kind kind;
+    bn_model *model;
+    bn_status status = read_options(given, &options, err);
+    if (status == BN_OK) status = file_kind_detect(path, &kind, err);
+    if (status == BN_OK) status = create(&options, &model, err);
+    if (status != BN_OK) return status;
+    switch (kind) {
+    case FILE_GGUF:
+        status = gguf_open(path, &model->gguf, err);
+        if (status == BN_OK && (status = open_gguf(model, &options, err)) != BN_OK) error_prefix(err, "%s", path);
+        break;
+    case FILE_HF_FOLDER:
+        status = open_folder(model, path, NULL, &options, err);
+        if (status != BN_OK) error_prefix(err, "%s", path);
+        break;
+    case FILE_SAFETENSORS:
+        status = open_beside(model, path, &options, err);
+        if (status != BN_OK) error_prefix(err, "%s", path);
+        break;
+    }
+    if (status == BN_OK) *out = model;
+    else bn_model_close(model);
+    return status;
+}
+
+/* ---- small questions ---- */
+
+const bn_tokenizer *bn_model_tokenizer(const bn_model *model) { return model->tokenizer; }
+size_t model_vocab_size(const struct bn_model *model) { return model->config.vocab_size; }
+size_t model_context_length(const struct bn_model *model) { return model->config.context_length; }
+
+void bn_model_get_generation_defaults(const bn_model *model, bn_generation_defaults *defaults) {
+    size_t size = min_size(defaults->size, sizeof model->generation);
+    memcpy(defaults, &model->generation, size);
+    if (size >= sizeof defaults->size) defaults->size = size;
+}

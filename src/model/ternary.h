@@ -1,0 +1,44 @@
+/* Ternary matrices out of files, repacked into the run layout (kernels/layout.h). */
+#ifndef MODEL_TERNARY_H
+#define MODEL_TERNARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/threads.h"
+#include "formats/tensor_file.h"
+
+/* Which rows of a tensor make up a matrix: row r is row first + (r / block) · stride + r mod block of the tensor. The
+ * query part of a matrix that is fused head by head, for instance, has block = head_dim and stride = 3·head_dim. */
+struct row_map { size_t first, block, stride; };
+static inline size_t row_map_at(const struct row_map *map, size_t row) {
+    return map->first + row / map->block * map->stride + row % map->block;
+}
+
+enum ternary_form {
+    TERNARY_HF_PACKED, /* byte [r, c] holds rows r, r + P, r + 2P, r + 3P, P = ceil(rows/4), lowest bits first; code 0 = -1 */
+    TERNARY_I2S,
+    TERNARY_VALUES,    /* any decodable type whose values are all 0 or ± one magnitude */
+    TERNARY_MASTERS,   /* float weights, to be rounded to -1, 0, 1 times their mean magnitude */
+};
+
+struct ternary_source {
+    const struct tensor *tensor;
+    enum ternary_form form;
+    enum i2s_layout layout;       /* TERNARY_I2S */
+    size_t tensor_rows, n_cols;   /* logical shape of the whole tensor */
+    float magnitude;              /* VALUES: the one magnitude; MASTERS: mean|W| */
+    struct row_map map;
+    size_t n_rows;                /* of the matrix */
+};
+
+/* Mean of |W| over a whole float tensor: double sums of rows, added in the order of rows. */
+bn_status ternary_mean_magnitude(struct thread_pool *pool, const struct tensor *tensor, float *mean, bn_error *err);
+/* The largest magnitude, and whether every value is 0 or ± that. */
+bn_status ternary_common_magnitude(struct thread_pool *pool, const struct tensor *tensor, float *magnitude,
+                                   bool *uniform, bn_error *err);
+/* Fills out[l16_bytes(n_rows, n_cols)]. BN_STATUS_BAD_FILE when the data holds the code 3, which no ternary value has. */
+bn_status ternary_pack(struct thread_pool *pool, const struct ternary_source *source, uint8_t *out, bn_error *err);
+
+#endif
