@@ -1,0 +1,275 @@
+/* Making an engine, and driving it: whoever waits for a request runs steps until it is finished, while others who wait
+ * sleep; when the driver leaves, one of them takes over. */
+#include "engine/engine.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+#define DEFAULT_SEQUENCES 16
+#define DEFAULT_BATCH_TOKENS 256
+#define MAX_SEQUENCES 4096
+#define MAX_BATCH_TOKENS 65536
+#define MIN_ROWS 32                                /* of logits in a step: what log-probabilities of prompts are cut to */
+#define EXACT_KV_BYTES ((size_t)64 << 20)          /* up to here a context's keys and values are kept in float32 */
+
+/* ---- creation ---- */
+
+static bn_status check_options(const bn_engine_options *o, size_t model_context, bn_error *err) {
+    if (o->context_length > model_context)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "context_length is %zu, the model's own is %zu", o->context_length,
+                    model_context);
+    if (o->max_sequences > MAX_SEQUENCES)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "max_sequences is %zu; the limit is %d", o->max_sequences,
+                    MAX_SEQUENCES);
+    if (o->batch_tokens > MAX_BATCH_TOKENS)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "batch_tokens is %zu; the limit is %d", o->batch_tokens,
+                    MAX_BATCH_TOKENS);
+    if (o->kv_type != BN_KV_AUTO && o->kv_type != BN_KV_F16 && o->kv_type != BN_KV_F32)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "kv_type %d isn't one of bn_kv_type", (int)o->kv_type);
+    return BN_OK;
+}
+
+static size_t half_of_memory(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page_bytes > 0 ? (size_t)pages / 2 * (size_t)page_bytes : SIZE_MAX;
+}
+
+/* The type and number of pages; a cache smaller than a context shortens the context, so that one sequence always
+ * fits. */
+static bn_status init_cache(bn_engine *engine, const bn_engine_options *o, bn_error *err) {
+    size_t context_pages = pages_for(engine->context_length), n_pages, page_bytes, exact;
+    bool f32 = o->kv_type == BN_KV_F32;
+    if (o->kv_type == BN_KV_AUTO)
+        f32 = mul_size(context_pages, model_kv_page_bytes(engine->model, KV_F32), &exact) && exact <= EXACT_KV_BYTES;
+    engine->kv_type = f32 ? KV_F32 : KV_F16;
+    page_bytes = model_kv_page_bytes(engine->model, engine->kv_type);
+    if (!mul_size(context_pages, engine->max_sequences, &n_pages)) n_pages = SIZE_MAX;
+    n_pages = min_size(n_pages, (o->kv_bytes ? o->kv_bytes : half_of_memory()) / page_bytes);
+    if (n_pages == 0)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "kv_bytes is %zu, but the KV page of %d tokens takes %zu bytes",
+                    o->kv_bytes, KV_PAGE_TOKENS, page_bytes);
+    engine->context_length = min_size(engine->context_length, n_pages * KV_PAGE_TOKENS);
+    engine->use_prefixes = !o->no_prefix_cache;
+    prefix_tree_init(&engine->prefixes, &engine->cache);
+    return kv_cache_init(&engine->cache, n_pages, page_bytes, err);
+}
+
+static bn_status collect_end_ids(bn_engine *engine, bn_error *err) {
+    bn_generation_defaults defaults = {.size = sizeof defaults};
+    bn_model_get_generation_defaults(engine->model, &defaults);
+    size_t n_tokenizer = engine->tokenizer ? bn_tokenizer_vocab_size(engine->tokenizer) : 0, n = 0;
+    n_tokenizer = min_size(n_tokenizer, engine->vocab_size);
+    for (size_t id = 0; id < n_tokenizer; id++) n += bn_tokenizer_is_end(engine->tokenizer, (int32_t)id);
+    engine->end_ids = mem_alloc_array(n + defaults.n_eos, sizeof *engine->end_ids);
+    if (!engine->end_ids) return fail_no_memory(err, (n + defaults.n_eos) * sizeof *engine->end_ids);
+    for (size_t id = 0; id < n_tokenizer; id++) {
+        if (bn_tokenizer_is_end(engine->tokenizer, (int32_t)id)) engine->end_ids[engine->n_end_ids++] = (int32_t)id;
+    }
+    for (size_t i = 0; i < defaults.n_eos; i++) {
+        int32_t id = defaults.eos[i];
+        if (id >= 0 && (size_t)id < engine->vocab_size && !engine_is_end(engine, id))
+            engine->end_ids[engine->n_end_ids++] = id;
+    }
+    return BN_OK;
+}
+
+static bn_status init_buffers(bn_engine *engine, bn_error *err) {
+    struct plan *plan = &engine->plan;
+    size_t n = engine->batch_tokens, row_bytes = engine->vocab_size * sizeof(float), logits_bytes, scratch_bytes;
+    engine->max_rows = min_size(n, max_size(engine->max_sequences, MIN_ROWS));
+    if (!mul_size(engine->max_rows, row_bytes, &logits_bytes) ||
+        !mul_size(engine->n_threads, engine->vocab_size * sizeof(double), &scratch_bytes))
+        return fail_no_memory(err, SIZE_MAX);
+    engine->logits = mem_alloc_aligned(logits_bytes);
+    engine->scratch = mem_alloc_aligned(scratch_bytes);
+    plan->items = mem_alloc_array(n, sizeof *plan->items);
+    plan->sequences = mem_alloc_array(n, sizeof *plan->sequences);
+    plan->tokens = mem_alloc_array(n, sizeof *plan->tokens);
+    plan->want_logits = mem_alloc_array(n, sizeof *plan->want_logits);
+    if (!engine->logits || !engine->scratch || !plan->items || !plan->sequences || !plan->tokens || !plan->want_logits)
+        return fail_no_memory(err, logits_bytes + scratch_bytes);
+    return workspace_create(engine->model, n, engine->context_length, engine->pool, &engine->workspace, err);
+}
+
+static bn_status init(bn_engine *engine, bn_model *model, const bn_engine_options *o, bn_error *err) {
+    bn_status status = check_options(o, model_context_length(model), err);
+    if (status) return status;
+    engine->model = model;
+    engine->tokenizer = bn_model_tokenizer(model);
+    engine->vocab_size = model_vocab_size(model);
+    engine->context_length = o->context_length ? o->context_length : model_context_length(model);
+    engine->batch_tokens = o->batch_tokens ? o->batch_tokens : DEFAULT_BATCH_TOKENS;
+    /* Each running sequence has at least one token to compute, so more than batch_tokens would only starve prompts. */
+    engine->max_sequences = min_size(o->max_sequences ? o->max_sequences : DEFAULT_SEQUENCES, engine->batch_tokens);
+    engine->n_threads = o->n_threads ? o->n_threads : cpu_count_physical();
+    engine->kernels = kernels_best();
+    if (o->isa) status = kernels_select(o->isa, &engine->kernels, err);
+    if (!status) status = thread_pool_acquire(engine->n_threads, &engine->pool, err);
+    if (!status) status = init_cache(engine, o, err);
+    if (!status) status = collect_end_ids(engine, err);
+    return status ? status : init_buffers(engine, err);
+}
+
+bn_status bn_engine_create(bn_model *model, const bn_engine_options *options, bn_engine **out, bn_error *err) {
+    bn_engine_options own = {0};
+    if (options) memcpy(&own, options, options->size ? min_size(options->size, sizeof own) : sizeof own);
+    bn_engine *engine = mem_calloc(1, sizeof *engine);
+    if (!engine) return fail_no_memory(err, sizeof *engine);
+    pthread_mutex_init(&engine->lock, NULL);
+    pthread_cond_init(&engine->changed, NULL);
+    bn_status status = init(engine, model, &own, err);
+    if (status) bn_engine_destroy(engine);
+    else *out = engine;
+    return status;
+}
+
+void bn_engine_destroy(bn_engine *engine) {
+    if (!engine) return;
+    if (engine->workspace) workspace_destroy(engine->workspace);
+    if (engine->pool) thread_pool_release(engine->pool);
+    kv_cache_release(&engine->cache);
+    mem_free_aligned(engine->logits);
+    mem_free_aligned(engine->scratch);
+    mem_free(engine->plan.items);
+    mem_free(engine->plan.sequences);
+    mem_free(engine->plan.tokens);
+    mem_free(engine->plan.want_logits);
+    mem_free(engine->live);
+    mem_free(engine->end_ids);
+    pthread_cond_destroy(&engine->changed);
+    pthread_mutex_destroy(&engine->lock);
+    mem_free(engine);
+}
+
+/* ---- submitting ---- */
+
+/* Room in the order of service is made here, where failing is harmless. */
+static bn_status enqueue(bn_engine *engine, bn_request *request, bn_error *err) {
+    pthread_mutex_lock(&engine->lock);
+    size_t needed = engine->n_live + request->n_sequences;
+    if (needed > engine->live_capacity) {
+        size_t capacity = max_size(2 * engine->live_capacity, needed);
+        struct sequence **live = mem_realloc_array(engine->live, capacity, sizeof(struct sequence *));
+        if (!live) {
+            pthread_mutex_unlock(&engine->lock);
+            return fail_no_memory(err, capacity * sizeof(struct sequence *));
+        }
+        engine->live = live;
+        engine->live_capacity = capacity;
+    }
+    request->arrival = engine->arrivals++;
+    engine->n_requests++;
+    scheduler_enqueue(engine, request);
+    pthread_mutex_unlock(&engine->lock);
+    return BN_OK;
+}
+
+bn_status bn_engine_submit(bn_engine *engine, const int32_t *prompt, size_t n_prompt,
+                           const bn_request_options *options, bn_request **out, bn_error *err) {
+    bn_request *request;
+    bn_status status = request_create(engine, prompt, n_prompt, options, &request, err);
+    if (status) return status;
+    status = enqueue(engine, request, err);
+    if (status) request_destroy(request);
+    else *out = request;
+    return status;
+}
+
+/* ---- driving ---- */
+
+/* Runs one step. With the lock, which it gives up meanwhile; nobody else may be driving. */
+static bool drive(bn_engine *engine) {
+    bool finished;
+    engine->driving = true;
+    bool busy = engine_run_step(engine, &finished);
+    engine->driving = false;
+    engine->drives++;
+    if (finished || engine->n_step_waiters) pthread_cond_broadcast(&engine->changed);
+    return busy;
+}
+
+bn_status bn_engine_step(bn_engine *engine, bool *busy, bn_error *err) {
+    (void)err; /* errors belong to requests */
+    bool did = true;
+    pthread_mutex_lock(&engine->lock);
+    uint64_t before = engine->drives;
+    engine->n_step_waiters++;
+    while (engine->driving && engine->drives == before) pthread_cond_wait(&engine->changed, &engine->lock);
+    engine->n_step_waiters--;
+    if (engine->drives == before) {
+        did = drive(engine);
+        /* Someone who sleeps in bn_request_wait may have to drive now that nobody does. */
+        pthread_cond_broadcast(&engine->changed);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    if (busy) *busy = did;
+    return BN_OK;
+}
+
+static void wait_until_finished(bn_request *request) {
+    bn_engine *engine = request->engine;
+    pthread_mutex_lock(&engine->lock);
+    while (!bn_request_finished(request)) {
+        if (engine->driving) pthread_cond_wait(&engine->changed, &engine->lock);
+        else drive(engine);
+    }
+    pthread_mutex_unlock(&engine->lock);
+}
+
+bn_status bn_request_wait(bn_request *request, bn_error *err) {
+    wait_until_finished(request);
+    if (request->status && err) *err = request->error;
+    return request->status;
+}
+
+void bn_request_release(bn_request *request) {
+    if (!request) return;
+    bn_request_cancel(request);
+    wait_until_finished(request); /* at most the step that is running */
+    request_destroy(request);
+}
+
+bn_status bn_engine_logits(bn_engine *engine, const int32_t *ids, size_t n_ids, bool last_only, float *logits,
+                           bn_error *err) {
+    bn_request *request;
+    bn_status status = request_create_logits(engine, ids, n_ids, last_only, logits, &request, err);
+    if (status) return status;
+    status = enqueue(engine, request, err);
+    if (!status) status = bn_request_wait(request, err);
+    request_destroy(request);
+    return status;
+}
+
+/* ---- introspection ---- */
+
+void bn_engine_get_stats(bn_engine *engine, bn_engine_stats *out) {
+    pthread_mutex_lock(&engine->lock);
+    size_t queued = 0;
+    for (size_t i = 0; i < engine->n_live; i++) {
+        const struct sequence *s = engine->live[i];
+        queued += s->index == 0 && s->request->started_ns == 0;
+    }
+    const struct kv_cache *cache = &engine->cache;
+    bn_engine_stats full = {.size = sizeof full,
+                            .requests_running = engine->n_requests - queued,
+                            .requests_queued = queued,
+                            .kv_pages_total = cache->n_pages,
+                            .kv_pages_used = kv_cache_used(cache),
+                            .kv_pages_cached = cache->cached.n,
+                            .kv_page_tokens = KV_PAGE_TOKENS,
+                            .steps = engine->steps,
+                            .prompt_tokens = engine->prompt_tokens,
+                            .output_tokens = engine->output_tokens,
+                            .cached_tokens = engine->cached_tokens,
+                            .isa = engine->kernels->name,
+                            .n_threads = engine->n_threads,
+                            .context_length = engine->context_length,
+                            .kv_type = engine->kv_type == KV_F32 ? BN_KV_F32 : BN_KV_F16,
+                            .kv_bytes = (uint64_t)cache->n_pages * cache->page_bytes};
+    pthread_mutex_unlock(&engine->lock);
+    size_t bytes = out->size ? min_size(out->size, sizeof full) : sizeof full;
+    full.size = out->size;
+    memcpy(out, &full, bytes);
+}

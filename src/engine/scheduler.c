@@ -1,0 +1,245 @@
+/* What the next step computes.
+ *
+ * Sequences are served in one fixed order: priority, then arrival, then number of the choice. A step takes one token of
+ * every running sequence that decodes, then fills the token budget with chunks of prompts. A waiting sequence is
+ * admitted when there is a slot and its tokens fit the free pages; the first in line is never overtaken.
+ *
+ * Pages are taken as sequences grow. When none is left, the last running sequence in the order gives up all of its
+ * pages and waits again; later it computes its tokens anew (which costs time but not a bit: the forward pass gives the
+ * same numbers in any chunking). So the first in the order can always go on, and there is no deadlock: requests that
+ * would not fit the whole cache alone are refused when they are submitted. The beams of a request come and go
+ * together, since a beam step needs all of them. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "engine/beam.h"
+#include "engine/engine.h"
+
+#include <string.h>
+
+/* ---- order of service ---- */
+
+static bool served_before(const struct sequence *a, const struct sequence *b) {
+    const bn_request *x = a->request, *y = b->request;
+    if (x->options.priority != y->options.priority) return x->options.priority > y->options.priority;
+    if (x->arrival != y->arrival) return x->arrival < y->arrival;
+    return a->index < b->index;
+}
+
+void scheduler_enqueue(bn_engine *engine, bn_request *request) {
+    size_t at = engine->n_live, n = request->n_sequences;
+    while (at > 0 && served_before(&request->sequences[0], engine->live[at - 1])) at--;
+    memmove(engine->live + at + n, engine->live + at, (engine->n_live - at) * sizeof *engine->live);
+    for (size_t i = 0; i < n; i++) engine->live[at + i] = &request->sequences[i];
+    engine->n_live += n;
+}
+
+void scheduler_remove_done(bn_engine *engine) {
+    size_t n = 0;
+    for (size_t i = 0; i < engine->n_live; i++) {
+        if (engine->live[i]->state != SEQUENCE_DONE) engine->live[n++] = engine->live[i];
+    }
+    engine->n_live = n;
+}
+
+static size_t count_running(const bn_engine *engine) {
+    size_t n = 0;
+    for (size_t i = 0; i < engine->n_live; i++) n += engine->live[i]->state == SEQUENCE_RUNNING;
+    return n;
+}
+
+bool scheduler_has_slot(const bn_engine *engine) { return count_running(engine) < engine->max_sequences; }
+
+/* ---- admission ---- */
+
+/* Pages a sequence still lacks for all its tokens and one more. */
+static size_t pages_lacking(const struct sequence *s) {
+    size_t wanted = pages_for(min_size(s->n_tokens + 1, s->request->capacity));
+    return wanted > s->n_pages ? wanted - s->n_pages : 0;
+}
+
+/* How much of a sequence may come out of the prefix tree: everything before the first row of logits it needs. */
+static size_t prefix_limit(const struct sequence *s) {
+    size_t position = s->n_computed;
+    while (position + 1 < s->n_tokens && !request_wants_row(s->request, s, position)) position++;
+    return position;
+}
+
+static void start(bn_engine *engine, struct sequence *s, struct prefix_match *match) {
+    bn_request *request = s->request;
+    s->state = SEQUENCE_RUNNING;
+    sequence_copy_tail(s, &engine->cache, match);
+    if (request->started_ns) return;
+    request->started_ns = clock_now_ns();
+    request->cached_tokens = s->n_computed;
+    engine->cached_tokens += s->n_computed;
+}
+
+/* Lets one waiting sequence run if its pages are there: `promised` of the available ones belong to others. */
+static bool admit_one(bn_engine *engine, struct sequence *s, size_t *promised, size_t n_running) {
+    struct prefix_match match = {0};
+    if (engine->use_prefixes) sequence_attach_prefix(s, &engine->prefixes, prefix_limit(s), &match);
+    size_t available = kv_cache_available(&engine->cache), lacking = pages_lacking(s);
+    /* One page of headroom for each that runs already, so that the newcomer isn't thrown out right away. */
+    if (n_running && available < *promised + lacking + n_running) {
+        sequence_drop_tail(&engine->cache, &match);
+        sequence_drop_pages(s, &engine->cache, NULL);
+        return false;
+    }
+    start(engine, s, &match);
+    *promised += pages_lacking(s);
+    return true;
+}
+
+/* The beams of a request are admitted together: alone on the machine, or when all of them find room. */
+static bool admit_beams(bn_engine *engine, bn_request *request, size_t *promised, size_t n_running) {
+    size_t lacking = 0;
+    for (size_t i = 0; i < request->n_sequences; i++) {
+        const struct sequence *s = &request->sequences[i];
+        if (s->state == SEQUENCE_WAITING) lacking += pages_lacking(s);
+    }
+    if (n_running && kv_cache_available(&engine->cache) < *promised + lacking + n_running) return false;
+    for (size_t i = 0; i < request->n_sequences; i++) {
+        struct sequence *s = &request->sequences[i];
+        if (s->state == SEQUENCE_WAITING) admit_one(engine, s, promised, 0);
+    }
+    return true;
+}
+
+static void admit(bn_engine *engine) {
+    size_t n_running = count_running(engine), promised = 0;
+    for (size_t i = 0; i < engine->n_live; i++) {
+        if (engine->live[i]->state == SEQUENCE_RUNNING) promised += pages_lacking(engine->live[i]);
+    }
+    for (size_t i = 0; i < engine->n_live; i++) {
+        struct sequence *s = engine->live[i];
+        if (s->state != SEQUENCE_WAITING) continue;
+        struct beam_search *beams = s->request->beams;
+        size_t n = beams ? beams->n_active : 1;
+        if (n_running && n_running + n > engine->max_sequences) return;
+        if (!(beams ? admit_beams(engine, s->request, &promised, n_running)
+                    : admit_one(engine, s, &promised, n_running))) return;
+        n_running += n;
+    }
+}
+
+/* ---- shares of the budget ---- */
+
+/* Takes as many of the pending tokens of a sequence into the step as the rest of the budget and of the rows allow. */
+static void plan_chunk(struct sequence *s, size_t *tokens_left, size_t *rows_left) {
+    size_t end = s->n_computed + min_size(sequence_pending(s), *tokens_left), position = s->n_computed;
+    for (; position < end; position++) {
+        bool wanted = request_wants_row(s->request, s, position);
+        if (wanted && *rows_left == 0) break;
+        *rows_left -= wanted;
+    }
+    s->n_planned = position - s->n_computed;
+    *tokens_left -= s->n_planned;
+}
+
+/* bn_engine_logits alone gets its rows straight into the caller's buffer, so their number isn't limited. */
+static bool rows_go_to_caller(const bn_engine *engine) {
+    return engine->n_live == 1 && engine->live[0]->request->logits && !engine->live[0]->request->last_row_only;
+}
+
+static void share_budget(bn_engine *engine) {
+    size_t tokens_left = engine->batch_tokens;
+    size_t rows_left = rows_go_to_caller(engine) ? engine->batch_tokens : engine->max_rows;
+    for (int prompts = 0; prompts <= 1; prompts++) {
+        for (size_t i = 0; i < engine->n_live; i++) {
+            struct sequence *s = engine->live[i];
+            size_t pending = sequence_pending(s);
+            if (s->state == SEQUENCE_RUNNING && pending && (pending > 1) == prompts)
+                plan_chunk(s, &tokens_left, &rows_left);
+        }
+    }
+}
+
+/* ---- pages ---- */
+
+static void preempt(bn_engine *engine, struct sequence *s) {
+    bn_request *request = s->request;
+    for (size_t i = 0; i < request->n_sequences; i++) {
+        struct sequence *other = &request->sequences[i];
+        if ((other != s && !request->beams) || other->state != SEQUENCE_RUNNING) continue;
+        sequence_drop_pages(other, &engine->cache, engine_prefixes(engine));
+        other->state = SEQUENCE_WAITING;
+    }
+    if (request->beams) request->beams->n_ready = 0;
+}
+
+static struct sequence *last_running(const bn_engine *engine) {
+    for (size_t i = engine->n_live; i-- > 0;) {
+        if (engine->live[i]->state == SEQUENCE_RUNNING) return engine->live[i];
+    }
+    return NULL;
+}
+
+static bool runs_alone(const bn_engine *engine, const struct sequence *s) {
+    for (size_t i = 0; i < engine->n_live; i++) {
+        const struct sequence *other = engine->live[i];
+        if (other->state == SEQUENCE_RUNNING && other != s && (!s->request->beams || other->request != s->request))
+            return false;
+    }
+    return true;
+}
+
+/* Makes the pages writable that a sequence's planned tokens go to, at the cost of those served after it; the last in
+ * line gives up its own place. Alone and still without a page, the system is out of memory. */
+static void secure_pages(bn_engine *engine, struct sequence *s) {
+    size_t position = s->n_computed, end = s->n_computed + s->n_planned;
+    while (position < end) {
+        if (sequence_secure_page(s, &engine->cache, position)) {
+            position = (position / KV_PAGE_TOKENS + 1) * KV_PAGE_TOKENS;
+            continue;
+        }
+        if (runs_alone(engine, s)) {
+            bn_error error;
+            fail(&error, BN_STATUS_NO_MEMORY, "no memory for another KV page of %zu bytes: lower kv_bytes or "
+                 "context_length", engine->cache.page_bytes);
+            request_abort(engine, s->request, BN_FINISH_ERROR, &error);
+            return;
+        }
+        struct sequence *victim = last_running(engine);
+        bool own = victim == s || (s->request->beams && victim->request == s->request);
+        preempt(engine, victim);
+        if (own) return;
+    }
+}
+
+/* ---- the batch ---- */
+
+static void add_item(struct plan *plan, struct sequence *s) {
+    const bn_request *request = s->request;
+    struct plan_item *item = &plan->items[plan->n_items];
+    *item = (struct plan_item){.sequence = s, .first_row = plan->n_rows};
+    plan->sequences[plan->n_items++] = (struct batch_sequence){.n_tokens = s->n_planned,
+                                                               .first_position = s->n_computed,
+                                                               .pages = s->page_data,
+                                                               .reserved_length = request->capacity};
+    for (size_t i = 0; i < s->n_planned; i++) {
+        size_t position = s->n_computed + i;
+        plan->tokens[plan->n_tokens] = s->tokens[position];
+        plan->want_logits[plan->n_tokens++] = request_wants_row(request, s, position);
+        item->n_rows += request_wants_row(request, s, position);
+    }
+    plan->n_rows += item->n_rows;
+}
+
+void scheduler_plan(bn_engine *engine) {
+    struct plan *plan = &engine->plan;
+    plan->n_items = plan->n_tokens = plan->n_rows = 0;
+    for (size_t i = 0; i < engine->n_live; i++) engine->live[i]->n_planned = 0;
+    admit(engine);
+    share_budget(engine);
+    for (size_t i = 0; i < engine->n_live; i++) {
+        if (engine->live[i]->n_planned) secure_pages(engine, engine->live[i]);
+    }
+    for (size_t i = 0; i < engine->n_live; i++) {
+        if (engine->live[i]->n_planned) add_item(plan, engine->live[i]);
+    }
+    plan->logits = engine->logits;
+    if (rows_go_to_caller(engine) && plan->n_items) {
+        const struct sequence *s = plan->items[0].sequence;
+        plan->logits = s->request->logits + s->n_computed * engine->vocab_size;
+    }
+}

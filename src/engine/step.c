@@ -1,0 +1,155 @@
+/* One step: plan, forward pass, a draw for every row that ends a sequence's tokens, and what comes of it. The lock is
+ * held while plans are made and results booked, which is short, and not while anything is computed. */
+#include "engine/beam.h"
+#include "engine/engine.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+/* ---- rows of logits; on any thread, without the lock ---- */
+
+/* Draws one token. The row is left as it is if `keep`: others need it, or its log-probabilities are. */
+static void draw_token(const bn_engine *engine, struct sequence *s, float *row, bool keep, size_t slot) {
+    const bn_request *request = s->request;
+    struct draw *draw = &s->draw;
+    float *logits = row;
+    bool want_logprobs = request_wants_logprobs(request);
+    if (keep || want_logprobs) {
+        logits = (float *)(engine->scratch + slot * engine->vocab_size);
+        memcpy(logits, row, engine->vocab_size * sizeof *row);
+    }
+    struct sampler_input input = request_sampler_input(request, s, logits);
+    draw->status = sampler_sample(s->sampler, &input, &draw->id, &draw->error);
+    if (draw->status || !want_logprobs) return;
+    size_t n_top = request->options.n_logprobs > 0 ? (size_t)request->options.n_logprobs : 0;
+    logprobs_of(row, engine->vocab_size, draw->id, &draw->logprob, s->top, n_top);
+}
+
+/* The last row of a sequence: the first of a request serves all of its choices. */
+static void draw_next(const bn_engine *engine, struct sequence *s, float *row, size_t slot) {
+    bn_request *request = s->request;
+    if (request->beams) {
+        beam_score(s, row, engine->vocab_size, engine->scratch + slot * engine->vocab_size);
+    } else if (request->forked) {
+        draw_token(engine, s, row, false, slot);
+    } else {
+        for (size_t i = 0; i < request->n_sequences; i++)
+            draw_token(engine, &request->sequences[i], row, i + 1 < request->n_sequences, slot);
+    }
+}
+
+static void process_rows(const bn_engine *engine, const struct plan_item *item, size_t slot) {
+    struct sequence *s = item->sequence;
+    bn_request *request = s->request;
+    size_t vocab_size = engine->vocab_size;
+    float *row = engine->plan.logits + item->first_row * vocab_size;
+    for (size_t i = 0; i < s->n_planned; i++) {
+        size_t position = s->n_computed + i;
+        if (!request_wants_row(request, s, position)) continue;
+        if (request->logits) {
+            float *to = request->logits + (request->last_row_only ? 0 : position * vocab_size);
+            if (to != row) memcpy(to, row, vocab_size * sizeof *row);
+        } else {
+            if (request->prompt_logprobs && position >= request->n_echoed && position + 1 < request->n_prompt)
+                logprobs_of(row, vocab_size, s->tokens[position + 1], &request->prompt_logprobs[position + 1], NULL, 0);
+            if (position + 1 == s->n_tokens) draw_next(engine, s, row, slot);
+        }
+        row += vocab_size;
+    }
+}
+
+/* Samplers of the caller's own run on the driving thread, as promised; all others wherever there is room. */
+static bool runs_on_driver(const struct plan_item *item) {
+    return item->sequence->request->options.sampling.custom != NULL;
+}
+
+static void process_chunk(void *context, size_t chunk, size_t slot) {
+    const bn_engine *engine = context;
+    if (!runs_on_driver(&engine->plan.items[chunk])) process_rows(engine, &engine->plan.items[chunk], slot);
+}
+
+static void compute(bn_engine *engine) {
+    const struct plan *plan = &engine->plan;
+    const struct forward_options options = {
+        .kernels = engine->kernels, .pool = engine->pool, .kv_type = engine->kv_type};
+    const struct batch batch = {.tokens = plan->tokens,
+                                .want_logits = plan->want_logits,
+                                .n_tokens = plan->n_tokens,
+                                .sequences = plan->sequences,
+                                .n_sequences = plan->n_items};
+    model_forward(engine->model, engine->workspace, &options, &batch, plan->logits);
+    thread_pool_run(engine->pool, process_chunk, engine, plan->n_items);
+    for (size_t i = 0; i < plan->n_items; i++) {
+        if (runs_on_driver(&plan->items[i])) process_rows(engine, &plan->items[i], 0);
+    }
+}
+
+/* ---- booking the results; under the lock ---- */
+
+/* The choices go their own ways from the prompt's pages: those that find a slot at once, others when one is free. */
+static void fork_choices(bn_engine *engine, bn_request *request) {
+    request->forked = true;
+    for (size_t i = 1; i < request->n_sequences; i++) {
+        struct sequence *s = &request->sequences[i];
+        s->state = SEQUENCE_WAITING;
+        if (!scheduler_has_slot(engine)) continue;
+        s->state = SEQUENCE_RUNNING;
+        sequence_fork_pages(s, &request->sequences[0], &engine->cache);
+    }
+    for (size_t i = 0; i < request->n_sequences; i++) {
+        if (request->sequences[i].state != SEQUENCE_DONE) sequence_append(engine, &request->sequences[i]);
+    }
+}
+
+static void book_item(bn_engine *engine, struct sequence *s, uint64_t now_ns) {
+    bn_request *request = s->request;
+    size_t n = s->n_planned, from = s->n_computed;
+    if (s->state == SEQUENCE_DONE) return; /* another choice of its request failed in this step */
+    s->n_computed += n;
+    s->n_planned = 0;
+    if (from < request->n_prompt) {
+        engine->prompt_tokens += min_size(s->n_computed, request->n_prompt) - from;
+        request->n_echoed = max_size(request->n_echoed, min_size(s->n_computed, request->n_prompt));
+        if (s->n_computed >= request->n_prompt && engine->use_prefixes) sequence_share_pages(s, &engine->prefixes);
+    }
+    if (sequence_pending(s)) return;
+
+    if (request->first_token_ns == 0) request->first_token_ns = now_ns;
+    request->last_token_ns = now_ns;
+    if (request->logits) sequence_finish(engine, s, BN_FINISH_STOP);
+    else if (request->beams) {
+        if (beam_advance(request, &engine->cache)) beams_finish(engine, request);
+    } else if (!request->forked) fork_choices(engine, request);
+    else sequence_append(engine, s);
+}
+
+static bool abort_cancelled(bn_engine *engine) {
+    for (size_t i = 0; i < engine->n_live; i++) {
+        struct sequence *s = engine->live[i];
+        if (s->state != SEQUENCE_DONE && atomic_load(&s->request->cancelled))
+            request_abort(engine, s->request, BN_FINISH_CANCELLED,
+                          &(bn_error){BN_STATUS_CANCELLED, "the request was cancelled"});
+    }
+    return engine->touched != NULL;
+}
+
+bool engine_run_step(bn_engine *engine, bool *finished) {
+    *finished = false;
+    if (engine->n_live == 0) return false;
+    if (!abort_cancelled(engine)) {
+        scheduler_plan(engine);
+        if (engine->plan.n_items) {
+            pthread_mutex_unlock(&engine->lock);
+            compute(engine);
+            uint64_t now_ns = clock_now_ns();
+            pthread_mutex_lock(&engine->lock);
+            engine->steps++;
+            for (size_t i = 0; i < engine->plan.n_items; i++) book_item(engine, engine->plan.items[i].sequence, now_ns);
+        }
+    }
+    outcome_deliver(engine);
+    *finished = outcome_settle(engine);
+    return true;
+}
