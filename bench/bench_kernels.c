@@ -1,0 +1,295 @@
+/* How fast each operation of each table is, and how many times faster than scalar.
+ *
+ *     bench_kernels [--json] [NAME…]      only operations whose name contains a NAME
+ *
+ * One thread. Each figure is the median of several samples of some milliseconds, the tables taking turns, so that what
+ * else the machine does hits all of them alike. "memory" in a name: the weights are read from more copies than the
+ * caches hold. GB/s counts the bytes of weights or keys (of all inputs and outputs for row operations), GOP/s counts a
+ * multiply-add as two. Scalar is the plain C definition, compiled like the rest of the library. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "kernels/kernels.h"
+#include "kernels/layout.h"
+
+#define N_SAMPLES    7
+#define SAMPLE_NS    3000000u
+#define MAX_TABLES   8
+#define MAX_TOKENS   64
+#define ROWS         2560 /* of the down projection of a 2-billion-parameter model */
+#define COLS         6912
+#define HEAD_ROWS    512
+#define KEYS         512
+#define HEAD_DIM     128
+#define MEMORY_BYTES ((size_t)256 << 20)
+
+/* Everything that the operations read and write, allocated once. */
+struct data {
+    uint8_t *packed; /* MEMORY_BYTES of copies of [ROWS, COLS] in L16 */
+    int8_t *q;       /* [MAX_TOKENS, COLS] */
+    int32_t *q_sums, *y_int;
+    float *w, *x, *y, *up; /* w: [HEAD_ROWS, COLS]; the others [MAX_TOKENS, COLS] */
+    uint16_t *halves;      /* as w */
+    size_t copy, n_copies;
+};
+
+struct operation {
+    const char *name;
+    void (*run)(const struct kernels *k, struct data *d);
+    double bytes, operations; /* per run */
+};
+
+static void ternary(const struct kernels *k, struct data *d, size_t n_tokens, size_t copy) {
+    struct matmul_shape shape = {ROWS, COLS, n_tokens, COLS, ROWS};
+    k->ternary_matmul(d->y_int, d->packed + copy * l16_bytes(ROWS, COLS), d->q, d->q_sums, &shape);
+}
+
+static void ternary_1(const struct kernels *k, struct data *d) {
+    ternary(k, d, 1, 0);
+}
+static void ternary_1_memory(const struct kernels *k, struct data *d) {
+    d->copy = (d->copy + 1) % d->n_copies;
+    ternary(k, d, 1, d->copy);
+}
+static void ternary_2(const struct kernels *k, struct data *d) {
+    ternary(k, d, 2, 0);
+}
+static void ternary_4(const struct kernels *k, struct data *d) {
+    ternary(k, d, 4, 0);
+}
+static void ternary_8(const struct kernels *k, struct data *d) {
+    ternary(k, d, 8, 0);
+}
+static void ternary_64(const struct kernels *k, struct data *d) {
+    ternary(k, d, 64, 0);
+}
+
+static const struct matmul_shape float_vector = {HEAD_ROWS, ROWS, 1, COLS, HEAD_ROWS};
+static const struct matmul_shape float_tokens = {HEAD_ROWS, ROWS, 16, COLS, HEAD_ROWS};
+
+static void matmul_f32_1(const struct kernels *k, struct data *d) {
+    k->matmul_f32(d->y, d->w, d->x, &float_vector);
+}
+static void matmul_f32_16(const struct kernels *k, struct data *d) {
+    k->matmul_f32(d->y, d->w, d->x, &float_tokens);
+}
+static void matmul_f16_1(const struct kernels *k, struct data *d) {
+    k->matmul_f16(d->y, d->halves, d->x, &float_vector);
+}
+static void matmul_f16_16(const struct kernels *k, struct data *d) {
+    k->matmul_f16(d->y, d->halves, d->x, &float_tokens);
+}
+static void matmul_bf16_1(const struct kernels *k, struct data *d) {
+    k->matmul_bf16(d->y, d->halves, d->x, &float_vector);
+}
+static void quantize_row(const struct kernels *k, struct data *d) {
+    float scale;
+    k->quantize_row((int8_t *)d->y, &scale, d->y_int, d->x, COLS);
+}
+static void ternary_scale(const struct kernels *k, struct data *d) {
+    k->ternary_scale(d->y, d->y_int, 0.01f, 1.5f, COLS);
+}
+static void rms_norm(const struct kernels *k, struct data *d) {
+    k->rms_norm(d->y, d->x, d->up, COLS, 1e-5f);
+}
+static void layer_norm(const struct kernels *k, struct data *d) {
+    k->layer_norm(d->y, d->x, d->up, d->up, COLS, 1e-5f);
+}
+static void softmax(const struct kernels *k, struct data *d) {
+    memcpy(d->y, d->x, COLS * sizeof *d->y);
+    k->softmax(d->y, COLS);
+}
+static void softcap(const struct kernels *k, struct data *d) {
+    memcpy(d->y, d->x, COLS * sizeof *d->y);
+    k->softcap(d->y, 30.0f, COLS);
+}
+static void silu(const struct kernels *k, struct data *d) {
+    k->silu(d->y, d->x, d->up, COLS);
+}
+static void relu2(const struct kernels *k, struct data *d) {
+    k->relu2(d->y, d->x, d->up, COLS);
+}
+static void gelu_tanh(const struct kernels *k, struct data *d) {
+    k->gelu_tanh(d->y, d->x, d->up, COLS);
+}
+static void gelu_erf(const struct kernels *k, struct data *d) {
+    k->gelu_erf(d->y, d->x, d->up, COLS);
+}
+static void rope_half(const struct kernels *k, struct data *d) {
+    memcpy(d->y, d->x, HEAD_DIM * sizeof *d->y);
+    k->rope_half(d->y, d->x, d->up, HEAD_DIM / 2);
+}
+static void rope_neighbours(const struct kernels *k, struct data *d) {
+    memcpy(d->y, d->x, HEAD_DIM * sizeof *d->y);
+    k->rope_neighbours(d->y, d->x, d->up, HEAD_DIM / 2);
+}
+static void scores_f32(const struct kernels *k, struct data *d) {
+    k->attention_scores_f32(d->y, d->x, d->w, HEAD_DIM, KEYS, HEAD_DIM, 0.088f);
+}
+static void scores_f16(const struct kernels *k, struct data *d) {
+    k->attention_scores_f16(d->y, d->x, d->halves, HEAD_DIM, KEYS, HEAD_DIM, 0.088f);
+}
+static void values_f32(const struct kernels *k, struct data *d) {
+    memset(d->y, 0, HEAD_DIM * sizeof *d->y);
+    k->attention_values_f32(d->y, d->x, d->w, HEAD_DIM, KEYS, HEAD_DIM);
+}
+static void values_f16(const struct kernels *k, struct data *d) {
+    memset(d->y, 0, HEAD_DIM * sizeof *d->y);
+    k->attention_values_f16(d->y, d->x, d->halves, HEAD_DIM, KEYS, HEAD_DIM);
+}
+static void to_f16(const struct kernels *k, struct data *d) {
+    k->f32_to_f16((uint16_t *)d->y, d->x, COLS);
+}
+static void from_f16(const struct kernels *k, struct data *d) {
+    k->f16_to_f32(d->y, d->halves, COLS);
+}
+
+#define TERNARY_BYTES (ROWS * (double)COLS / 4)
+#define TERNARY_OPS   (2.0 * ROWS * COLS)
+#define FLOAT_OPS     (2.0 * HEAD_ROWS * ROWS)
+#define KEY_OPS       (2.0 * KEYS * HEAD_DIM)
+static const struct operation operations[] = {
+    {"ternary 2560x6912, 1 token", ternary_1, TERNARY_BYTES, TERNARY_OPS},
+    {"ternary 2560x6912, 1 token, memory", ternary_1_memory, TERNARY_BYTES, TERNARY_OPS},
+    {"ternary 2560x6912, 2 tokens", ternary_2, TERNARY_BYTES, 2 * TERNARY_OPS},
+    {"ternary 2560x6912, 4 tokens", ternary_4, TERNARY_BYTES, 4 * TERNARY_OPS},
+    {"ternary 2560x6912, 8 tokens", ternary_8, TERNARY_BYTES, 8 * TERNARY_OPS},
+    {"ternary 2560x6912, 64 tokens", ternary_64, TERNARY_BYTES, 64 * TERNARY_OPS},
+    {"matmul_f32 512x2560, 1 token", matmul_f32_1, 4.0 * HEAD_ROWS *ROWS, FLOAT_OPS},
+    {"matmul_f32 512x2560, 16 tokens", matmul_f32_16, 4.0 * HEAD_ROWS *ROWS, 16 * FLOAT_OPS},
+    {"matmul_f16 512x2560, 1 token", matmul_f16_1, 2.0 * HEAD_ROWS *ROWS, FLOAT_OPS},
+    {"matmul_f16 512x2560, 16 tokens", matmul_f16_16, 2.0 * HEAD_ROWS *ROWS, 16 * FLOAT_OPS},
+    {"matmul_bf16 512x2560, 1 token", matmul_bf16_1, 2.0 * HEAD_ROWS *ROWS, FLOAT_OPS},
+    {"quantize_row 6912", quantize_row, 5.0 * COLS, 0},
+    {"ternary_scale 6912", ternary_scale, 8.0 * COLS, 2.0 * COLS},
+    {"rms_norm 6912", rms_norm, 12.0 * COLS, 4.0 * COLS},
+    {"layer_norm 6912", layer_norm, 16.0 * COLS, 8.0 * COLS},
+    {"softmax 6912", softmax, 8.0 * COLS, 0},
+    {"softcap 6912", softcap, 8.0 * COLS, 0},
+    {"silu 6912", silu, 12.0 * COLS, 0},
+    {"relu2 6912", relu2, 12.0 * COLS, 0},
+    {"gelu_tanh 6912", gelu_tanh, 12.0 * COLS, 0},
+    {"gelu_erf 6912", gelu_erf, 12.0 * COLS, 0},
+    {"rope_half 128", rope_half, 8.0 * HEAD_DIM, 3.0 * HEAD_DIM},
+    {"rope_neighbours 128", rope_neighbours, 8.0 * HEAD_DIM, 3.0 * HEAD_DIM},
+    {"attention_scores_f32 512x128", scores_f32, 4.0 * KEYS *HEAD_DIM, KEY_OPS},
+    {"attention_scores_f16 512x128", scores_f16, 2.0 * KEYS *HEAD_DIM, KEY_OPS},
+    {"attention_values_f32 512x128", values_f32, 4.0 * KEYS *HEAD_DIM, KEY_OPS},
+    {"attention_values_f16 512x128", values_f16, 2.0 * KEYS *HEAD_DIM, KEY_OPS},
+    {"f32_to_f16 6912", to_f16, 6.0 * COLS, 0},
+    {"f16_to_f32 6912", from_f16, 6.0 * COLS, 0},
+};
+
+static uint32_t next_random(uint32_t *state) {
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+static void fill(struct data *d) {
+    uint32_t state = 1;
+    size_t one = l16_bytes(ROWS, COLS), wide = (size_t)MAX_TOKENS * COLS, weights = (size_t)HEAD_ROWS * COLS;
+    for (size_t i = 0; i < one; i++)
+        for (int p = 0; p < 4; p++) d->packed[i] = (uint8_t)(d->packed[i] << 2 | next_random(&state) % 3);
+    for (size_t i = 1; i < d->n_copies; i++) memcpy(d->packed + i * one, d->packed, one);
+    for (size_t i = 0; i < wide; i++) {
+        d->q[i] = (int8_t)((int)(next_random(&state) % 255) - 127);
+        d->x[i] = (float)(int)(next_random(&state) % 8001 - 4000) * 0.001f;
+        d->up[i] = (float)(int)(next_random(&state) % 8001 - 4000) * 0.001f;
+    }
+    for (size_t i = 0; i < weights; i++) {
+        d->w[i] = (float)(int)(next_random(&state) % 2001 - 1000) * 0.001f;
+        d->halves[i] = (uint16_t)(next_random(&state) % 0x4000);
+    }
+}
+
+static bool allocate(struct data *d) {
+    size_t wide = (size_t)MAX_TOKENS * COLS, weights = (size_t)HEAD_ROWS * COLS;
+    d->n_copies = MEMORY_BYTES / l16_bytes(ROWS, COLS);
+    d->packed = mem_alloc_aligned(d->n_copies * l16_bytes(ROWS, COLS));
+    d->q = mem_alloc_aligned(wide);
+    d->q_sums = mem_calloc(MAX_TOKENS, sizeof *d->q_sums);
+    d->y_int = mem_calloc(wide, sizeof *d->y_int);
+    d->w = mem_alloc_aligned(weights * sizeof *d->w);
+    d->halves = mem_alloc_aligned(weights * sizeof *d->halves);
+    d->x = mem_alloc_aligned(wide * sizeof *d->x);
+    d->y = mem_alloc_aligned(wide * sizeof *d->y);
+    d->up = mem_alloc_aligned(wide * sizeof *d->up);
+    return d->packed && d->q && d->q_sums && d->y_int && d->w && d->halves && d->x && d->y && d->up;
+}
+
+static double seconds_per_run(const struct operation *o, const struct kernels *k, struct data *d, size_t n_runs) {
+    uint64_t start = clock_now_ns();
+    for (size_t i = 0; i < n_runs; i++) o->run(k, d);
+    return (double)(clock_now_ns() - start) * 1e-9 / (double)n_runs;
+}
+
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Medians of all tables, in turns. */
+static void measure(const struct operation *o, const struct kernels *const *tables, size_t n_tables, struct data *d,
+                    double *medians) {
+    double samples[MAX_TABLES][N_SAMPLES];
+    size_t n_runs[MAX_TABLES];
+    for (size_t t = 0; t < n_tables; t++)
+        n_runs[t] = 1 + (size_t)(SAMPLE_NS * 1e-9 / (seconds_per_run(o, tables[t], d, 1) + 1e-9));
+    for (size_t s = 0; s < N_SAMPLES; s++)
+        for (size_t t = 0; t < n_tables; t++) samples[t][s] = seconds_per_run(o, tables[t], d, n_runs[t]);
+    for (size_t t = 0; t < n_tables; t++) {
+        qsort(samples[t], N_SAMPLES, sizeof samples[t][0], by_size);
+        medians[t] = samples[t][N_SAMPLES / 2];
+    }
+}
+
+static void print_row(const struct operation *o, const char *table, double seconds, double ratio, bool json) {
+    double gb = o->bytes / seconds * 1e-9, gop = o->operations / seconds * 1e-9;
+    if (json)
+        printf("{\"operation\":\"%s\",\"table\":\"%s\",\"seconds\":%.4g,\"gb_per_s\":%.4g,\"gop_per_s\":%.4g,"
+               "\"ratio_to_scalar\":%.4g}\n",
+               o->name, table, seconds, gb, gop, ratio);
+    else
+        printf("%-36s %-8s %10.2f us %8.1f GB/s %8.1f GOP/s %8.1fx\n", o->name, table, seconds * 1e6, gb, gop, ratio);
+    fflush(stdout);
+}
+
+static bool wanted(const char *name, int argc, char **argv) {
+    bool any = false;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--json") == 0) continue;
+        if (strstr(name, argv[i])) return true;
+        any = true;
+    }
+    return !any;
+}
+
+int main(int argc, char **argv) {
+    const struct kernels *tables[MAX_TABLES];
+    size_t n_tables = 0;
+    bool json = false;
+    for (int i = 1; i < argc; i++) json = json || strcmp(argv[i], "--json") == 0;
+    for (; n_tables < MAX_TABLES && kernels_name(n_tables); n_tables++)
+        if (kernels_select(kernels_name(n_tables), &tables[n_tables], NULL) != BN_OK) return 1;
+
+    struct data d = {0};
+    if (!allocate(&d)) {
+        fprintf(stderr, "bench_kernels: not enough memory\n");
+        return 1;
+    }
+    fill(&d);
+    if (!json) printf("CPU: %s\n", kernels_cpu_features());
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+        if (!wanted(operations[i].name, argc, argv)) continue;
+        double medians[MAX_TABLES];
+        measure(&operations[i], tables, n_tables, &d, medians);
+        for (size_t t = 0; t < n_tables; t++)
+            print_row(&operations[i], tables[t]->name, medians[t], medians[0] / medians[t], json);
+    }
+    return 0;
+}
