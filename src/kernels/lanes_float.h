@@ -3,7 +3,7 @@
  * A file per instruction set includes its own *_lanes.h, which gives the types f32x16 and i32x16 and the operations
  * lanes_*, and then this one, and puts LANES_FLOAT_KERNELS into its table. Since the 16 lanes are those of the
  * definition, the code here is scalar.c with "i mod 16" turned into a vector; only the register tiles of the products
- * (VECTOR_ROWS, TILE_ROWS, TILE_TOKENS) differ between instruction sets, and they don't show in the results.
+ * (VECTOR_ROWS, TILE_ROWS, TILE_TOKENS, VALUE_VECTORS) differ between them, and they don't show in the results.
  *
  * Tails: load_up_to fills the missing lanes with zeros, and `keep` leaves those lanes of an accumulator alone, since
  * even adding zero would turn a -0 there into +0. */
@@ -15,7 +15,6 @@
 #include "kernels/layout.h"
 
 #define LANES         16
-#define VALUE_VECTORS 4 /* accumulators of attention's weighted sum of values: 64 dimensions */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 enum element { ELEMENT_F32, ELEMENT_F16, ELEMENT_BF16 };

@@ -15,9 +15,10 @@ typedef struct {
 } i32x16;
 
 /* Register tiles of a float product: 8 accumulators of the 16 registers hide the latency of an FMA. */
-#define VECTOR_ROWS 4
-#define TILE_ROWS   2
-#define TILE_TOKENS 2
+#define VECTOR_ROWS   4
+#define TILE_ROWS     2
+#define TILE_TOKENS   2
+#define VALUE_VECTORS 4
 
 static inline f32x16 lanes_set(float x) {
     return (f32x16){_mm256_set1_ps(x), _mm256_set1_ps(x)};

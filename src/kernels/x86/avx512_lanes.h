@@ -11,9 +11,10 @@ typedef __m512 f32x16;
 typedef __m512i i32x16;
 
 /* Register tiles of a float product: with 32 registers, 8 accumulators for one token and 16 for a tile. */
-#define VECTOR_ROWS 8
-#define TILE_ROWS   4
-#define TILE_TOKENS 4
+#define VECTOR_ROWS   8
+#define TILE_ROWS     4
+#define TILE_TOKENS   4
+#define VALUE_VECTORS 8
 
 static inline f32x16 lanes_set(float x) {
     return _mm512_set1_ps(x);
