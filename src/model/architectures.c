@@ -100,8 +100,9 @@ static const struct architecture architectures[] = {
     {.name = "gpt_neox", .hf_types = {"gpt_neox"}, .gguf_names = {"gptneox"}, .hf_names = &gpt_neox_names,
      .norm = NORM_LAYER, .norm_places = NORM_BEFORE, .parallel_residual = true, .activation = ACT_GELU_ERF,
      .hf_qkv_rows = QKV_PER_HEAD,
-     .qkv_bias = BIAS_REQUIRED, .o_bias = BIAS_REQUIRED, .ffn_bias = BIAS_REQUIRED,
-     .absent = {.context_length = 2048, .eps = 1e-5f, .rope_theta = 10000, .rotary_fraction = 0.25f}},
+     .qkv_bias = BIAS_IF_PRESENT, .o_bias = BIAS_IF_PRESENT, .ffn_bias = BIAS_REQUIRED,
+     .absent = {.context_length = 2048, .eps = 1e-5f, .rope_theta = 10000, .rotary_fraction = 0.25f,
+                .attention_bias = true}},
 };
 #define N_ARCHITECTURES (sizeof architectures / sizeof architectures[0])
 

@@ -67,7 +67,7 @@ struct architecture {
         float eps, rope_theta, rotary_fraction;
         float attention_softcap, final_softcap, query_scalar; /* query_scalar 0 = head_dim */
         float local_rope_theta;  /* of windowed layers; 0 = the same rotation everywhere */
-        bool tied;
+        bool tied, attention_bias;
     } absent;
 };
 

@@ -75,9 +75,9 @@ static bn_status check_rope(const struct model_config *config, const struct rope
     if (rope->type == ROPE_LLAMA3 && !(rope->low_freq_factor > 0 && rope->high_freq_factor > rope->low_freq_factor))
         return fail(err, BN_STATUS_BAD_FILE, "rope 'low_freq_factor' %g must be positive and below 'high_freq_factor' %g",
                     rope->low_freq_factor, rope->high_freq_factor);
-    if (rope->type == ROPE_YARN && !(rope->beta_fast > 0 && rope->beta_slow > 0))
-        return fail(err, BN_STATUS_BAD_FILE, "rope 'beta_fast' %g and 'beta_slow' %g must be positive", rope->beta_fast,
-                    rope->beta_slow);
+    if ((rope->type == ROPE_YARN || rope->type == ROPE_LONGROPE) && (rope->original_positions < 2 || rope->theta <= 1))
+        return fail(err, BN_STATUS_BAD_FILE, "yarn and longrope need an original context of at least 2 positions and a "
+                    "theta above 1, found %zu and %g", rope->original_positions, rope->theta);
     if (rope->type == ROPE_LONGROPE && (!rope->short_factors || !rope->long_factors))
         return fail(err, BN_STATUS_BAD_FILE, "longrope needs both short and long factors");
     if (rope->type == ROPE_DYNAMIC && rope->n_dims < 4)
@@ -101,27 +101,16 @@ static bn_status check_heads(const struct model_config *config, bn_error *err) {
 
 bn_status config_finish(struct model_config *config, struct arena *arena, bn_error *err) {
     const struct architecture *arch = config->arch;
-    if (config->n_kv_heads == 0) config->n_kv_heads = config->n_heads;
-    if (config->head_dim == 0 && config->hidden_size % config->n_heads == 0)
-        config->head_dim = config->hidden_size / config->n_heads;
     bn_status status = check_heads(config, err);
     if (status != BN_OK) return status;
     status = config_check_positive("norm eps (layer_norm_rms_epsilon, rms_norm_eps)", config->norm_eps, err);
     if (status != BN_OK) return status;
     if (config->norm_eps > 1)
         return fail(err, BN_STATUS_BAD_FILE, "norm eps is %g, expected at most 1", (double)config->norm_eps);
-    if (config->attention_softcap < 0 || config->final_softcap < 0 || !isfinite(config->attention_softcap) ||
-        !isfinite(config->final_softcap))
-        return fail(err, BN_STATUS_BAD_FILE, "logit softcaps are %g and %g, expected positive numbers",
-                    (double)config->attention_softcap, (double)config->final_softcap);
     if (isnan(config->attention_scale)) config->attention_scale = (float)(1 / sqrt((double)config->head_dim));
     if (arch->embedding_times_sqrt) config->embedding_scale = (float)sqrt((double)config->hidden_size);
     if (arch->position == POSITION_ROPE) {
         struct rope_config *rope = &config->rope;
-        if (rope->n_dims == 0) {
-            double fraction = arch->absent.rotary_fraction > 0 ? (double)arch->absent.rotary_fraction : 1;
-            rope->n_dims = (size_t)((double)config->head_dim * fraction);
-        }
         rope->max_positions = config->context_length;
         if (rope->original_positions == 0) rope->original_positions = config->context_length;
         status = check_rope(config, rope, err);

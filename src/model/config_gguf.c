@@ -5,240 +5,231 @@
 
 #include "model/config.h"
 
-/* "prefix.key" as the file spells it. */
-struct keys {
+/* Reads keys one after the other; the first error sticks, and what comes after it does nothing. */
+struct key_reader {
     const struct gguf *gguf;
+    struct arena *arena;
     char prefix[64];
-    char text[160];
+    char key[160];
+    bn_status status;
+    bn_error *err;
 };
-static const char *key(struct keys *keys, const char *name) {
-    snprintf(keys->text, sizeof keys->text, "%s.%s", keys->prefix, name);
-    return keys->text;
+
+/* "prefix.name" as the file spells it; valid until the next call. */
+static const char *full_key(struct key_reader *r, const char *name) {
+    snprintf(r->key, sizeof r->key, "%s.%s", r->prefix, name);
+    return r->key;
 }
 
-/* A size that must be there. */
-static bn_status required_size(struct keys *keys, const char *name, size_t max, size_t *out, bn_error *err) {
-    if (!gguf_find(keys->gguf, key(keys, name)))
-        return fail(err, BN_STATUS_BAD_FILE, "the key '%s' is missing", key(keys, name));
-    return gguf_get_size(keys->gguf, key(keys, name), 1, max, out, err);
+static const struct gguf_value *find(struct key_reader *r, const char *name) {
+    return r->status == BN_OK ? gguf_find(r->gguf, full_key(r, name)) : NULL;
 }
 
-/* A size that may be given per layer; all layers must agree, since blocks of different shapes aren't supported. */
-static bn_status uniform_size(struct keys *keys, const char *name, size_t max, size_t *out, bn_error *err) {
-    const struct gguf_value *value = gguf_find(keys->gguf, key(keys, name));
-    if (!value || value->type != GGUF_ARRAY) return gguf_get_size(keys->gguf, key(keys, name), 1, max, out, err);
-    if (value->array.type == GGUF_STRING || value->array.type == GGUF_F32 || value->array.type == GGUF_F64 ||
-        value->array.type == GGUF_ARRAY || value->array.n == 0)
-        return fail(err, BN_STATUS_BAD_FILE, "'%s' must be an integer or a list of integers", key(keys, name));
-    int64_t first = gguf_array_integer(value, 0);
-    for (size_t i = 1; i < value->array.n; i++)
-        if (gguf_array_integer(value, i) != first)
-            return fail(err, BN_STATUS_UNSUPPORTED, "'%s' differs between layers, which isn't supported",
-                        key(keys, name));
-    if (first < 1 || (uint64_t)first > max)
-        return fail(err, BN_STATUS_BAD_FILE, "'%s' is %lld, expected 1 to %zu", key(keys, name), (long long)first, max);
-    *out = (size_t)first;
-    return BN_OK;
+static void read_size(struct key_reader *r, const char *name, size_t min, size_t max, size_t *out) {
+    if (find(r, name)) r->status = gguf_get_size(r->gguf, r->key, min, max, out, r->err);
 }
 
-static bn_status read_float(struct keys *keys, const char *name, float *out, bn_error *err) {
+static void require_size(struct key_reader *r, const char *name, size_t max, size_t *out) {
+    read_size(r, name, 1, max, out);
+    if (r->status == BN_OK && !find(r, name))
+        r->status = fail(r->err, BN_STATUS_BAD_FILE, "the key '%s' is missing", r->key);
+}
+
+static void read_positive(struct key_reader *r, const char *name, double *out) {
+    if (!find(r, name)) return;
+    double value = 0;
+    r->status = gguf_get_number(r->gguf, r->key, &value, r->err);
+    if (r->status == BN_OK) r->status = config_check_positive(r->key, value, r->err);
+    if (r->status == BN_OK) *out = value;
+}
+
+static void read_positive_float(struct key_reader *r, const char *name, float *out) {
     double value = (double)*out;
-    bn_status status = gguf_get_number(keys->gguf, key(keys, name), &value, err);
-    if (status == BN_OK) *out = (float)value;
-    return status;
+    read_positive(r, name, &value);
+    *out = (float)value;
 }
 
-static bn_status read_sizes(struct keys *keys, struct model_config *config, bn_error *err) {
-    bn_status status;
-    size_t value_dim = 0;
-    if ((status = required_size(keys, "block_count", CONFIG_MAX_LAYERS, &config->n_layers, err)) != BN_OK) return status;
-    if ((status = required_size(keys, "embedding_length", CONFIG_MAX_WIDTH, &config->hidden_size, err)) != BN_OK)
-        return status;
-    if ((status = required_size(keys, "context_length", CONFIG_MAX_CONTEXT, &config->context_length, err)) != BN_OK)
-        return status;
-    if ((status = uniform_size(keys, "feed_forward_length", CONFIG_MAX_WIDTH, &config->intermediate_size, err)) != BN_OK)
-        return status;
-    if ((status = uniform_size(keys, "attention.head_count", CONFIG_MAX_HEADS, &config->n_heads, err)) != BN_OK)
-        return status;
-    if (!config->n_heads)
-        return fail(err, BN_STATUS_BAD_FILE, "the key '%s' is missing", key(keys, "attention.head_count"));
-    if (!config->intermediate_size)
-        return fail(err, BN_STATUS_BAD_FILE, "the key '%s' is missing", key(keys, "feed_forward_length"));
-    if ((status = uniform_size(keys, "attention.head_count_kv", CONFIG_MAX_HEADS, &config->n_kv_heads, err)) != BN_OK)
-        return status;
-    config->head_dim = 0; /* GGUF's own default: embedding_length / head_count */
-    status = gguf_get_size(keys->gguf, key(keys, "attention.key_length"), 1, CONFIG_MAX_HEAD_DIM, &config->head_dim, err);
-    if (status != BN_OK) return status;
-    value_dim = config->head_dim;
-    status = gguf_get_size(keys->gguf, key(keys, "attention.value_length"), 1, CONFIG_MAX_HEAD_DIM, &value_dim, err);
-    if (status != BN_OK) return status;
-    if (value_dim != config->head_dim)
-        return fail(err, BN_STATUS_UNSUPPORTED, "'%s' is %zu but keys have %zu, which isn't supported",
-                    key(keys, "attention.value_length"), value_dim, config->head_dim);
-    return BN_OK;
+static bool is_integer_array(const struct gguf_value *value) {
+    if (value->type != GGUF_ARRAY || value->array.n == 0) return false;
+    enum gguf_value_type t = value->array.type;
+    return t != GGUF_F32 && t != GGUF_F64 && t != GGUF_STRING && t != GGUF_ARRAY;
 }
 
-static bn_status read_numbers(struct keys *keys, struct model_config *config, bn_error *err) {
-    bn_status status;
-    const char *eps = config->arch->norm == NORM_RMS ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";
-    if ((status = read_float(keys, eps, &config->norm_eps, err)) != BN_OK) return status;
-    if ((status = config_check_positive(key(keys, eps), (double)config->norm_eps, err)) != BN_OK) return status;
-    if ((status = read_float(keys, "attn_logit_softcapping", &config->attention_softcap, err)) != BN_OK) return status;
-    if ((status = read_float(keys, "final_logit_softcapping", &config->final_softcap, err)) != BN_OK) return status;
-    if ((status = read_float(keys, "attention.scale", &config->attention_scale, err)) != BN_OK) return status;
-    if (!isnan(config->attention_scale) &&
-        (status = config_check_positive(key(keys, "attention.scale"), (double)config->attention_scale, err)) != BN_OK)
-        return status;
-    status = gguf_get_bool(keys->gguf, key(keys, "use_parallel_residual"), &config->parallel_residual, err);
-    if (status != BN_OK) return status;
-    size_t window = config->sliding_window;
-    if (config->arch->window_rule == WINDOW_UPPER_LAYERS || config->arch->window_rule == WINDOW_ALL_LAYERS) window = 0;
-    status = gguf_get_size(keys->gguf, key(keys, "attention.sliding_window"), 0, CONFIG_MAX_CONTEXT, &window, err);
-    config->sliding_window = window;
-    /* gemma2's scores are scaled by query_pre_attn_scalar, which the file lacks: the head size, but for the 27B. */
-    if (config->arch->absent.query_scalar > 0 && isnan(config->attention_scale) && config->n_layers == 46)
-        config->attention_scale = (float)(1 / sqrt((double)config->hidden_size / (double)config->n_heads));
-    return status;
+/* A size that must be there and may be a list with one per layer; all must agree, since layers of different shapes aren't
+ * supported. */
+static void require_uniform_size(struct key_reader *r, const char *name, size_t max, size_t *out) {
+    const struct gguf_value *value = find(r, name);
+    if (!value || !is_integer_array(value)) {
+        require_size(r, name, max, out);
+        return;
+    }
+    int64_t first = gguf_array_integer(value, 0);
+    for (size_t i = 1; i < value->array.n && r->status == BN_OK; i++)
+        if (gguf_array_integer(value, i) != first)
+            r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "'%s' differs between layers, which isn't supported", r->key);
+    if (r->status == BN_OK && (first < 1 || (uint64_t)first > max))
+        r->status = fail(r->err, BN_STATUS_BAD_FILE, "'%s' is %lld, expected 1 to %zu", r->key, (long long)first, max);
+    *out = (size_t)first;
 }
 
-/* A tensor of per-pair divisors (rope_freqs, rope_factors_long, …) as floats; *out stays NULL when there is none. */
-static bn_status read_divisors(const struct gguf *gguf, const char *name, size_t n, struct arena *arena,
-                               const float **out, bn_error *err) {
-    const struct tensor *tensor = tensor_set_find(&gguf->set, name);
-    if (!tensor) return BN_OK;
-    if (tensor->n_dims != 1 || tensor->shape[0] != n)
-        return fail(err, BN_STATUS_BAD_FILE, "tensor '%s' has %zu values, expected %zu (half the rotary dimensions)", name,
-                    tensor->n_dims ? tensor->shape[0] : 1, n);
-    float *values = arena_alloc_array(arena, n, sizeof(float));
-    if (!values) return fail_no_memory(err, n * sizeof(float));
-    bn_status status = tensor_decode_all(tensor, values, err);
-    if (status != BN_OK) return status;
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(values[i]) || values[i] <= 0)
-            return fail(err, BN_STATUS_BAD_FILE, "tensor '%s' holds %g at %zu, expected positive numbers", name,
-                        (double)values[i], i);
+static void read_sizes(struct key_reader *r, struct model_config *c) {
+    require_size(r, "block_count", CONFIG_MAX_LAYERS, &c->n_layers);
+    require_size(r, "embedding_length", CONFIG_MAX_WIDTH, &c->hidden_size);
+    require_size(r, "context_length", CONFIG_MAX_CONTEXT, &c->context_length);
+    require_uniform_size(r, "feed_forward_length", CONFIG_MAX_WIDTH, &c->intermediate_size);
+    require_uniform_size(r, "attention.head_count", CONFIG_MAX_HEADS, &c->n_heads);
+    c->n_kv_heads = c->n_heads;
+    if (find(r, "attention.head_count_kv"))
+        require_uniform_size(r, "attention.head_count_kv", CONFIG_MAX_HEADS, &c->n_kv_heads);
+    if (r->status != BN_OK) return;
+    c->head_dim = c->hidden_size % c->n_heads == 0 ? c->hidden_size / c->n_heads : 0;
+    read_size(r, "attention.key_length", 1, CONFIG_MAX_HEAD_DIM, &c->head_dim);
+    size_t value_dim = c->head_dim;
+    read_size(r, "attention.value_length", 1, CONFIG_MAX_HEAD_DIM, &value_dim);
+    if (r->status == BN_OK && value_dim != c->head_dim)
+        r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "'%s' is %zu but keys have %zu, which isn't supported",
+                         full_key(r, "attention.value_length"), value_dim, c->head_dim);
+}
+
+static void read_numbers(struct key_reader *r, struct model_config *c) {
+    bool rms = c->arch->norm == NORM_RMS;
+    read_positive_float(r, rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", &c->norm_eps);
+    read_positive_float(r, "attn_logit_softcapping", &c->attention_softcap);
+    read_positive_float(r, "final_logit_softcapping", &c->final_softcap);
+    read_positive_float(r, "attention.scale", &c->attention_scale);
+    if (find(r, "use_parallel_residual"))
+        r->status = gguf_get_bool(r->gguf, r->key, &c->parallel_residual, r->err);
+    /* A window for all layers, or for the upper ones, is only there if the file says so. */
+    if (c->arch->window_rule == WINDOW_ALL_LAYERS || c->arch->window_rule == WINDOW_UPPER_LAYERS) c->sliding_window = 0;
+    read_size(r, "attention.sliding_window", 0, CONFIG_MAX_CONTEXT, &c->sliding_window);
+    /* gemma2's scores are scaled by query_pre_attn_scalar, which files lack: it's the head size, but for the 27B. */
+    if (c->arch->absent.query_scalar > 0 && isnan(c->attention_scale) && c->n_layers == 46)
+        c->attention_scale = (float)(1 / sqrt((double)c->hidden_size / (double)c->n_heads));
+}
+
+/* A tensor of one divisor per rotated pair, as floats; *out stays NULL when the file has none. */
+static void read_divisors(struct key_reader *r, const char *name, size_t n, const float **out) {
+    const struct tensor *tensor = r->status == BN_OK ? tensor_set_find(&r->gguf->set, name) : NULL;
+    if (!tensor) return;
+    if (tensor->n_dims != 1 || tensor->shape[0] != n) {
+        r->status = fail(r->err, BN_STATUS_BAD_FILE, "tensor '%s' has %zu values, expected %zu (half the rotary dimensions)",
+                         name, tensor_rows(tensor) * tensor_cols(tensor), n);
+        return;
+    }
+    float *values = arena_alloc_array(r->arena, n, sizeof(float));
+    r->status = values ? tensor_decode_all(tensor, values, r->err) : fail_no_memory(r->err, n * sizeof(float));
+    for (size_t i = 0; i < n && r->status == BN_OK; i++)
+        r->status = config_check_positive(name, (double)values[i], r->err);
     *out = values;
-    return BN_OK;
 }
 
-static bn_status read_rope_type(struct keys *keys, struct rope_config *rope, bn_error *err) {
+static void read_rope_type(struct key_reader *r, struct rope_config *rope) {
     static const struct { const char *name; enum rope_type type; } types[] = {
         {"none", ROPE_DEFAULT}, {"linear", ROPE_LINEAR}, {"yarn", ROPE_YARN}, {"longrope", ROPE_LONGROPE},
     };
-    struct gguf_string name = {"none", 4};
-    bn_status status = gguf_get_string(keys->gguf, key(keys, "rope.scaling.type"), &name, err);
-    if (status != BN_OK) return status;
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+    struct gguf_string name;
+    if (!find(r, "rope.scaling.type")) return;
+    r->status = gguf_get_string(r->gguf, r->key, &name, r->err);
+    for (size_t i = 0; i < sizeof types / sizeof types[0] && r->status == BN_OK; i++)
         if (strlen(types[i].name) == name.size && memcmp(types[i].name, name.text, name.size) == 0) {
             rope->type = types[i].type;
-            return BN_OK;
+            return;
         }
-    return fail(err, BN_STATUS_UNSUPPORTED, "'%s' is '%.*s'; none, linear, yarn and longrope are known",
-                key(keys, "rope.scaling.type"), (int)(name.size < 64 ? name.size : 64), name.text);
+    if (r->status == BN_OK)
+        r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "'%s' is '%.*s'; none, linear, yarn and longrope are known",
+                         r->key, (int)(name.size < 64 ? name.size : 64), name.text);
 }
 
-static bn_status read_rope(struct keys *keys, struct model_config *config, struct arena *arena, bn_error *err) {
-    struct rope_config *rope = &config->rope;
-    rope->neighbours = config->arch->gguf_rope_neighbours;
-    size_t head_dim = config->head_dim ? config->head_dim : config->hidden_size / config->n_heads;
-    rope->n_dims = head_dim;
-    bn_status status;
-    if ((status = gguf_get_size(keys->gguf, key(keys, "rope.dimension_count"), 2, CONFIG_MAX_HEAD_DIM, &rope->n_dims,
-                                err)) != BN_OK) return status;
-    if ((status = gguf_get_number(keys->gguf, key(keys, "rope.freq_base"), &rope->theta, err)) != BN_OK) return status;
-    if ((status = gguf_get_number(keys->gguf, key(keys, "rope.scaling.factor"), &rope->factor, err)) != BN_OK)
-        return status;
-    if ((status = gguf_get_size(keys->gguf, key(keys, "rope.scaling.original_context_length"), 1, CONFIG_MAX_CONTEXT,
-                                &rope->original_positions, err)) != BN_OK) return status;
-    if ((status = gguf_get_number(keys->gguf, key(keys, "rope.scaling.yarn_beta_fast"), &rope->beta_fast, err)) != BN_OK)
-        return status;
-    if ((status = gguf_get_number(keys->gguf, key(keys, "rope.scaling.yarn_beta_slow"), &rope->beta_slow, err)) != BN_OK)
-        return status;
-    if ((status = read_rope_type(keys, rope, err)) != BN_OK) return status;
-    if (rope->factor == 0) rope->factor = 1; /* written for "none" by some converters */
-
+static void read_rope(struct key_reader *r, struct model_config *c) {
+    struct rope_config *rope = &c->rope;
+    rope->neighbours = c->arch->gguf_rope_neighbours;
+    rope->n_dims = c->head_dim;
+    read_size(r, "rope.dimension_count", 2, CONFIG_MAX_HEAD_DIM, &rope->n_dims);
+    read_positive(r, "rope.freq_base", &rope->theta);
+    read_rope_type(r, rope);
+    if (rope->type != ROPE_DEFAULT) read_positive(r, "rope.scaling.factor", &rope->factor);
+    read_size(r, "rope.scaling.original_context_length", 1, CONFIG_MAX_CONTEXT, &rope->original_positions);
+    read_positive(r, "rope.scaling.yarn_beta_fast", &rope->beta_fast);
+    read_positive(r, "rope.scaling.yarn_beta_slow", &rope->beta_slow);
     size_t n = rope->n_dims / 2;
-    if ((status = read_divisors(keys->gguf, "rope_freqs.weight", n, arena, &rope->divisors, err)) != BN_OK) return status;
-    if ((status = read_divisors(keys->gguf, "rope_factors_long.weight", n, arena, &rope->long_factors, err)) != BN_OK)
-        return status;
-    if ((status = read_divisors(keys->gguf, "rope_factors_short.weight", n, arena, &rope->short_factors, err)) != BN_OK)
-        return status;
+    read_divisors(r, "rope_freqs.weight", n, &rope->divisors);
+    read_divisors(r, "rope_factors_long.weight", n, &rope->long_factors);
+    read_divisors(r, "rope_factors_short.weight", n, &rope->short_factors);
     if (rope->long_factors && rope->short_factors) rope->type = ROPE_LONGROPE;
-    /* longrope files hold the factor of cos and sin itself; yarn files a factor on top of yarn's own. */
-    double attention = NAN;
-    if ((status = gguf_get_number(keys->gguf, key(keys, "rope.scaling.attn_factor"), &attention, err)) != BN_OK)
-        return status;
-    if (!isnan(attention)) {
-        if ((status = config_check_positive(key(keys, "rope.scaling.attn_factor"), attention, err)) != BN_OK)
-            return status;
-        if (rope->type == ROPE_LONGROPE) rope->attention_factor = attention;
-        else if (rope->type == ROPE_YARN && rope->factor > 0)
-            rope->attention_factor = attention * (rope->factor > 1 ? 1 + 0.1 * log(rope->factor) : 1);
-    }
-    return BN_OK;
+    /* longrope files hold the factor of cos and sin itself; yarn files one on top of yarn's own. */
+    double factor = NAN;
+    read_positive(r, "rope.scaling.attn_factor", &factor);
+    if (isnan(factor) || r->status != BN_OK) return;
+    if (rope->type == ROPE_LONGROPE) rope->attention_factor = factor;
+    if (rope->type == ROPE_YARN) rope->attention_factor = factor * (rope->factor > 1 ? 1 + 0.1 * log(rope->factor) : 1);
 }
 
 /* Plain "bitnet" is written for two networks that differ in their activation. In this order: what the caller says, the
  * key, a name that only one of them goes by, the shape of the one model that was published under the wrong name. */
-static bn_status decide_activation(struct keys *keys, struct model_config *config, const char *hidden_act,
-                                   bn_error *err) {
-    if (hidden_act)
-        return config_set_activation(config, hidden_act, strlen(hidden_act), "the caller's choice", err);
+static void decide_activation(struct key_reader *r, struct model_config *c, const char *hidden_act) {
+    if (r->status != BN_OK) return;
     struct gguf_string name = {NULL, 0};
-    bn_status status = gguf_get_string(keys->gguf, key(keys, "hidden_act"), &name, err);
-    if (status != BN_OK) return status;
-    if (name.text) return config_set_activation(config, name.text, name.size, "the file's key hidden_act", err);
-    if (!config->arch->ternary) return BN_OK;
-    if (config->arch->activation_is_certain) {
-        config->activation_reason = "the architecture's name: bitnet-b1.58 models use squared ReLU";
-        return BN_OK;
+    if (hidden_act) {
+        r->status = config_set_activation(c, hidden_act, strlen(hidden_act), "the caller's choice", r->err);
+    } else if (find(r, "hidden_act")) {
+        r->status = gguf_get_string(r->gguf, r->key, &name, r->err);
+        if (r->status == BN_OK)
+            r->status = config_set_activation(c, name.text, name.size, "the file's key hidden_act", r->err);
+    } else if (c->arch->ternary && c->arch->activation_is_certain) {
+        c->activation_reason = "the architecture's name: bitnet-b1.58 models use squared ReLU";
+    } else if (c->arch->ternary && c->hidden_size == 2560 && c->intermediate_size == 6912 && c->n_layers == 30 &&
+               c->vocab_size == 128256) {
+        c->activation = ACT_RELU2;
+        c->activation_reason = "the shape of BitNet b1.58 2B4T, which uses squared ReLU";
+    } else if (c->arch->ternary) {
+        c->activation_reason = "plain architecture 'bitnet' without a key hidden_act means SiLU";
     }
-    if (config->hidden_size == 2560 && config->intermediate_size == 6912 && config->n_layers == 30 &&
-        config->vocab_size >= 128256) {
-        config->activation = ACT_RELU2;
-        config->activation_reason = "the shape of BitNet b1.58 2B4T, which uses squared ReLU";
-        return BN_OK;
-    }
-    config->activation_reason = "plain architecture 'bitnet' without a key hidden_act means SiLU";
-    return BN_OK;
 }
 
-static char *copy_string(struct arena *arena, const struct gguf *gguf, const char *name) {
-    struct gguf_string text = {"", 0};
-    if (gguf_get_string(gguf, name, &text, NULL) != BN_OK) text = (struct gguf_string){"", 0};
-    return arena_strndup(arena, text.text, text.size);
+static const struct architecture *read_architecture(struct key_reader *r) {
+    struct gguf_string name = {NULL, 0};
+    r->status = gguf_get_string(r->gguf, "general.architecture", &name, r->err);
+    if (r->status != BN_OK) return NULL;
+    if (!name.text) {
+        r->status = fail(r->err, BN_STATUS_BAD_FILE, "the key 'general.architecture' is missing");
+        return NULL;
+    }
+    int length = (int)(name.size < sizeof r->prefix - 1 ? name.size : sizeof r->prefix - 1);
+    snprintf(r->prefix, sizeof r->prefix, "%.*s", length, name.text);
+    const struct architecture *arch = architecture_find_gguf(name.text, name.size);
+    char known[256];
+    architecture_list(known, sizeof known);
+    if (!arch)
+        r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "architecture '%.*s' isn't supported; %s are", length, name.text,
+                         known);
+    return arch;
 }
 
 bn_status config_from_gguf(const struct gguf *gguf, const char *hidden_act, struct arena *arena,
                            struct model_config *config, bn_error *err) {
-    struct gguf_string name = {NULL, 0};
-    bn_status status = gguf_get_string(gguf, "general.architecture", &name, err);
-    if (status != BN_OK) return status;
-    if (!name.text) return fail(err, BN_STATUS_BAD_FILE, "the key 'general.architecture' is missing");
-    const struct architecture *arch = architecture_find_gguf(name.text, name.size);
-    if (!arch) {
-        char known[256];
-        architecture_list(known, sizeof known);
-        return fail(err, BN_STATUS_UNSUPPORTED, "architecture '%.*s' isn't supported; %s are",
-                    (int)(name.size < 64 ? name.size : 64), name.text, known);
-    }
+    struct key_reader reader = {.gguf = gguf, .arena = arena, .err = err}, *r = &reader;
+    const struct architecture *arch = read_architecture(r);
+    if (!arch) return r->status;
     config_init(config, arch);
     config->is_gguf = true;
     config->tie = TIE_IF_HEAD_ABSENT;
-    if (!(config->name = copy_string(arena, gguf, "general.name"))) return fail_no_memory(err, 1);
     /* A file shows by its tensors which biases there are. */
     if (config->qkv_bias == BIAS_NONE) config->qkv_bias = BIAS_IF_PRESENT;
     if (config->o_bias == BIAS_NONE) config->o_bias = BIAS_IF_PRESENT;
     if (config->ffn_bias == BIAS_NONE) config->ffn_bias = BIAS_IF_PRESENT;
 
-    struct keys keys = {.gguf = gguf};
-    snprintf(keys.prefix, sizeof keys.prefix, "%.*s", (int)(name.size < 60 ? name.size : 60), name.text);
+    struct gguf_string name = {"", 0};
+    (void)gguf_get_string(gguf, "general.name", &name, NULL); /* decoration: one of another type is no name */
+    if (!(config->name = arena_strndup(arena, name.text, name.size))) return fail_no_memory(err, name.size);
     const struct tensor *embedding = tensor_set_find(&gguf->set, "token_embd.weight");
     if (!embedding) return fail(err, BN_STATUS_BAD_FILE, "the tensor 'token_embd.weight' is missing");
     config->vocab_size = tensor_rows(embedding);
-    if ((status = read_sizes(&keys, config, err)) != BN_OK) return status;
-    if ((status = read_numbers(&keys, config, err)) != BN_OK) return status;
-    if (arch->position == POSITION_ROPE && (status = read_rope(&keys, config, arena, err)) != BN_OK) return status;
-    if ((status = decide_activation(&keys, config, hidden_act, err)) != BN_OK) return status;
-    return config_finish(config, arena, err);
+    if (config->vocab_size > CONFIG_MAX_VOCAB)
+        return fail(err, BN_STATUS_BAD_FILE, "'token_embd.weight' has %zu rows, expected at most %zu", config->vocab_size,
+                    CONFIG_MAX_VOCAB);
+    read_sizes(r, config);
+    read_numbers(r, config);
+    if (arch->position == POSITION_ROPE) read_rope(r, config);
+    decide_activation(r, config, hidden_act);
+    return r->status == BN_OK ? config_finish(config, arena, err) : r->status;
 }
