@@ -1,0 +1,291 @@
+/* `bitnet tokenizer encode` and `decode`: text ↔ ids, one at a time or as lines of JSON. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "cli/command.h"
+#include "cli/input.h"
+#include "cli/json_output.h"
+#include "cli/model_options.h"
+#include "cli/terminal.h"
+#include "tokenizer/tokenizer.h"
+
+struct tokenizer_settings {
+    bool jsonl, no_special, no_parse_special, offsets, skip_special;
+    const char *file;
+};
+#define FIELD(name) offsetof(struct tokenizer_settings, name)
+
+static const struct option encode_options[] = {
+    {"jsonl", 0, OPTION_FLAG, FIELD(jsonl), NULL, 0, 0, "a JSON object per line of standard input, an answer per line", NULL},
+    {"file", 'f', OPTION_TEXT, FIELD(file), "FILE", 0, 0, "the text of a file (with --jsonl: its lines); -: standard input", NULL},
+    {"no-special", 0, OPTION_FLAG, FIELD(no_special), NULL, 0, 0, "without BOS, EOS and their like around the text", NULL},
+    {"no-parse-special", 0, OPTION_FLAG, FIELD(no_parse_special), NULL, 0, 0,
+     "special tokens' own text in the input is ordinary text", NULL},
+    {"offsets", 0, OPTION_FLAG, FIELD(offsets), NULL, 0, 0, "with --json: where each token stands, in code points", NULL},
+    {0},
+};
+static const struct option decode_options[] = {
+    {"jsonl", 0, OPTION_FLAG, FIELD(jsonl), NULL, 0, 0, "a JSON object per line of standard input, an answer per line", NULL},
+    {"file", 'f', OPTION_TEXT, FIELD(file), "FILE", 0, 0, "ids from a file; -: standard input", NULL},
+    {"skip-special", 0, OPTION_FLAG, FIELD(skip_special), NULL, 0, 0, "leave special tokens out", NULL},
+    {0},
+};
+static const struct option_group encode_groups[] = {{"Encoding", encode_options, 0}, {0}};
+static const struct option_group decode_groups[] = {{"Decoding", decode_options, 0}, {0}};
+
+/* ---- JSON of encodings ---- */
+
+static json_t *offsets_json(const struct encoding *encoding) {
+    json_t *array = json_array();
+    for (size_t i = 0; i < encoding->n; i++)
+        json_array_append_new(array, json_pack("[I, I]", (json_int_t)encoding->offsets[i][0],
+                                               (json_int_t)encoding->offsets[i][1]));
+    return array;
+}
+
+static json_t *encoding_json(const struct encoding *encoding, bool offsets) {
+    json_t *object = json_pack("{s:o, s:o}", "ids", json_ids(encoding->ids, encoding->n), "type_ids",
+                               json_ids(encoding->type_ids, encoding->n));
+    if (object && offsets) json_object_set_new(object, "offsets", offsets_json(encoding));
+    return object;
+}
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static bn_status hex_decode(const char *hex, struct buffer *out, bn_error *err) {
+    size_t n = strlen(hex);
+    for (size_t i = 0; i + 1 < n; i += 2) {
+        int high = hex_digit(hex[i]), low = hex_digit(hex[i + 1]);
+        if (high < 0 || low < 0) return fail(err, BN_STATUS_BAD_ARGUMENT, "'hex': '%.2s' isn't a hexadecimal byte", hex + i);
+        buffer_append_char(out, (char)(high * 16 + low));
+    }
+    if (n % 2) return fail(err, BN_STATUS_BAD_ARGUMENT, "'hex' has an odd number of digits");
+    return out->failed ? fail_no_memory(err, out->size) : BN_OK;
+}
+
+/* ---- a line of --jsonl: object in, answer out ---- */
+
+typedef bn_status (*line_function)(const struct tokenizer_settings *settings, const bn_tokenizer *tokenizer,
+                                   const json_t *object, json_t **answer, bn_error *err);
+
+static bn_status encode_line(const struct tokenizer_settings *settings, const bn_tokenizer *tokenizer,
+                             const json_t *object, json_t **answer, bn_error *err) {
+    const json_t *text = json_object_get(object, "text"), *pair = json_object_get(object, "pair");
+    const char *hex = json_string_value(json_object_get(object, "hex"));
+    if (!json_is_string(text) == !hex) return fail(err, BN_STATUS_BAD_ARGUMENT, "needs 'text' or 'hex', a string");
+    if (pair && !json_is_string(pair) && !json_is_null(pair)) return fail(err, BN_STATUS_BAD_ARGUMENT, "'pair' must be a string");
+    struct encode_request request = {.text = json_string_value(text), .text_bytes = json_string_length(text),
+                                     .pair = json_string_value(pair), .pair_bytes = json_string_length(pair),
+                                     .add_special = !settings->no_special, .parse_special = !settings->no_parse_special};
+    bool offsets = settings->offsets;
+    struct buffer bytes;
+    buffer_init(&bytes);
+    bn_status status = hex ? hex_decode(hex, &bytes, err) : BN_OK;
+    if (!status) status = json_get_bool(object, "add_special", &request.add_special, err);
+    if (!status) status = json_get_bool(object, "parse_special", &request.parse_special, err);
+    if (!status) status = json_get_bool(object, "offsets", &offsets, err);
+    if (hex) request.text = bytes.data ? bytes.data : "", request.text_bytes = bytes.size;
+    struct encoding encoding = {0};
+    if (!status) status = tokenizer_encode(tokenizer, &request, &encoding, err);
+    if (!status) *answer = encoding_json(&encoding, offsets);
+    encoding_release(&encoding);
+    buffer_release(&bytes);
+    return status;
+}
+
+/* What incremental decoding gives after each id; null: nothing yet. A character left incomplete by the last id stays
+ * unsaid, as its rest could still come. */
+static bn_status decode_pieces(const bn_tokenizer *tokenizer, const int32_t *ids, size_t n, bool skip_special,
+                               json_t **answer, bn_error *err) {
+    bn_decoder *decoder;
+    bn_status status = bn_decoder_create(tokenizer, skip_special, &decoder, err);
+    if (status) return status;
+    json_t *pieces = json_array();
+    for (size_t i = 0; !status && i < n; i++) {
+        const char *piece;
+        size_t bytes;
+        status = bn_decoder_push(decoder, ids[i], &piece, &bytes, err);
+        if (!status) json_array_append_new(pieces, bytes ? json_text(piece, bytes) : json_null());
+    }
+    bn_decoder_destroy(decoder);
+    if (status)
+        json_decref(pieces);
+    else
+        *answer = json_pack("{s:o}", "pieces", pieces);
+    return status;
+}
+
+static bn_status decode_text(const bn_tokenizer *tokenizer, const int32_t *ids, size_t n, bool skip_special,
+                             json_t **answer, bn_error *err) {
+    char *text;
+    size_t bytes;
+    bn_status status = bn_tokenizer_decode(tokenizer, ids, n, skip_special, &text, &bytes, err);
+    if (status) return status;
+    *answer = json_pack("{s:o}", "text", json_text(text, bytes));
+    bn_free(text);
+    return BN_OK;
+}
+
+static bn_status decode_line(const struct tokenizer_settings *settings, const bn_tokenizer *tokenizer,
+                             const json_t *object, json_t **answer, bn_error *err) {
+    bool skip_special = settings->skip_special, stream = false;
+    int32_t *ids;
+    size_t n;
+    bn_status status = ids_from_json(json_object_get(object, "ids"), "ids", &ids, &n, err);
+    if (status) return status;
+    status = json_get_bool(object, "skip_special", &skip_special, err);
+    if (!status) status = json_get_bool(object, "stream", &stream, err);
+    if (!status)
+        status = stream ? decode_pieces(tokenizer, ids, n, skip_special, answer, err)
+                        : decode_text(tokenizer, ids, n, skip_special, answer, err);
+    mem_free(ids);
+    return status;
+}
+
+static bn_status answer_line(const struct tokenizer_settings *settings, const bn_tokenizer *tokenizer, line_function function,
+                             const struct line_reader *lines, json_t **answer, bn_error *err) {
+    json_t *object;
+    bn_status status = json_parse(lines->text, lines->size, "input", &object, err);
+    if (status) return status;
+    status = json_is_object(object) ? function(settings, tokenizer, object, answer, err)
+                                    : fail(err, BN_STATUS_BAD_ARGUMENT, "the line must be a JSON object");
+    json_decref(object);
+    return status;
+}
+
+/* A bad line gives its error and the next goes on. */
+static bn_status answer_lines(const struct tokenizer_settings *settings, const bn_tokenizer *tokenizer,
+                              line_function function, bool *any_failed, bn_error *err) {
+    struct line_reader lines = {.stream = stdin};
+    if (settings->file && strcmp(settings->file, "-") != 0 && !(lines.stream = fopen(settings->file, "rb")))
+        return fail(err, BN_STATUS_NOT_FOUND, "%s: can't open", settings->file);
+    bn_status status = BN_OK;
+    while (!status && line_reader_next(&lines) > 0) {
+        json_t *answer = NULL;
+        bn_error line_error = {0};
+        if (answer_line(settings, tokenizer, function, &lines, &answer, &line_error)) {
+            *any_failed = true;
+            answer = json_pack("{s:o}", "error", json_text(line_error.message, strlen(line_error.message)));
+        }
+        status = json_write_line(stdout, answer, err);
+        if (fflush(stdout)) break;
+    }
+    if (lines.stream != stdin) fclose(lines.stream);
+    line_reader_release(&lines);
+    return status;
+}
+
+/* ---- one text ---- */
+
+static bn_status read_text(const struct invocation *invocation, struct buffer *text, bn_error *err) {
+    const struct tokenizer_settings *settings = invocation->settings;
+    if (invocation->n_arguments > 1 && settings->file)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "give an argument or --file, not both");
+    if (invocation->n_arguments < 2) return read_file_or_stdin(settings->file ? settings->file : "-", text, err);
+    for (size_t i = 1; i < invocation->n_arguments; i++) {
+        if (i > 1) buffer_append_char(text, ' ');
+        buffer_append_text(text, invocation->arguments[i]);
+    }
+    return text->failed ? fail_no_memory(err, text->size) : BN_OK;
+}
+
+static bn_status encode_one(const struct invocation *invocation, const bn_tokenizer *tokenizer, bn_error *err) {
+    const struct tokenizer_settings *settings = invocation->settings;
+    struct buffer text;
+    buffer_init(&text);
+    bn_status status = read_text(invocation, &text, err);
+    struct encoding encoding = {0};
+    const struct encode_request request = {.text = text.data ? text.data : "", .text_bytes = text.size,
+                                           .add_special = !settings->no_special, .parse_special = !settings->no_parse_special};
+    if (!status) status = tokenizer_encode(tokenizer, &request, &encoding, err);
+    if (!status && invocation->common.json)
+        status = json_write_line(stdout, encoding_json(&encoding, settings->offsets), err);
+    else if (!status)
+        for (size_t i = 0; i < encoding.n; i++) printf("%d%c", encoding.ids[i], i + 1 < encoding.n ? ',' : '\n');
+    encoding_release(&encoding);
+    buffer_release(&text);
+    return status;
+}
+
+static bn_status decode_one(const struct invocation *invocation, const bn_tokenizer *tokenizer, bn_error *err) {
+    const struct tokenizer_settings *settings = invocation->settings;
+    struct buffer list;
+    buffer_init(&list);
+    int32_t *ids = NULL;
+    size_t n, bytes;
+    char *text = NULL;
+    bn_status status = read_text(invocation, &list, err);
+    if (!status) status = parse_ids(list.data ? list.data : "", &ids, &n, err);
+    if (!status) status = bn_tokenizer_decode(tokenizer, ids, n, settings->skip_special, &text, &bytes, err);
+    if (!status && invocation->common.json)
+        status = json_write_line(stdout, json_pack("{s:o}", "text", json_text(text, bytes)), err);
+    else if (!status) {
+        fwrite(text, 1, bytes, stdout);
+        putchar('\n');
+    }
+    bn_free(text);
+    mem_free(ids);
+    buffer_release(&list);
+    return status;
+}
+
+/* ---- the commands ---- */
+
+static enum exit_code run(const struct invocation *invocation, line_function line,
+                          bn_status (*one)(const struct invocation *, const bn_tokenizer *, bn_error *)) {
+    const struct tokenizer_settings *settings = invocation->settings;
+    bn_tokenizer *tokenizer;
+    bn_error error = {0};
+    bool any_failed = false;
+    bn_status status = tokenizer_argument_open(invocation->arguments[0], &tokenizer, &error);
+    if (status) return say_failure(&error);
+    status = settings->jsonl ? answer_lines(settings, tokenizer, line, &any_failed, &error)
+                             : one(invocation, tokenizer, &error);
+    bn_tokenizer_close(tokenizer);
+    if (status) return say_failure(&error);
+    return any_failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+static enum exit_code run_encode(struct invocation *invocation) { return run(invocation, encode_line, encode_one); }
+static enum exit_code run_decode(struct invocation *invocation) { return run(invocation, decode_line, decode_one); }
+
+const struct command command_tokenizer_encode = {
+    .name = "tokenizer encode",
+    .arguments = "TOK [TEXT…]",
+    .summary = "text to token ids",
+    .description =
+        "Encodes a text (arguments, --file, or standard input) with the tokenizer of TOK: a tokenizer.json, a Hugging Face "
+        "folder, a GGUF file or demo.\n\n"
+        "With --jsonl, a line {\"text\": …, \"pair\": …, \"add_special\": true, \"parse_special\": true, \"offsets\": true} (or "
+        "\"hex\" for raw bytes) is answered by {\"ids\": […], \"type_ids\": […], \"offsets\": [[start, end], …]}, offsets in code "
+        "points of the input; a bad line by {\"error\": …}, and the exit status is 1 at the end.",
+    .examples = "bitnet tokenizer encode demo 'Once upon a time'\n"
+                "echo '{\"text\":\"Once\",\"offsets\":true}' | bitnet tokenizer encode demo --jsonl",
+    .groups = encode_groups,
+    .settings_bytes = sizeof(struct tokenizer_settings),
+    .min_arguments = 1,
+    .max_arguments = 4096,
+    .run = run_encode,
+};
+
+const struct command command_tokenizer_decode = {
+    .name = "tokenizer decode",
+    .arguments = "TOK [IDS…]",
+    .summary = "token ids to text",
+    .description =
+        "Decodes ids (arguments, --file, or standard input) with the tokenizer of TOK.\n\n"
+        "With --jsonl, a line {\"ids\": […], \"skip_special\": false} is answered by {\"text\": …}; with \"stream\": true by "
+        "{\"pieces\": […]}, the new text after each id, null where a character isn't complete yet.",
+    .examples = "bitnet tokenizer decode demo 1688,387,728,260,535\n"
+                "echo '{\"ids\":[1688,387],\"stream\":true}' | bitnet tokenizer decode demo --jsonl",
+    .groups = decode_groups,
+    .settings_bytes = sizeof(struct tokenizer_settings),
+    .min_arguments = 1,
+    .max_arguments = 4096,
+    .run = run_decode,
+};

@@ -1,0 +1,40 @@
+/* A command of the program: what it is called, what it takes, what it does. One row of the table in main.c each; help,
+ * man pages, completion and docs/cli.md are made from these rows. */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include "cli/options.h"
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_MISUSE = 2,
+    EXIT_INTERRUPTED = 130, /* Ctrl-C, as shells report it */
+};
+
+struct invocation;
+
+struct command {
+    const char *name;        /* "generate", or noun and verb: "model show" */
+    const char *arguments;   /* "MODEL", "IN.jsonl OUT.jsonl"; optional ones in [] */
+    const char *summary;     /* one line, no full stop */
+    const char *description; /* paragraphs, wrapped when printed; \n\n between them */
+    const char *examples;    /* shell lines, each optionally after a "# what it does" line */
+    const struct option_group *groups; /* ended by a NULL table; NULL for none */
+    size_t settings_bytes;             /* the struct that the groups' options fill in */
+    void (*set_defaults)(void *settings); /* NULL: all zero */
+    size_t min_arguments, max_arguments;
+    enum exit_code (*run)(struct invocation *invocation);
+};
+
+/* The command table, NULL past the end. */
+const struct command *command_at(size_t index);
+const struct command *command_find(const char *name);
+
+extern const struct command command_generate, command_run, command_batch;
+extern const struct command command_model_show, command_model_list, command_model_verify, command_model_tensors;
+extern const struct command command_tokenizer_encode, command_tokenizer_decode, command_template_render;
+extern const struct command command_eval_logits, command_eval_perplexity;
+extern const struct command command_doctor, command_man, command_completion;
+
+#endif

@@ -1,0 +1,141 @@
+/* The program `bitnet`: a table of commands, and finding the one that was asked for. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bitnet/status.h"
+#include "cli/build_info.h"
+#include "cli/command.h"
+#include "cli/help.h"
+#include "cli/signals.h"
+#include "cli/suggest.h"
+#include "cli/terminal.h"
+
+static const struct command *const commands[] = {
+    &command_run,
+    &command_generate,
+    &command_batch,
+    &command_model_show,
+    &command_model_list,
+    &command_model_verify,
+    &command_model_tensors,
+    &command_tokenizer_encode,
+    &command_tokenizer_decode,
+    &command_template_render,
+    &command_eval_logits,
+    &command_eval_perplexity,
+    &command_doctor,
+    &command_man,
+    &command_completion,
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+const struct command *command_at(size_t index) { return index < N_COMMANDS ? commands[index] : NULL; }
+
+const struct command *command_find(const char *name) {
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(commands[i]->name, name) == 0) return commands[i];
+    return NULL;
+}
+
+/* True when some command is "noun verb". */
+static bool is_noun(const char *word) {
+    size_t n = strlen(word);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strncmp(commands[i]->name, word, n) == 0 && commands[i]->name[n] == ' ') return true;
+    return false;
+}
+
+/* The command that the first one or two words name; *n_words is how many. */
+static const struct command *find_in_words(int argc, char **argv, int *n_words) {
+    char name[64];
+    *n_words = 1;
+    const struct command *command = command_find(argv[0]);
+    if (command || argc < 2 || !is_noun(argv[0])) return command;
+    snprintf(name, sizeof name, "%.30s %.30s", argv[0], argv[1]);
+    *n_words = 2;
+    return command_find(name);
+}
+
+static enum exit_code unknown_command(int argc, char **argv) {
+    char given[64];
+    snprintf(given, sizeof given, "%.60s", argv[0]);
+    if (is_noun(argv[0])) {
+        if (argc < 2 || argv[1][0] == '-') {
+            bool asked = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+            help_noun(asked ? stdout : stderr, argv[0]);
+            return asked ? EXIT_DONE : EXIT_MISUSE;
+        }
+        snprintf(given, sizeof given, "%.30s %.30s", argv[0], argv[1]);
+    }
+    struct suggestion suggestion = suggestion_for(given);
+    for (size_t i = 0; i < N_COMMANDS; i++) suggestion_consider(&suggestion, commands[i]->name);
+    if (suggestion.best)
+        say_error("there is no command '%s' (did you mean '%s'?)", given, suggestion.best);
+    else
+        say_error("there is no command '%s' (see 'bitnet --help')", given);
+    return EXIT_MISUSE;
+}
+
+static enum exit_code run_command(const struct command *command, int argc, char **argv) {
+    struct invocation invocation;
+    bn_error error = {0};
+    enum exit_code code;
+    if (invocation_parse(&invocation, command, argc, argv, &error)) {
+        code = say_failure(&error);
+    } else if (invocation.common.help) {
+        help_command(stdout, command);
+        code = EXIT_DONE;
+    } else {
+        code = command->run(&invocation);
+    }
+    invocation_release(&invocation);
+    return code;
+}
+
+static bool any_is(const char *a, const char *b, int argc, char **argv) {
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], a) == 0 || strcmp(argv[i], b) == 0) return true;
+    return false;
+}
+
+/* `bitnet help [COMMAND]` and `bitnet COMMAND --help` are one. */
+static enum exit_code dispatch(int argc, char **argv) {
+    bool help = strcmp(argv[0], "help") == 0;
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 || (help && argc == 1)) {
+        help_program(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[0], "--version") == 0) {
+        print_version(any_is("--verbose", "-v", argc, argv), any_is("--json", "--json", argc, argv));
+        return EXIT_DONE;
+    }
+    if (argv[0][0] == '-' && argv[0][1]) {
+        say_error("options come after the command: bitnet COMMAND %s (see 'bitnet --help')", argv[0]);
+        return EXIT_MISUSE;
+    }
+    if (help) argv++, argc--;
+    int n_words;
+    const struct command *command = find_in_words(argc, argv, &n_words);
+    if (help && !command && argc == 1 && is_noun(argv[0])) {
+        help_noun(stdout, argv[0]);
+        return EXIT_DONE;
+    }
+    if (!command) return unknown_command(argc, argv);
+    if (help) {
+        help_command(stdout, command);
+        return EXIT_DONE;
+    }
+    return run_command(command, argc - n_words, argv + n_words);
+}
+
+int main(int argc, char **argv) {
+    signals_init();
+    terminal_init();
+    if (argc < 2) {
+        help_program(stderr);
+        return EXIT_MISUSE;
+    }
+    enum exit_code code = dispatch(argc - 1, argv + 1);
+    if (!output_finish() && code == EXIT_DONE) code = EXIT_FAILED;
+    return code;
+}

@@ -1,0 +1,100 @@
+#include "cli/model_options.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "cli/model_path.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
+
+#define FIELD(name) offsetof(struct model_options, name)
+
+const struct option model_option_table[] = {
+    {"model", 'm', OPTION_TEXT, FIELD(model), "MODEL", 0, 0, "the model, where the MODEL argument is left out", NULL},
+    {"threads", 't', OPTION_SIZE, FIELD(threads), "N", 0, 256, "threads; 0: one per physical core this process may use", NULL},
+    {"ctx-size", 'c', OPTION_SIZE, FIELD(context), "N", 0, 0x1p31,
+     "longest sequence in tokens, prompt and output together; 0: the model's own", "context ctx"},
+    {"batch-size", 'b', OPTION_SIZE, FIELD(batch_tokens), "N", 0, 65536, "tokens per step of the engine; 0: 256", "batch"},
+    {"kv-type", 0, OPTION_CHOICE, FIELD(kv_type), "auto|f16|f32", 0, 0,
+     "numbers in the key-value cache; auto: f32 where a full context takes at most 64 MiB", "ctk cache-type-k"},
+    {"i2s-layout", 0, OPTION_CHOICE, FIELD(i2s_layout), "x86-128|arm-64|rows-4|l16", 0, 0,
+     "how I2_S tensors are packed, where the file doesn't say and the probe is wrong", NULL},
+    {"hidden-act", 0, OPTION_TEXT, FIELD(hidden_act), "NAME", 0, 0,
+     "activation function (relu2, silu, …) instead of the one the file or architecture names", NULL},
+    {"isa", 0, OPTION_TEXT, FIELD(isa), "NAME", 0, 0, "kernels to use: scalar, avx2, avx512, neon (see 'bitnet doctor')", NULL},
+    {0},
+};
+
+static void show_notice(void *context, const char *line) {
+    const struct invocation *invocation = context;
+    if (invocation->common.verbose || (!invocation->common.quiet && isatty(STDERR_FILENO)))
+        say(invocation, "%s%s%s", style_err(STYLE_DIM), line, style_err(STYLE_PLAIN));
+}
+
+bn_status model_options_open(const struct invocation *invocation, const struct model_options *options, bn_model **out,
+                             bn_error *err) {
+    char *path;
+    bn_status status = model_path_resolve(invocation->arguments[0], &path, err);
+    if (status) return status;
+    signals_name_mapped_file(path);
+    const bn_model_options model_options = {
+        .size = sizeof model_options,
+        .n_threads = options->threads,
+        .i2s_layout = options->i2s_layout,
+        .hidden_act = options->hidden_act,
+        .notice = show_notice,
+        .notice_context = (void *)invocation,
+    };
+    status = bn_model_open(path, &model_options, out, err);
+    mem_free(path);
+    return status;
+}
+
+bn_kv_type kv_type_by_name(const char *name) {
+    if (name && strcmp(name, "f16") == 0) return BN_KV_F16;
+    return name && strcmp(name, "f32") == 0 ? BN_KV_F32 : BN_KV_AUTO;
+}
+
+const char *kv_type_name(bn_kv_type type) {
+    return type == BN_KV_F16 ? "f16" : type == BN_KV_F32 ? "f32" : "auto";
+}
+
+bn_engine_options model_options_engine(const struct model_options *options) {
+    return (bn_engine_options){
+        .size = sizeof(bn_engine_options),
+        .n_threads = options->threads,
+        .context_length = options->context,
+        .batch_tokens = options->batch_tokens,
+        .kv_type = kv_type_by_name(options->kv_type),
+        .isa = options->isa,
+    };
+}
+
+bn_status model_options_load(const struct invocation *invocation, const struct model_options *options,
+                             size_t max_sequences, struct loaded_model *out, bn_error *err) {
+    *out = (struct loaded_model){0};
+    bn_status status = model_options_open(invocation, options, &out->model, err);
+    if (status) return status;
+    bn_engine_options engine_options = model_options_engine(options);
+    engine_options.max_sequences = max_sequences;
+    status = bn_engine_create(out->model, &engine_options, &out->engine, err);
+    if (status) loaded_model_release(out);
+    return status;
+}
+
+void loaded_model_release(struct loaded_model *loaded) {
+    if (loaded->engine) bn_engine_destroy(loaded->engine);
+    if (loaded->model) bn_model_close(loaded->model);
+    *loaded = (struct loaded_model){0};
+}
+
+bn_status tokenizer_argument_open(const char *name, bn_tokenizer **out, bn_error *err) {
+    char *path;
+    bn_status status = model_path_resolve(name, &path, err);
+    if (status) return status;
+    signals_name_mapped_file(path);
+    status = bn_tokenizer_open(path, out, err);
+    mem_free(path);
+    return status;
+}

@@ -1,0 +1,42 @@
+/* The options that say which model runs and how, shared by all commands that run one. */
+#ifndef CLI_MODEL_OPTIONS_H
+#define CLI_MODEL_OPTIONS_H
+
+#include "bitnet/bitnet.h"
+#include "cli/options.h"
+
+struct model_options {
+    const char *model;
+    size_t threads;
+    size_t context;
+    size_t batch_tokens;
+    const char *kv_type;
+    const char *i2s_layout;
+    const char *hidden_act;
+    const char *isa;
+};
+
+extern const struct option model_option_table[];
+
+/* Opens invocation->arguments[0] (resolved) as the options say; notices go to standard error with --verbose or on a
+ * terminal. */
+bn_status model_options_open(const struct invocation *invocation, const struct model_options *options, bn_model **out,
+                             bn_error *err);
+/* The engine options these options mean; the caller may add to them. */
+bn_engine_options model_options_engine(const struct model_options *options);
+bn_kv_type kv_type_by_name(const char *name);
+const char *kv_type_name(bn_kv_type type);
+
+/* Both, and their release. */
+struct loaded_model {
+    bn_model *model;
+    bn_engine *engine;
+};
+bn_status model_options_load(const struct invocation *invocation, const struct model_options *options,
+                             size_t max_sequences, struct loaded_model *out, bn_error *err);
+void loaded_model_release(struct loaded_model *loaded);
+
+/* Opens just the tokenizer of TOK: a tokenizer file or folder, or a model. */
+bn_status tokenizer_argument_open(const char *name, bn_tokenizer **out, bn_error *err);
+
+#endif

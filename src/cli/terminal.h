@@ -1,0 +1,45 @@
+/* Talking to a person: everything but results goes to standard error, through here. */
+#ifndef CLI_TERMINAL_H
+#define CLI_TERMINAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "cli/command.h"
+
+/* Terminals, NO_COLOR, locale. Once, at the start. */
+void terminal_init(void);
+bool terminal_is_interactive(void); /* standard input and output are a terminal */
+size_t terminal_width(void);
+
+/* "bitnet: message" in one line. */
+void say_error(const char *format, ...) PRINTF_LIKE(1, 2);
+/* The error's message, as above. Returns EXIT_FAILED, or EXIT_MISUSE for BN_STATUS_BAD_ARGUMENT. */
+enum exit_code say_failure(const bn_error *error);
+/* Said unless --quiet. */
+void say(const struct invocation *invocation, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Said with --verbose. */
+void say_verbose(const struct invocation *invocation, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Escape sequences for standard output / standard error, "" where colours don't belong. */
+enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_GREEN, STYLE_RED };
+const char *style_out(enum style style);
+const char *style_err(enum style style);
+
+/* A line that is redrawn, on a terminal only and at most ten times a second. */
+struct progress {
+    bool shown;
+    bool enabled;
+    uint64_t next_ns;
+    uint64_t start_ns;
+};
+void progress_begin(struct progress *progress, const struct invocation *invocation);
+void progress_update(struct progress *progress, const char *what, size_t done, size_t total);
+void progress_end(struct progress *progress);
+
+/* Flushes standard output. False (and said, but for a reader that went away) when something could not be written. */
+bool output_finish(void);
+
+#endif
