@@ -198,6 +198,37 @@ static void chains_in_any_order_keep_what_the_definitions_keep(void **state) {
     }
 }
 
+/* Small k in a long list takes a short cut over block maxima: for every k, with one peak per block, with the peaks side
+ * by side, and with many equal. */
+static void top_k_of_a_long_list(void **state) {
+    (void)state;
+    enum { N = 5003, MOST = 40 };
+    static float logits[N];
+    static bn_candidate items[N];
+    static struct token tokens[N];
+    for (int kind = 0; kind < 4; kind++) {
+        for (uint32_t i = 0; i < N; i++) {
+            float noise = (float)random_uniform(17, 0, i, 0);
+            bool peak = kind == 0 ? i % 64 == 63 : i > 1000 && i < 1060;
+            logits[i] = kind == 2 ? (float)(i % 5) : kind == 3 ? (i % 97 ? -INFINITY : noise) : noise + 5 * peak;
+        }
+        for (int32_t k = 1; k <= MOST; k++) {
+            struct reference r = {tokens, 0};
+            for (size_t i = 0; i < N; i++)
+                if (!isinf(logits[i])) tokens[r.n++] = (struct token){.id = (int32_t)i, .z = logits[i]};
+            bn_sampling o;
+            bn_sampling_init(&o);
+            o.top_k = k;
+            reference_stage(&r, "top_k", &o);
+            qsort(tokens, r.n, sizeof *tokens, by_id);
+            struct survivors s = {items, 0};
+            survivors_of(&o, logits, N, &s);
+            assert_int_equal(s.n, r.n);
+            for (size_t i = 0; i < r.n; i++) assert_int_equal(items[i].id, tokens[i].id);
+        }
+    }
+}
+
 /* Boundary cases by hand: probabilities in, ids out as text. */
 struct boundary_case {
     const char *name;
@@ -352,6 +383,7 @@ static void mirostat_steers_as_the_paper_says(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chains_in_any_order_keep_what_the_definitions_keep),
+        cmocka_unit_test(top_k_of_a_long_list),
         cmocka_unit_test(boundaries),
         cmocka_unit_test(zero_masses_keep_one),
         cmocka_unit_test(presets_differ_as_documented),
