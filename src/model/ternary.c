@@ -44,9 +44,10 @@ struct statistics {
     const struct tensor *tensor;
     size_t n_rows, n_cols;
     struct rows rows;
-    double *row_sums;           /* [n_rows] of magnitudes, or NULL */
+    double *row_sums;           /* [n_rows] of magnitudes */
     float *row_largest;         /* [n_rows] */
-    float magnitude;            /* what values are compared with in the second pass */
+    double sum;                 /* over all rows; finite, or the tensor is refused */
+    float magnitude;            /* largest of all rows */
     atomic_bool differs;
 };
 
@@ -60,7 +61,7 @@ static void measure_rows(void *context, size_t chunk, size_t slot) {
         for (size_t c = 0; c < s->n_cols; c++) {
             float magnitude = fabsf(values[c]);
             sum += (double)magnitude;
-            if (!(magnitude <= largest)) largest = magnitude; /* NaN gets through, to be refused */
+            if (magnitude > largest) largest = magnitude;
         }
         s->row_sums[r] = sum;
         s->row_largest[r] = largest;
@@ -88,8 +89,15 @@ static bn_status statistics_init(struct statistics *s, struct thread_pool *pool,
     s->row_sums = mem_alloc_array(s->n_rows, sizeof(double));
     s->row_largest = mem_alloc_array(s->n_rows, sizeof(float));
     if (status == BN_OK && (!s->row_sums || !s->row_largest)) status = fail_no_memory(err, s->n_rows * sizeof(double));
-    if (status == BN_OK) thread_pool_run(pool, measure_rows, s, (s->n_rows + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK);
-    return status;
+    if (status != BN_OK) return status;
+    thread_pool_run(pool, measure_rows, s, (s->n_rows + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK);
+    for (size_t r = 0; r < s->n_rows; r++) {
+        s->sum += s->row_sums[r];
+        s->magnitude = fmaxf(s->magnitude, s->row_largest[r]);
+    }
+    if (!isfinite(s->sum))
+        return fail(err, BN_STATUS_BAD_FILE, "tensor '%s' holds NaN or infinite weights or scales", tensor->name);
+    return BN_OK;
 }
 
 static void statistics_release(struct statistics *s) {
@@ -101,11 +109,7 @@ static void statistics_release(struct statistics *s) {
 bn_status ternary_mean_magnitude(struct thread_pool *pool, const struct tensor *tensor, float *mean, bn_error *err) {
     struct statistics s;
     bn_status status = statistics_init(&s, pool, tensor, err);
-    double sum = 0;
-    for (size_t r = 0; status == BN_OK && r < s.n_rows; r++) sum += s.row_sums[r];
-    *mean = (float)(sum / ((double)s.n_rows * (double)s.n_cols));
-    if (status == BN_OK && !isfinite(*mean))
-        status = fail(err, BN_STATUS_BAD_FILE, "tensor '%s' holds NaN or infinite weights", tensor->name);
+    *mean = (float)(s.sum / ((double)s.n_rows * (double)s.n_cols));
     statistics_release(&s);
     return status;
 }
@@ -114,10 +118,6 @@ bn_status ternary_common_magnitude(struct thread_pool *pool, const struct tensor
                                    bool *uniform, bn_error *err) {
     struct statistics s;
     bn_status status = statistics_init(&s, pool, tensor, err);
-    for (size_t r = 0; status == BN_OK && r < s.n_rows; r++)
-        if (!(s.row_largest[r] <= s.magnitude)) s.magnitude = s.row_largest[r];
-    if (status == BN_OK && !isfinite(s.magnitude))
-        status = fail(err, BN_STATUS_BAD_FILE, "tensor '%s' holds NaN or infinite scales", tensor->name);
     if (status == BN_OK) thread_pool_run(pool, compare_rows, &s, (s.n_rows + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK);
     *magnitude = s.magnitude;
     *uniform = !atomic_load(&s.differs);
