@@ -52,8 +52,9 @@ static bn_status init_cache(bn_engine *engine, const bn_engine_options *o, bn_er
                     o->kv_bytes, KV_PAGE_TOKENS, page_bytes);
     engine->context_length = min_size(engine->context_length, n_pages * KV_PAGE_TOKENS);
     engine->use_prefixes = !o->no_prefix_cache;
+    bn_status status = kv_cache_init(&engine->cache, n_pages, page_bytes, err);
     prefix_tree_init(&engine->prefixes, &engine->cache);
-    return kv_cache_init(&engine->cache, n_pages, page_bytes, err);
+    return status;
 }
 
 static bn_status collect_end_ids(bn_engine *engine, bn_error *err) {

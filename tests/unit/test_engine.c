@@ -1,0 +1,542 @@
+/* What the engine promises about one request: it depends on nothing but itself. The same ids, text and
+ * log-probabilities, bit for bit, come out alone and in a crowd, for any chunking, number of threads, instruction set,
+ * with and without cached prefixes, and when pages are so few that sequences have to start over. And the demo model
+ * continues its reference prompts as the reference implementation does. */
+#include "engine_run.h"
+
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "kernels/kernels.h"
+
+#define N_PROMPT 75
+
+static bn_model *model;
+
+static int open_model(void **state) {
+    (void)state;
+    model = open_demo();
+    return 0;
+}
+
+static int close_model(void **state) {
+    (void)state;
+    bn_model_close(model);
+    return 0;
+}
+
+/* The request all engines below must answer alike. */
+static bn_request_options standard_options(void) {
+    bn_request_options options = sampled(40, 99);
+    options.ignore_end = true;
+    options.n_logprobs = 0;
+    return options;
+}
+
+static void standard_answer(bn_engine *engine, struct answer *out) {
+    int32_t prompt[N_PROMPT];
+    bn_request_options options = standard_options();
+    make_prompt(prompt, N_PROMPT, 1);
+    ask(engine, prompt, N_PROMPT, &options, out);
+}
+
+static struct answer expected_answer(void) {
+    struct answer expected;
+    bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 1, .no_prefix_cache = true});
+    standard_answer(engine, &expected);
+    assert_int_equal(expected.n_ids, 40);
+    assert_int_equal(expected.finish, BN_FINISH_LENGTH);
+    bn_engine_destroy(engine);
+    return expected;
+}
+
+static void check_engine(const bn_engine_options *options, const struct answer *expected) {
+    struct answer got;
+    bn_engine *engine = make_engine(model, options);
+    standard_answer(engine, &got);
+    assert_same(&got, expected);
+    bn_engine_destroy(engine);
+}
+
+static void test_greedy_is_the_references(void **state) {
+    (void)state;
+    json_t *prompts, *prompt;
+    size_t i;
+    bn_error err = {0};
+    assert_ok(json_parse_file(TEST_DATA "/demo/prompts.json", 1 << 20, &prompts, &err), err);
+    bn_engine *engine = make_engine(model, NULL);
+    json_array_foreach(prompts, i, prompt) {
+        const json_t *tokens = json_object_get(prompt, "tokens"), *expected = json_object_get(prompt, "greedy");
+        int32_t ids[64];
+        struct answer got;
+        for (size_t j = 0; j < json_array_size(tokens); j++)
+            ids[j] = (int32_t)json_integer_value(json_array_get(tokens, j));
+        bn_request_options options = greedy(json_array_size(expected));
+        options.ignore_end = true;
+        ask(engine, ids, json_array_size(tokens), &options, &got);
+        assert_int_equal(got.n_ids, json_array_size(expected));
+        for (size_t j = 0; j < got.n_ids; j++)
+            assert_int_equal(got.ids[j], json_integer_value(json_array_get(expected, j)));
+    }
+    json_decref(prompts);
+    bn_engine_destroy(engine);
+}
+
+static void test_chunking_changes_nothing(void **state) {
+    (void)state;
+    struct answer expected = expected_answer();
+    static const size_t sizes[] = {1, 3, 7, 256};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        check_engine(&(bn_engine_options){.n_threads = 1, .batch_tokens = sizes[i]}, &expected);
+}
+
+static void test_threads_change_nothing(void **state) {
+    (void)state;
+    struct answer expected = expected_answer();
+    static const size_t counts[] = {2, 3, 7};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        check_engine(&(bn_engine_options){.n_threads = counts[i]}, &expected);
+}
+
+static void test_instruction_sets_change_nothing(void **state) {
+    (void)state;
+    struct answer expected = expected_answer();
+    for (size_t i = 0; kernels_name(i); i++)
+        check_engine(&(bn_engine_options){.n_threads = 1, .isa = kernels_name(i)}, &expected);
+}
+
+static void test_strangers_change_nothing(void **state) {
+    (void)state;
+    struct answer expected = expected_answer(), got;
+    enum { CROWD = 8 };
+    bn_request *crowd[CROWD];
+    int32_t prompt[200];
+    bn_engine *engine =
+        make_engine(model, &(bn_engine_options){.n_threads = 2, .max_sequences = 5, .batch_tokens = 48});
+    bn_request *ours = NULL;
+    for (uint32_t i = 0; i < CROWD; i++) {
+        bn_request_options options = sampled(20 + 5 * i, i);
+        options.priority = (int32_t)i % 3 - 1;
+        options.n = 1 + i % 2;
+        make_prompt(prompt, 20 * i + 3, i % 4 + 1); /* some begin as ours does */
+        crowd[i] = submit(engine, prompt, 20 * i + 3, &options);
+        if (i != CROWD / 2) continue;
+        bn_request_options standard = standard_options();
+        make_prompt(prompt, N_PROMPT, 1);
+        ours = submit(engine, prompt, N_PROMPT, &standard);
+    }
+    finish(ours, &got);
+    assert_same(&got, &expected);
+    for (int i = 0; i < CROWD; i++) bn_request_release(crowd[i]);
+    assert_int_equal(stats_of(engine).kv_pages_used, 0);
+    bn_engine_destroy(engine);
+}
+
+static void test_cached_prefixes_change_nothing(void **state) {
+    (void)state;
+    struct answer expected = expected_answer(), got;
+    static const size_t shared[] = {0, 5, 32, 33, 64, 70, 74, 75, 90};
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+        int32_t prompt[100];
+        bn_engine *engine = make_engine(model, NULL);
+        bn_request_options options = greedy(1), standard = standard_options();
+        make_prompt(prompt, 100, 2);
+        make_prompt(prompt, shared[i] < N_PROMPT ? shared[i] : N_PROMPT, 1);
+        if (shared[i] < N_PROMPT) prompt[shared[i]] = 5; /* make_prompt never gives 5: here they part */
+        ask(engine, prompt, 100, &options, &got);
+        make_prompt(prompt, N_PROMPT, 1);
+        bn_request *request = submit(engine, prompt, N_PROMPT, &standard);
+        bn_usage usage = {.size = sizeof usage};
+        bn_error err = {0};
+        assert_ok(bn_request_wait(request, &err), err);
+        bn_request_usage(request, &usage);
+        assert_int_equal(usage.prompt_tokens, N_PROMPT);
+        assert_int_equal(usage.cached_tokens, shared[i] < N_PROMPT ? shared[i] : N_PROMPT - 1);
+        assert_int_equal(usage.output_tokens, 40);
+        finish(request, &got);
+        assert_same(&got, &expected);
+        bn_engine_destroy(engine);
+    }
+}
+
+/* With pages for one sequence only, several take turns, start over, and still say the same. */
+static void test_few_pages_still_progress(void **state) {
+    (void)state;
+    struct answer expected = expected_answer(), got;
+    enum { N = 6 };
+    for (int cached = 0; cached <= 1; cached++) {
+        bn_engine *probe = make_engine(model, NULL);
+        bn_engine_stats full = stats_of(probe);
+        bn_engine_destroy(probe);
+        uint64_t page_bytes = full.kv_bytes / full.kv_pages_total;
+        for (size_t pages = 4; pages <= 7; pages++) {
+            bn_request *requests[N];
+            int32_t prompt[N_PROMPT];
+            bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 1, .kv_type = BN_KV_F32,
+                                                                        .kv_bytes = pages * page_bytes,
+                                                                        .no_prefix_cache = !cached});
+            assert_int_equal(stats_of(engine).kv_pages_total, pages);
+            assert_int_equal(stats_of(engine).context_length, pages * 32);
+            bn_request_options options = standard_options();
+            for (uint32_t i = 0; i < N; i++) {
+                make_prompt(prompt, N_PROMPT, i % 2 + 1);
+                requests[i] = submit(engine, prompt, N_PROMPT, &options);
+            }
+            for (int i = 0; i < N; i++) {
+                finish(requests[i], &got);
+                if (i % 2 == 0) assert_same(&got, &expected);
+                else assert_int_equal(got.n_ids, 40);
+            }
+            assert_int_equal(stats_of(engine).kv_pages_used, 0);
+            bn_engine_destroy(engine);
+        }
+    }
+}
+
+static void test_f16_pages_agree_with_themselves(void **state) {
+    (void)state;
+    struct answer first, second;
+    bn_engine *a = make_engine(model, &(bn_engine_options){.n_threads = 1, .kv_type = BN_KV_F16});
+    bn_engine *b = make_engine(model, &(bn_engine_options){.n_threads = 3, .kv_type = BN_KV_F16, .batch_tokens = 5});
+    assert_int_equal(stats_of(a).kv_type, BN_KV_F16);
+    standard_answer(a, &first);
+    standard_answer(b, &second);
+    assert_same(&first, &second);
+    bn_engine_destroy(a);
+    bn_engine_destroy(b);
+}
+
+/* ---- logits ---- */
+
+static void test_logits_are_the_same_rows(void **state) {
+    (void)state;
+    bn_model_info info = {.size = sizeof info};
+    bn_model_get_info(model, &info);
+    size_t v = info.vocab_size;
+    int32_t prompt[N_PROMPT];
+    bn_error err = {0};
+    make_prompt(prompt, N_PROMPT, 1);
+    float *all = malloc(N_PROMPT * v * sizeof *all), *again = malloc(N_PROMPT * v * sizeof *again);
+    float *last = malloc(v * sizeof *last);
+    bn_engine *engine = make_engine(model, NULL);
+    bn_engine *small = make_engine(model, &(bn_engine_options){.n_threads = 2, .batch_tokens = 13});
+    assert_ok(bn_engine_logits(engine, prompt, N_PROMPT, false, all, &err), err);
+    assert_ok(bn_engine_logits(small, prompt, N_PROMPT, false, again, &err), err);
+    assert_memory_equal(all, again, N_PROMPT * v * sizeof *all);
+
+    /* beside others, whose rows go through the engine's own buffer */
+    bn_request_options options = sampled(30, 1);
+    bn_request *beside = submit(engine, prompt, N_PROMPT, &options);
+    memset(again, 0, N_PROMPT * v * sizeof *again);
+    assert_ok(bn_engine_logits(engine, prompt, N_PROMPT, false, again, &err), err);
+    assert_memory_equal(all, again, N_PROMPT * v * sizeof *all);
+    for (size_t n = 1; n <= N_PROMPT; n += 37) {
+        assert_ok(bn_engine_logits(engine, prompt, n, true, last, &err), err);
+        assert_memory_equal(last, all + (n - 1) * v, v * sizeof *last);
+    }
+    bn_request_release(beside);
+    bn_engine_destroy(engine);
+    bn_engine_destroy(small);
+    free(all);
+    free(again);
+    free(last);
+}
+
+static void check_log_softmax(float got, const float *row, size_t n, int32_t id) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += exp((double)row[i]);
+    assert_true(fabs((double)row[id] - log(sum) - (double)got) < 1e-5);
+}
+
+static void test_logprobs_of_prompt_and_output(void **state) {
+    (void)state;
+    bn_model_info info = {.size = sizeof info};
+    bn_model_get_info(model, &info);
+    size_t v = info.vocab_size, n, n_all = N_PROMPT + 20;
+    int32_t ids[N_PROMPT + 20];
+    bn_error err = {0};
+    struct answer got;
+    bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 1, .batch_tokens = 64});
+    make_prompt(ids, N_PROMPT, 3);
+    bn_request_options options = sampled(20, 5);
+    options.echo_logprobs = true;
+    options.n_logprobs = 3;
+    options.ignore_end = true;
+    options.sampling.top_k = 5;
+    options.sampling.repetition_penalty = 1.3f; /* must not show in log-probabilities */
+    bn_request *request = submit(engine, ids, N_PROMPT, &options);
+    assert_null(bn_request_prompt_logprobs(request, &n));
+    assert_ok(bn_request_wait(request, &err), err);
+    read_choice(request, 0, &got);
+    memcpy(ids + N_PROMPT, got.ids, 20 * sizeof *ids);
+
+    float *rows = malloc(n_all * v * sizeof *rows);
+    assert_ok(bn_engine_logits(engine, ids, n_all, false, rows, &err), err);
+    const float *prompt = bn_request_prompt_logprobs(request, &n);
+    assert_int_equal(n, N_PROMPT);
+    assert_true(isnan(prompt[0]));
+    for (size_t i = 1; i < N_PROMPT; i++) check_log_softmax(prompt[i], rows + (i - 1) * v, v, ids[i]);
+    double sum = 0;
+    for (size_t i = 0; i < 20; i++) {
+        check_log_softmax(got.logprobs[i], rows + (N_PROMPT + i - 1) * v, v, got.ids[i]);
+        sum += (double)got.logprobs[i];
+    }
+    assert_true(fabs(sum - got.sum_logprob) < 1e-9);
+    free(rows);
+    bn_request_release(request);
+    bn_engine_destroy(engine);
+}
+
+/* ---- ends and limits ---- */
+
+static void test_max_min_and_stop_ids(void **state) {
+    (void)state;
+    int32_t prompt[10];
+    struct answer free_run, got;
+    bn_engine *engine = make_engine(model, NULL);
+    make_prompt(prompt, 10, 4);
+    bn_request_options options = greedy(30);
+    options.ignore_end = true;
+    ask(engine, prompt, 10, &options, &free_run);
+    int32_t stop = free_run.ids[12];
+    size_t first = 0;
+    while (free_run.ids[first] != stop) first++;
+    options.stop_ids = &stop;
+    options.n_stop_ids = 1;
+    ask(engine, prompt, 10, &options, &got);
+    assert_int_equal(got.finish, BN_FINISH_STOP);
+    assert_int_equal(got.n_ids, first + 1);
+    assert_memory_equal(got.ids, free_run.ids, got.n_ids * sizeof *got.ids);
+    options.min_tokens = first + 3;
+    ask(engine, prompt, 10, &options, &got);
+    assert_true(got.n_ids >= first + 3);
+    for (size_t i = 0; i < options.min_tokens; i++) assert_int_not_equal(got.ids[i], stop);
+    bn_engine_destroy(engine);
+}
+
+static void test_context_overflow_says_both_numbers(void **state) {
+    (void)state;
+    int32_t prompt[64];
+    struct answer got;
+    bn_error err = {0};
+    bn_request *request;
+    float row[1];
+    make_prompt(prompt, 64, 1);
+    bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 1, .context_length = 48});
+    bn_request_options options = greedy(0);
+    options.ignore_end = true;
+    assert_int_equal(bn_engine_submit(engine, prompt, 48, &options, &request, &err), BN_STATUS_CONTEXT_OVERFLOW);
+    assert_int_equal(err.status, BN_STATUS_CONTEXT_OVERFLOW);
+    assert_non_null(strstr(err.message, "48"));
+    assert_int_equal(bn_engine_submit(engine, prompt, 61, &options, &request, &err), BN_STATUS_CONTEXT_OVERFLOW);
+    assert_non_null(strstr(err.message, "61"));
+    assert_non_null(strstr(err.message, "48"));
+    assert_int_equal(bn_engine_logits(engine, prompt, 49, true, row, &err), BN_STATUS_CONTEXT_OVERFLOW);
+    ask(engine, prompt, 47, &options, &got);
+    assert_int_equal(got.n_ids, 1);
+    assert_int_equal(got.finish, BN_FINISH_LENGTH);
+    ask(engine, prompt, 40, &options, &got);
+    assert_int_equal(got.n_ids, 8);
+    bn_engine_destroy(engine);
+}
+
+static void expect_refused(bn_engine *engine, const int32_t *prompt, size_t n, const bn_request_options *options,
+                           const char *named) {
+    bn_request *request;
+    bn_error err = {0};
+    bn_status status = bn_engine_submit(engine, prompt, n, options, &request, &err);
+    assert_true(status == BN_STATUS_BAD_ARGUMENT || status == BN_STATUS_UNSUPPORTED);
+    if (!strstr(err.message, named)) test_fail("'%s' doesn't name %s", err.message, named);
+}
+
+static void test_bad_requests_are_named(void **state) {
+    (void)state;
+    bn_engine *engine = make_engine(model, NULL);
+    const int32_t good[] = {1, 2}, bad[] = {1, 1 << 30}, negative[] = {-1};
+    const char *const invalid[] = {"\xff"};
+    bn_request_options o = greedy(4);
+    expect_refused(engine, good, 0, &o, "empty");
+    expect_refused(engine, bad, 2, &o, "prompt[1]");
+    expect_refused(engine, negative, 1, &o, "prompt[0]");
+    o.n_logprobs = 65;
+    expect_refused(engine, good, 2, &o, "n_logprobs");
+    o = greedy(4), o.n = 3, o.best_of = 2;
+    expect_refused(engine, good, 2, &o, "best_of");
+    o = greedy(4), o.n = 3, o.beams = 2;
+    expect_refused(engine, good, 2, &o, "beams");
+    o = greedy(4), o.n = 100000;
+    expect_refused(engine, good, 2, &o, "n is 100000");
+    o = greedy(4), o.stop_ids = bad, o.n_stop_ids = 2;
+    expect_refused(engine, good, 2, &o, "stop_ids[1]");
+    o = greedy(4), o.stop = invalid, o.n_stop = 1;
+    expect_refused(engine, good, 2, &o, "stop string");
+    o = greedy(4), o.length_penalty = NAN;
+    expect_refused(engine, good, 2, &o, "length_penalty");
+    o = greedy(4), o.sampling.top_p = 2;
+    expect_refused(engine, good, 2, &o, "top_p");
+    assert_int_equal(stats_of(engine).requests_queued, 0);
+    bn_engine_destroy(engine);
+}
+
+static void test_priority_goes_first(void **state) {
+    (void)state;
+    int32_t prompt[10];
+    bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 1, .max_sequences = 1});
+    bn_request_options low = greedy(5), high = greedy(5);
+    bn_error err = {0};
+    low.ignore_end = high.ignore_end = true;
+    high.priority = 7;
+    make_prompt(prompt, 10, 1);
+    bn_request *first = submit(engine, prompt, 10, &low), *second = submit(engine, prompt, 10, &high);
+    assert_int_equal(stats_of(engine).requests_queued, 2);
+    assert_ok(bn_request_wait(second, &err), err);
+    assert_false(bn_request_finished(first));
+    assert_int_equal(stats_of(engine).requests_queued, 1);
+    assert_ok(bn_request_wait(first, &err), err);
+    bn_request_release(first);
+    bn_request_release(second);
+    bn_engine_destroy(engine);
+}
+
+/* ---- cancelling ---- */
+
+static void test_cancel_frees_pages(void **state) {
+    (void)state;
+    int32_t prompt[N_PROMPT];
+    bool busy;
+    bn_error err = {0};
+    struct answer got;
+    make_prompt(prompt, N_PROMPT, 1);
+    bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 1, .no_prefix_cache = true});
+    bn_request_options options = sampled(0, 1);
+    options.ignore_end = true;
+    bn_request *request = submit(engine, prompt, N_PROMPT, &options);
+    for (int i = 0; i < 5; i++) assert_int_equal(bn_engine_step(engine, &busy, &err), BN_OK);
+    assert_true(stats_of(engine).kv_pages_used >= 3);
+    assert_int_equal(stats_of(engine).requests_running, 1);
+    bn_request_cancel(request);
+    uint64_t steps = stats_of(engine).steps;
+    assert_int_equal(bn_request_wait(request, &err), BN_STATUS_CANCELLED);
+    assert_int_equal(stats_of(engine).steps, steps); /* no more work was done for it */
+    assert_int_equal(stats_of(engine).kv_pages_used, 0);
+    assert_int_equal(stats_of(engine).requests_running, 0);
+    read_choice(request, 0, &got);
+    assert_int_equal(got.finish, BN_FINISH_CANCELLED);
+    assert_int_equal(got.n_ids, 5);
+    bn_request_release(request);
+    assert_int_equal(bn_engine_step(engine, &busy, &err), BN_OK);
+    assert_false(busy);
+    bn_engine_destroy(engine);
+}
+
+struct heard {
+    size_t n_tokens, n_ends;
+    int32_t ids[MAX_ANSWER];
+    char text[4096];
+    size_t text_bytes;
+    bn_finish finish;
+    size_t stop_after;
+    bn_request *request;
+};
+
+static bool hear(void *context, const bn_token_event *event) {
+    struct heard *heard = context;
+    assert_int_equal(heard->n_ends, 0);
+    memcpy(heard->text + heard->text_bytes, event->text, event->text_bytes);
+    heard->text_bytes += event->text_bytes;
+    if (event->id >= 0) heard->ids[heard->n_tokens++] = event->id;
+    assert_true((event->finish != BN_FINISH_NONE) == (event->id < 0));
+    heard->n_ends += event->finish != BN_FINISH_NONE;
+    heard->finish = event->finish;
+    if (heard->request) { /* the read-only functions work inside a callback */
+        bn_choice choice = {.size = sizeof choice};
+        assert_int_equal(bn_request_choice(heard->request, 0, &choice), BN_OK);
+        assert_int_equal(choice.n_ids, heard->n_tokens);
+    }
+    return heard->n_tokens != heard->stop_after;
+}
+
+static void test_callbacks_hear_everything_once(void **state) {
+    (void)state;
+    int32_t prompt[10];
+    struct answer got;
+    struct heard heard = {0};
+    bn_error err = {0};
+    make_prompt(prompt, 10, 1);
+    bn_engine *engine = make_engine(model, NULL);
+    bn_request_options options = sampled(30, 3);
+    options.on_token = hear;
+    options.on_token_context = &heard;
+    heard.request = submit(engine, prompt, 10, &options);
+    assert_ok(bn_request_wait(heard.request, &err), err);
+    read_choice(heard.request, 0, &got);
+    assert_int_equal(heard.n_ends, 1);
+    assert_int_equal(heard.finish, got.finish);
+    assert_int_equal(heard.n_tokens, got.n_ids);
+    assert_memory_equal(heard.ids, got.ids, got.n_ids * sizeof *got.ids);
+    assert_int_equal(heard.text_bytes, strlen(got.text));
+    assert_memory_equal(heard.text, got.text, heard.text_bytes);
+    bn_request_release(heard.request);
+
+    struct heard stopped = {.stop_after = 4}; /* false from the callback cancels */
+    options.on_token_context = &stopped;
+    options.ignore_end = true;
+    bn_request *request = submit(engine, prompt, 10, &options);
+    assert_int_equal(bn_request_wait(request, &err), BN_STATUS_CANCELLED);
+    assert_int_equal(stopped.n_tokens, 4);
+    assert_int_equal(stopped.finish, BN_FINISH_CANCELLED);
+    bn_request_release(request);
+    bn_engine_destroy(engine);
+}
+
+static ptrdiff_t choose_none(void *context, const bn_candidate *candidates, size_t n, const int32_t *history,
+                             size_t n_history) {
+    (void)context, (void)candidates, (void)n, (void)history;
+    return n_history > 12 ? -1 : 0;
+}
+
+static void test_failure_stays_with_its_request(void **state) {
+    (void)state;
+    int32_t prompt[10];
+    bn_error err = {0};
+    struct answer expected, got;
+    make_prompt(prompt, 10, 1);
+    bn_engine *engine = make_engine(model, NULL);
+    bn_request_options options = greedy(10), custom = greedy(10);
+    options.ignore_end = custom.ignore_end = true;
+    ask(engine, prompt, 10, &options, &expected);
+    custom.sampling.custom = choose_none;
+    bn_request *good = submit(engine, prompt, 10, &options), *bad = submit(engine, prompt, 10, &custom);
+    assert_int_not_equal(bn_request_wait(bad, &err), BN_OK);
+    assert_true(strlen(err.message) > 0);
+    read_choice(bad, 0, &got);
+    assert_int_equal(got.finish, BN_FINISH_ERROR);
+    assert_int_equal(got.n_ids, 3);
+    finish(good, &got);
+    assert_same(&got, &expected);
+    bn_request_release(bad);
+    bn_engine_destroy(engine);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_greedy_is_the_references),
+        cmocka_unit_test(test_chunking_changes_nothing),
+        cmocka_unit_test(test_threads_change_nothing),
+        cmocka_unit_test(test_instruction_sets_change_nothing),
+        cmocka_unit_test(test_strangers_change_nothing),
+        cmocka_unit_test(test_cached_prefixes_change_nothing),
+        cmocka_unit_test(test_few_pages_still_progress),
+        cmocka_unit_test(test_f16_pages_agree_with_themselves),
+        cmocka_unit_test(test_logits_are_the_same_rows),
+        cmocka_unit_test(test_logprobs_of_prompt_and_output),
+        cmocka_unit_test(test_max_min_and_stop_ids),
+        cmocka_unit_test(test_context_overflow_says_both_numbers),
+        cmocka_unit_test(test_bad_requests_are_named),
+        cmocka_unit_test(test_priority_goes_first),
+        cmocka_unit_test(test_cancel_frees_pages),
+        cmocka_unit_test(test_callbacks_hear_everything_once),
+        cmocka_unit_test(test_failure_stays_with_its_request),
+    };
+    return cmocka_run_group_tests(tests, open_model, close_model);
+}
