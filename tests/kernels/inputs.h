@@ -31,17 +31,18 @@ static inline float random_float(void) { /* about normal: the sum of four unifor
 enum values { VALUES_NORMAL, VALUES_ZERO, VALUES_HUGE, VALUES_SUBNORMAL, VALUES_MIXED, N_VALUES };
 
 static inline float random_value(enum values kind) {
+    float value = random_float();
     switch (kind) {
     case VALUES_ZERO:
         return random_u32() & 1 ? 0.0f : -0.0f;
     case VALUES_HUGE:
-        return random_float() * 1e30f;
+        return value * 1e30f;
     case VALUES_SUBNORMAL:
-        return random_float() * 1e-41f;
+        return value * 1e-41f;
     case VALUES_MIXED:
-        return ldexpf(random_float(), (int)(random_u32() % 60) - 40);
+        return ldexpf(value, (int)(random_u32() % 60) - 40);
     default:
-        return random_float();
+        return value;
     }
 }
 

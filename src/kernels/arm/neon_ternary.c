@@ -97,7 +97,7 @@ void neon_ternary_matmul(int32_t *y, const uint8_t *packed, const int8_t *q, con
             size_t tokens = min_size(shape->n_tokens - t, TILE_TOKENS);
             switch (tokens) {
             case 1:
-                tile_group(out, packed, x, q_sums + t, shape, n, 1);
+                vector_group(out, packed, x, q_sums[t], l16_steps(shape->n_cols), n);
                 break;
             case 2:
                 tile_group(out, packed, x, q_sums + t, shape, n, 2);
