@@ -183,7 +183,7 @@ static void list_head(struct candidates *c, size_t k, size_t n_blocks) {
 
 void candidates_keep_largest(struct candidates *c, size_t k) {
     size_t n_blocks = c->capacity / HEAD_BLOCK;
-    if (!c->listed && k <= n_blocks / 4) list_head(c, k, n_blocks);
+    if (!c->listed && k <= n_blocks) list_head(c, k, n_blocks);
     candidates_list(c);
     if (c->n <= k) return;
     uint32_t last = select_key(c->items, c->n, k);
