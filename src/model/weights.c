@@ -174,8 +174,9 @@ static float *find_scalar(struct loader *l, const struct matrix *m, const char *
 static bool kept_float(const struct loader *l, const struct matrix *m) {
     const struct bitnet_config *b = &l->config->bitnet;
     if (m->is_head && !b->convert_head) return true;
+    const char *names = m->is_head ? l->names->head : m->names; /* a tied head is still called lm_head */
     char module[256];
-    tensor_name(l, m->layer, m->names, strcspn(m->names, "|"), "", m->is_head, module);
+    tensor_name(l, m->layer, names, strcspn(names, "|"), "", m->is_head, module);
     size_t n = strlen(module);
     for (size_t i = 0; i < b->n_kept_float; i++) {
         size_t k = strlen(b->kept_float[i]);
