@@ -288,7 +288,6 @@ static void copy_rows(struct loader *l, const struct matrix *m, const struct ten
 
 static void load_float(struct loader *l, const struct matrix *m, const struct tensor *t, struct linear *out) {
     bool transposed = l->config->arch->hf_transposed && !l->config->is_gguf && !m->is_head && !m->is_table;
-    if (!check_shape(l, t, transposed ? m->n_cols : m->tensor_rows, transposed ? m->tensor_rows : m->n_cols)) return;
     bool floats = t->type == TYPE_F32 || t->type == TYPE_F16 || t->type == TYPE_BF16;
     if (!floats && (!tensor_type_decodable(t->type) || !l->config->is_gguf)) {
         const struct tensor_type_info *info = tensor_type_find(t->type);
@@ -297,6 +296,7 @@ static void load_float(struct loader *l, const struct matrix *m, const struct te
                          "quantization_config with quant_method bitnet)" : "");
         return;
     }
+    if (!check_shape(l, t, transposed ? m->n_cols : m->tensor_rows, transposed ? m->tensor_rows : m->n_cols)) return;
     out->type = t->type;
     if (!tensor_type_bytes(t->type, 1, m->n_cols, &out->row_bytes)) {
         l->status = fail(l->err, BN_STATUS_BAD_FILE, "tensor '%s' has rows of %zu values, not whole blocks of its type",
