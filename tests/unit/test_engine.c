@@ -58,6 +58,35 @@ static void check_engine(const bn_engine_options *options, const struct answer *
     bn_engine_destroy(engine);
 }
 
+static size_t read_ids(const json_t *array, int32_t *ids) {
+    for (size_t i = 0; i < json_array_size(array); i++) ids[i] = (int32_t)json_integer_value(json_array_get(array, i));
+    return json_array_size(array);
+}
+
+/* How many of n tokens ours differ from the reference's where both continue the reference's. They may where the two
+ * best logits are close, since the reference rounds activations to int8 after other float sums than ours. */
+static size_t count_differences(bn_engine *engine, const int32_t *ids, size_t n_prompt, size_t n) {
+    size_t n_different = 0;
+    float logits[4096];
+    for (size_t at = 0; at < n;) {
+        struct answer got;
+        bn_error err = {0};
+        bn_request_options options = greedy(n - at);
+        options.ignore_end = true;
+        ask(engine, ids, n_prompt + at, &options, &got);
+        assert_int_equal(got.n_ids, n - at);
+        size_t i = 0;
+        while (at < n && got.ids[i] == ids[n_prompt + at]) i++, at++;
+        if (at == n) break;
+        assert_ok(bn_engine_logits(engine, ids, n_prompt + at, true, logits, &err), err);
+        float margin = logits[got.ids[i]] - logits[ids[n_prompt + at]];
+        assert_true(margin >= 0 && margin < 0.1f);
+        n_different++;
+        at++;
+    }
+    return n_different;
+}
+
 static void test_greedy_is_the_references(void **state) {
     (void)state;
     json_t *prompts, *prompt;
@@ -66,17 +95,11 @@ static void test_greedy_is_the_references(void **state) {
     assert_ok(json_parse_file(TEST_DATA "/demo/prompts.json", 1 << 20, &prompts, &err), err);
     bn_engine *engine = make_engine(model, NULL);
     json_array_foreach(prompts, i, prompt) {
-        const json_t *tokens = json_object_get(prompt, "tokens"), *expected = json_object_get(prompt, "greedy");
-        int32_t ids[64];
-        struct answer got;
-        for (size_t j = 0; j < json_array_size(tokens); j++)
-            ids[j] = (int32_t)json_integer_value(json_array_get(tokens, j));
-        bn_request_options options = greedy(json_array_size(expected));
-        options.ignore_end = true;
-        ask(engine, ids, json_array_size(tokens), &options, &got);
-        assert_int_equal(got.n_ids, json_array_size(expected));
-        for (size_t j = 0; j < got.n_ids; j++)
-            assert_int_equal(got.ids[j], json_integer_value(json_array_get(expected, j)));
+        int32_t ids[256];
+        size_t n_prompt = read_ids(json_object_get(prompt, "tokens"), ids);
+        size_t n = read_ids(json_object_get(prompt, "greedy"), ids + n_prompt);
+        assert_int_equal(n, 64);
+        assert_true(count_differences(engine, ids, n_prompt, n) <= 1);
     }
     json_decref(prompts);
     bn_engine_destroy(engine);
