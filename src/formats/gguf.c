@@ -1,5 +1,5 @@
-/* GGUF as a whole: header, then metadata (gguf_values.c), then the tensor table (gguf_tensors.c); of one file or of the
- * parts of a split one. Files are mapped and nothing but names and the positions of array elements is copied, so a model
+/* GGUF as a whole: header, then metadata (gguf_values.c), then the tensor table (gguf_tensors.c); of one file or of
+ * the parts of a split one. Files are mapped and nothing but names and the positions of array elements is copied, so a model
  * of any size opens in the time its metadata takes. */
 #include "formats/gguf.h"
 

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "formats/gguf_parts.h"
+#include "kernels/layout.h"
 
 #define MIN_TENSOR_RECORD 33 /* name length, one byte of name, n_dims, one dimension, type, offset */
 
@@ -138,7 +139,13 @@ static bn_status place_tensors(struct tensor *tensors, const struct place *place
     return BN_OK;
 }
 
-/* I2_S tensors all have the layout that the file's metadata names. */
+/* I2_S tensors have the layout that the file's metadata names, except that L16 needs whole groups of rows and columns:
+ * the other tensors of such a file are in the packing of published ones (docs/tensor-types.md). */
+static enum i2s_layout layout_of_tensor(enum i2s_layout of_file, const struct tensor *tensor) {
+    bool whole_groups = tensor_rows(tensor) % L16_ROWS == 0 && tensor_cols(tensor) % L16_COLS == 0;
+    return of_file == I2S_L16 && !whole_groups ? I2S_X86_128 : of_file;
+}
+
 static bn_status set_i2s_layout(struct tensor *tensors, size_t n, const struct gguf *gguf, bn_error *err) {
     struct gguf_string name = {0};
     bn_status status = gguf_get_string(gguf, "bitnet.i2s.layout", &name, err);
@@ -149,7 +156,7 @@ static bn_status set_i2s_layout(struct tensor *tensors, size_t n, const struct g
                     (int)min_size(name.size, 40), name.text);
     }
     for (size_t i = 0; i < n; i++) {
-        if (tensors[i].type == TYPE_I2_S) tensors[i].i2s_layout = layout;
+        if (tensors[i].type == TYPE_I2_S) tensors[i].i2s_layout = layout_of_tensor(layout, &tensors[i]);
     }
     return BN_OK;
 }

@@ -7,7 +7,8 @@
 #include "base/utf8.h"
 #include "formats/gguf_parts.h"
 
-#define MIN_VALUE_RECORD 14 /* key length, one byte of key, type, one byte of value */
+#define MIN_VALUE_RECORD 14      /* key length, one byte of key, type, one byte of value */
+#define MAX_VALUES       1000000 /* a real file has dozens; this bounds what a hostile one makes us allocate */
 
 static const struct {
     const char *name;
@@ -182,8 +183,9 @@ static bn_status read_value(struct reader *r, struct arena *arena, struct gguf_v
 }
 
 bn_status gguf_read_values(struct reader *r, uint64_t n, struct arena *arena, struct gguf *gguf, bn_error *err) {
-    if (n > reader_remaining(r) / MIN_VALUE_RECORD) {
-        return fail(err, BN_STATUS_BAD_FILE, "metadata count %" PRIu64 " can't fit in the file's %zu bytes", n,
+    if (n > MAX_VALUES || n > reader_remaining(r) / MIN_VALUE_RECORD) {
+        return fail(err, BN_STATUS_BAD_FILE,
+                    "metadata count %" PRIu64 ": at most %d are taken, and as many as fit in %zu bytes", n, MAX_VALUES,
                     r->size);
     }
     gguf->values = arena_alloc_array(arena, (size_t)n, sizeof *gguf->values);

@@ -12,6 +12,7 @@
 #include "formats/safetensors_index.h"
 
 #define MAX_HEADER_BYTES 100000000 /* as in the reference implementation */
+#define MAX_JSON_VALUES  2000000
 
 struct place { /* of one tensor in the data section */
     uint64_t begin, end;
@@ -183,6 +184,17 @@ static bn_status parse_json_header(const json_t *header, const uint8_t *data, ui
     return status;
 }
 
+/* Each value but the first follows a comma or an opening bracket, and takes up to 130 bytes in jansson's tree: 100 MB of
+ * "[],[],…" would become gigabytes. The limit is worth 250,000 tensors and under 300 MB. */
+bn_status safetensors_parse_json(const char *text, size_t size, const char *what, json_t **out, bn_error *err) {
+    size_t n_values = 0;
+    for (size_t i = 0; i < size; i++) n_values += text[i] == ',' || text[i] == '[' || text[i] == '{';
+    if (n_values > MAX_JSON_VALUES) {
+        return fail(err, BN_STATUS_BAD_FILE, "%s: more than %d JSON values", what, MAX_JSON_VALUES);
+    }
+    return json_parse(text, size, what, out, err);
+}
+
 bn_status safetensors_read_file(const uint8_t *bytes, size_t size, struct tensor_set *set, bn_error *err) {
     struct reader r = reader_over(bytes, size);
     uint64_t n = read_u64(&r, "the header's length");
@@ -195,7 +207,7 @@ bn_status safetensors_read_file(const uint8_t *bytes, size_t size, struct tensor
     const char *text = (const char *)reader_take(&r, n, "the header");
     if (text[0] != '{') return fail(err, BN_STATUS_BAD_FILE, "the header must begin with '{'");
     json_t *header;
-    bn_status status = json_parse(text, (size_t)n, "header", &header, err);
+    bn_status status = safetensors_parse_json(text, (size_t)n, "header", &header, err);
     if (status) return status;
     status = parse_json_header(header, bytes + r.at, reader_remaining(&r), set, err);
     json_decref(header);

@@ -102,8 +102,13 @@ static bn_status open_index(const char *path, json_t *index, struct tensor_set *
 
 bn_status safetensors_open_index(const char *path, struct tensor_set *out, bn_error *err) {
     *out = (struct tensor_set){0};
+    char *text;
+    size_t size;
     json_t *index;
-    bn_status status = json_parse_file(path, MAX_INDEX_BYTES, &index, err);
+    bn_status status = file_read_all(path, MAX_INDEX_BYTES, &text, &size, err);
+    if (status) return status;
+    status = safetensors_parse_json(text, size, path, &index, err);
+    mem_free(text);
     if (status) return status;
     status = open_index(path, index, out, err);
     json_decref(index);

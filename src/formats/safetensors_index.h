@@ -1,10 +1,15 @@
-/* Between safetensors.c (one file) and safetensors_index.c (several, with an index). */
+/* Between safetensors.c (one file) and safetensors_index.c (several shards with an index). */
 #ifndef FORMATS_SAFETENSORS_INDEX_H
 #define FORMATS_SAFETENSORS_INDEX_H
 
+#include "base/json.h"
 #include "formats/tensor_file.h"
 
-/* Appends the tensors of one file's bytes to `set`; names not indexed yet. After a failure the set is to be released. */
+/* json_parse for text that may be hostile and large: bounds the memory that the parsed tree takes. */
+bn_status safetensors_parse_json(const char *text, size_t size, const char *what, json_t **out, bn_error *err);
+
+/* Appends the tensors of one file's bytes to `set`; names aren't indexed yet. After a failure the set is to be
+ * released. */
 bn_status safetensors_read_file(const uint8_t *bytes, size_t size, struct tensor_set *set, bn_error *err);
 
 /* Opens all shards that the index at `path` names. */

@@ -1,5 +1,5 @@
-/* One decoder per block format (blocks.c): n_blocks blocks at b become n_blocks · block floats at y. The values' formulas
- * stand in docs/tensor-types.md; bytes may lie at any address. */
+/* One decoder per block format: n_blocks blocks at b become n_blocks · block floats at y. The values' formulas stand in
+ * docs/tensor-types.md; bytes may lie at any address. */
 #ifndef KERNELS_BLOCKS_H
 #define KERNELS_BLOCKS_H
 
@@ -8,7 +8,8 @@
 
 typedef void block_decoder(const uint8_t *b, float *y, size_t n_blocks);
 
-block_decoder decode_q4_0, decode_q4_1, decode_q5_0, decode_q5_1, decode_q8_0, decode_iq4_nl, decode_mxfp4, decode_nvfp4;
+block_decoder decode_q4_0, decode_q4_1, decode_q5_0, decode_q5_1, decode_q8_0;
+block_decoder decode_iq4_nl, decode_mxfp4, decode_nvfp4;
 block_decoder decode_q1_0, decode_q2_0, decode_pq2_0, decode_tq1_0, decode_tq2_0, decode_ptq1_0;
 block_decoder decode_q2_k, decode_q3_k, decode_q4_k, decode_q5_k, decode_q6_k, decode_iq4_xs;
 

@@ -12,7 +12,7 @@ static inline float load_f16(const uint8_t *b) {
     return f16_to_f32(u);
 }
 
-/* Two-bit codes of Q2_K and Q3_K: 64 bytes; byte r of each half holds values r, 32 + r, 64 + r and 96 + r of its 128. */
+/* Two-bit codes of Q2_K and Q3_K: 64 bytes; byte r of each half holds values r, 32 + r, 64 + r, 96 + r of its 128. */
 void decode_q2_k(const uint8_t *b, float *y, size_t n_blocks) {
     for (; n_blocks > 0; n_blocks--, b += 84) {
         const uint8_t *scales = b, *q = b + 16;

@@ -1,7 +1,7 @@
 /* I2_S: two-bit codes (value + 1) of a whole tensor, then one f32 scale. One type number, four ways to lay the codes.
  *
- * The one idea: in every layout but L16, the codes of neighbouring values of a row lie in neighbouring bytes at the same
- * bit position for a while (a run), so unpacking is one simple loop over runs that compilers vectorise. */
+ * The one idea: in every layout but L16, the codes of neighbouring values of a row lie in neighbouring bytes at the
+ * same bit position for a while (a run), so unpacking is one simple loop over runs that compilers vectorise. */
 #include <string.h>
 
 #include "base/memory.h"

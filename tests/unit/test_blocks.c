@@ -102,7 +102,7 @@ static void q1_0_is_sign_times_scale(void **state) {
     for (int i = 0; i < 128; i++) assert_true(y[i] == (block[2 + i / 8] >> i % 8 & 1 ? 1.5f : -1.5f));
 }
 
-/* e4m3 codes by their definition: (-1)^s is absent, 2^(E-7)·(1 + M/8), subnormal 2^-6·M/8; halved, times doubled e2m1. */
+/* e4m3 codes by their definition: 2^(E-7)·(1 + M/8), subnormal 2^-6·M/8, no sign; the NaN code counts as 0. */
 static void nvfp4_is_e2m1_times_e4m3(void **state) {
     (void)state;
     static const double e2m1[8] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};

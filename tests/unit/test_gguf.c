@@ -168,17 +168,17 @@ static void no_tensors(void **state) {
     buffer_release(&b);
 }
 
-static enum i2s_layout layout_of(const char *name) {
+static enum i2s_layout layout_of(const char *name, uint64_t rows) {
     struct buffer b;
     buffer_init(&b);
     put_header(&b, 3, 1, name ? 1 : 0);
     if (name) put_value_text(&b, "bitnet.i2s.layout", name);
-    put_matrix(&b, "t", 128, 4, I2_S, 0);
+    put_matrix(&b, "t", 128, rows, I2_S, 0);
     pad_to(&b, 32);
-    put_zeros(&b, 128 + I2S_TAIL_BYTES);
+    put_zeros(&b, 128 * rows / 4 + I2S_TAIL_BYTES);
     struct gguf gguf = parse(&b);
     enum i2s_layout layout = gguf.set.tensors[0].i2s_layout;
-    assert_int_equal(gguf.set.tensors[0].size_bytes, 160);
+    assert_int_equal(gguf.set.tensors[0].size_bytes, 128 * rows / 4 + 32);
     gguf_close(&gguf);
     buffer_release(&b);
     return layout;
@@ -186,11 +186,12 @@ static enum i2s_layout layout_of(const char *name) {
 
 static void i2s_layout_comes_from_metadata(void **state) {
     (void)state;
-    assert_int_equal(layout_of(NULL), I2S_UNKNOWN);
-    assert_int_equal(layout_of("x86-128"), I2S_X86_128);
-    assert_int_equal(layout_of("arm-64"), I2S_ARM_64);
-    assert_int_equal(layout_of("rows-4"), I2S_ROWS_4);
-    assert_int_equal(layout_of("l16"), I2S_L16);
+    assert_int_equal(layout_of(NULL, 4), I2S_UNKNOWN);
+    assert_int_equal(layout_of("x86-128", 4), I2S_X86_128);
+    assert_int_equal(layout_of("arm-64", 4), I2S_ARM_64);
+    assert_int_equal(layout_of("rows-4", 4), I2S_ROWS_4);
+    assert_int_equal(layout_of("l16", 16), I2S_L16);
+    assert_int_equal(layout_of("l16", 4), I2S_X86_128); /* L16 can't hold 4 rows */
 }
 
 /* Two tensors of 128·rows values; the room of the first is given. Returns the types found. */

@@ -1,5 +1,5 @@
-/* GGUF files that break the format's rules, one rule each: every one must be refused with the right status and a message
- * that names what is wrong, without reading a byte outside the file (the bytes lie in a block of exactly their size, so
+/* GGUF files that break the format's rules, one rule each: every one must be refused with the right status and a
+ * message that names what is wrong, without reading a byte outside the file (the bytes lie in a block of exactly their size, so
  * that AddressSanitizer sees the first one too far). */
 #include "test.h"
 
@@ -45,6 +45,10 @@ static void tensors_max(struct buffer *b) {
 }
 static void values_2_63(struct buffer *b) {
     put_header(b, 3, 0, 1ull << 63);
+}
+static void values_millions(struct buffer *b) {
+    put_header(b, 3, 0, 1000001);
+    put_zeros(b, 1000001 * 14);
 }
 static void values_one_too_many(struct buffer *b) {
     put_header(b, 3, 0, 2);
@@ -309,6 +313,7 @@ static const struct bad_file {
     {"2^63 tensors", tensors_2_63, BN_STATUS_BAD_FILE, "tensor count 9223372036854775808"},
     {"2^64-1 tensors", tensors_max, BN_STATUS_BAD_FILE, "tensor count"},
     {"2^63 values", values_2_63, BN_STATUS_BAD_FILE, "metadata count 9223372036854775808"},
+    {"a million and one values", values_millions, BN_STATUS_BAD_FILE, "metadata count 1000001: at most 1000000"},
     {"a value missing", values_one_too_many, BN_STATUS_BAD_FILE, "metadata"},
     {"empty key", key_empty, BN_STATUS_BAD_FILE, "metadata key at byte 24 has a length of 0"},
     {"key of 65536 bytes", key_too_long, BN_STATUS_BAD_FILE, "length of 65536"},

@@ -168,6 +168,23 @@ static void bad_lengths_are_refused(void **state) {
     }
 }
 
+static void millions_of_values_are_refused(void **state) {
+    (void)state;
+    enum { N = 3000000 };
+    char *header = mem_alloc(2 * N + 16);
+    strcpy(header, "{\"a\":[");
+    for (size_t i = 0; i < N; i++) memcpy(header + 6 + 2 * i, "0,", 2);
+    strcpy(header + 6 + 2 * N, "0]}");
+    struct buffer b;
+    build(&b, header, strlen(header), 0);
+    struct tensor_set set;
+    bn_error err = {0};
+    assert_int_equal(parse_exact(b.data, b.size, &set, &err), BN_STATUS_BAD_FILE);
+    assert_non_null(strstr(err.message, "more than 2000000 JSON values"));
+    buffer_release(&b);
+    mem_free(header);
+}
+
 static void deep_nesting_is_refused(void **state) {
     (void)state;
     enum { DEPTH = 100000 };
@@ -294,15 +311,11 @@ static void real_models(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tensors_are_read),
-        cmocka_unit_test(all_dtypes),
-        cmocka_unit_test(bad_headers_are_refused),
-        cmocka_unit_test(bad_lengths_are_refused),
-        cmocka_unit_test(deep_nesting_is_refused),
-        cmocka_unit_test(truncations_are_refused),
-        cmocka_unit_test(shards_open_as_one),
-        cmocka_unit_test(bad_indices_are_refused),
-        cmocka_unit_test(real_models),
+        cmocka_unit_test(tensors_are_read),        cmocka_unit_test(all_dtypes),
+        cmocka_unit_test(bad_headers_are_refused), cmocka_unit_test(bad_lengths_are_refused),
+        cmocka_unit_test(deep_nesting_is_refused), cmocka_unit_test(millions_of_values_are_refused),
+        cmocka_unit_test(truncations_are_refused), cmocka_unit_test(shards_open_as_one),
+        cmocka_unit_test(bad_indices_are_refused), cmocka_unit_test(real_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
