@@ -21,9 +21,12 @@ struct build_library build_library_at(size_t index) {
     static char edit[16];
     snprintf(edit, sizeof edit, "%d.%d", LIBEDIT_MAJOR, LIBEDIT_MINOR);
 #endif
-    if (!pcre2[0] && pcre2_config(PCRE2_CONFIG_VERSION, NULL) < (int)sizeof pcre2) pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
+    if (!pcre2[0] && pcre2_config(PCRE2_CONFIG_VERSION, NULL) < (int)sizeof pcre2)
+        pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
     const struct build_library libraries[] = {
-        {"libc", gnu_get_libc_version()}, {"jansson", jansson_version_str()}, {"utf8proc", utf8proc_version()},
+        {"libc", gnu_get_libc_version()},
+        {"jansson", jansson_version_str()},
+        {"utf8proc", utf8proc_version()},
         {"pcre2", pcre2},
 #ifdef HAVE_LIBEDIT
         {"libedit", edit},
@@ -72,5 +75,6 @@ void print_version(bool verbose, bool json) {
     for (size_t i = 0; kernels_name(i); i++) printf(" %s", kernels_name(i));
     printf("\nlibraries");
     for (size_t i = 0; build_library_at(i).name; i++)
-        printf(" %s %s%s", build_library_at(i).name, build_library_at(i).version, build_library_at(i + 1).name ? "," : "\n");
+        printf(" %s %s%s", build_library_at(i).name, build_library_at(i).version,
+               build_library_at(i + 1).name ? "," : "\n");
 }

@@ -65,7 +65,8 @@ bn_status chat_encode(const struct chat *chat, const json_t *messages, int32_t *
     if (!status && prompt.failed) status = fail_no_memory(err, prompt.size);
     const bn_encode_options options = {.size = sizeof options, .add_special = false, .parse_special = true};
     if (!status)
-        status = bn_tokenizer_encode(chat->tokenizer, prompt.data ? prompt.data : "", prompt.size, &options, ids, n_ids, err);
+        status = bn_tokenizer_encode(chat->tokenizer, prompt.data ? prompt.data : "", prompt.size, &options, ids, n_ids,
+                                     err);
     buffer_release(&prompt);
     json_decref(input);
     return status;

@@ -2,9 +2,9 @@
 #ifndef CLI_CHAT_H
 #define CLI_CHAT_H
 
-#include "bitnet/bitnet.h"
 #include "base/buffer.h"
 #include "base/json.h"
+#include "bitnet/bitnet.h"
 
 struct chat;
 

@@ -71,25 +71,27 @@ struct batch_run {
 /* ---- a line becomes a job ---- */
 
 static bool is_reserved(const char *name) {
-    return strcmp(name, "id") == 0 || strcmp(name, "prompt") == 0 || strcmp(name, "tokens") == 0 || strcmp(name, "messages") == 0;
+    return strcmp(name, "id") == 0 || strcmp(name, "prompt") == 0 || strcmp(name, "tokens") == 0 ||
+           strcmp(name, "messages") == 0;
 }
 
-static bn_status line_prompt(const struct batch_run *run, const json_t *line, int32_t **ids, int32_t **own_ids, size_t *n,
-                             bn_error *err) {
+static bn_status line_prompt(const struct batch_run *run, const json_t *line, int32_t **ids, int32_t **own_ids,
+                             size_t *n, bn_error *err) {
     const json_t *prompt = json_object_get(line, "prompt"), *tokens = json_object_get(line, "tokens"),
                  *messages = json_object_get(line, "messages");
     if (!!prompt + !!tokens + !!messages != 1)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "needs one of 'prompt', 'tokens' and 'messages'");
     if (tokens) return ids_from_json(tokens, "tokens", own_ids, n, err);
-    if (messages && !run->chat) return fail(err, BN_STATUS_UNSUPPORTED, "the model has no chat template for 'messages': use 'prompt'");
+    if (messages && !run->chat)
+        return fail(err, BN_STATUS_UNSUPPORTED, "the model has no chat template for 'messages': use 'prompt'");
     if (messages) return chat_encode(run->chat, messages, ids, n, err);
     if (!json_is_string(prompt)) return fail(err, BN_STATUS_BAD_ARGUMENT, "'prompt' must be a string");
-    return encode_prompt(bn_model_tokenizer(run->loaded.model), json_string_value(prompt), json_string_length(prompt), true,
-                         ids, n, err);
+    return encode_prompt(bn_model_tokenizer(run->loaded.model), json_string_value(prompt), json_string_length(prompt),
+                         true, ids, n, err);
 }
 
-static bn_status line_options(const struct batch_run *run, const json_t *line, size_t number, struct sampling_options *options,
-                              struct arena *strings, bn_error *err) {
+static bn_status line_options(const struct batch_run *run, const json_t *line, size_t number,
+                              struct sampling_options *options, struct arena *strings, bn_error *err) {
     const struct batch_settings *settings = run->invocation->settings;
     const char *name;
     json_t *value;
@@ -104,7 +106,8 @@ static bn_status line_options(const struct batch_run *run, const json_t *line, s
     return BN_OK;
 }
 
-static bn_status submit_line(const struct batch_run *run, const json_t *line, size_t number, struct job *job, bn_error *err) {
+static bn_status submit_line(const struct batch_run *run, const json_t *line, size_t number, struct job *job,
+                             bn_error *err) {
     struct arena strings;
     arena_init(&strings);
     struct sampling_options options;
@@ -129,7 +132,8 @@ static struct job start_job(const struct batch_run *run, size_t number) {
     struct job job = {0};
     json_t *line = NULL;
     bn_status status = json_parse(run->in.text, run->in.size, "line", &line, &job.error);
-    if (!status && !json_is_object(line)) status = fail(&job.error, BN_STATUS_BAD_FILE, "the line must be a JSON object");
+    if (!status && !json_is_object(line))
+        status = fail(&job.error, BN_STATUS_BAD_FILE, "the line must be a JSON object");
     if (!status) {
         job.id = json_incref(json_object_get(line, "id"));
         submit_line(run, line, number, &job, &job.error);
@@ -174,7 +178,8 @@ static bn_status write_answer(struct batch_run *run, struct job *job, bn_error *
     *job = (struct job){0};
     run->n_done++;
     bn_status status = json_write_line(run->out, line, err);
-    if (!status && fflush(run->out)) status = fail(err, BN_STATUS_IO, "%s: can't write: %s", run->invocation->arguments[2], strerror(errno));
+    if (!status && fflush(run->out))
+        status = fail(err, BN_STATUS_IO, "%s: can't write: %s", run->invocation->arguments[2], strerror(errno));
     return status;
 }
 
@@ -190,7 +195,8 @@ static bn_status check_answered(const struct batch_run *run, const json_t *answe
     }
     json_decref(line);
     if (same) return BN_OK;
-    return fail(err, BN_STATUS_BAD_FILE, "%s: line %zu answers another request than line %zu of %s: remove it to start over",
+    return fail(err, BN_STATUS_BAD_FILE,
+                "%s: line %zu answers another request than line %zu of %s: remove it to start over",
                 run->invocation->arguments[2], run->n_done + 1, run->in.number, run->invocation->arguments[1]);
 }
 
@@ -207,13 +213,15 @@ static bn_status count_answered(struct batch_run *run, off_t *end, bn_error *err
     const char *out_path = run->invocation->arguments[2];
     struct line_reader answered = {.stream = fopen(out_path, "rb")};
     *end = 0;
-    if (!answered.stream) return errno == ENOENT ? BN_OK : fail(err, BN_STATUS_IO, "%s: can't read: %s", out_path, strerror(errno));
+    if (!answered.stream)
+        return errno == ENOENT ? BN_OK : fail(err, BN_STATUS_IO, "%s: can't read: %s", out_path, strerror(errno));
     bn_status status = BN_OK;
     while (!status && line_reader_next(&answered) > 0 && answered.complete) {
         json_t *object = NULL;
         if (json_parse(answered.text, answered.size, "line", &object, NULL) || !json_is_object(object))
-            status = fail(err, BN_STATUS_BAD_FILE, "%s: line %zu isn't an answer of an earlier run: remove the file to start over",
-                          out_path, answered.number);
+            status = fail(err, BN_STATUS_BAD_FILE,
+                          "%s: line %zu isn't an answer of an earlier run: remove the file to start over", out_path,
+                          answered.number);
         else if (next_request(run) <= 0)
             status = fail(err, BN_STATUS_BAD_FILE, "%s has more lines than %s: remove it to start over", out_path,
                           run->invocation->arguments[1]);
@@ -234,7 +242,9 @@ static bn_status count_answered(struct batch_run *run, off_t *end, bn_error *err
 static bn_status open_files(struct batch_run *run, bn_error *err) {
     const char *in = run->invocation->arguments[1], *out = run->invocation->arguments[2];
     run->in.stream = strcmp(in, "-") == 0 ? stdin : fopen(in, "rb");
-    if (!run->in.stream) return fail(err, errno == ENOENT ? BN_STATUS_NOT_FOUND : BN_STATUS_IO, "%s: can't open: %s", in, strerror(errno));
+    if (!run->in.stream)
+        return fail(err, errno == ENOENT ? BN_STATUS_NOT_FOUND : BN_STATUS_IO, "%s: can't open: %s", in,
+                    strerror(errno));
     struct stat in_stat, out_stat;
     if (!fstat(fileno(run->in.stream), &in_stat) && !stat(out, &out_stat) && in_stat.st_ino == out_stat.st_ino &&
         in_stat.st_dev == out_stat.st_dev)
@@ -260,7 +270,8 @@ static bn_status open_files(struct batch_run *run, bn_error *err) {
 static bn_status fill_window(struct batch_run *run, bool *more, bn_error *err) {
     while (*more && run->n_jobs < run->n_window) {
         int got = next_request(run);
-        if (got < 0) return fail(err, BN_STATUS_IO, "%s: can't read: %s", run->invocation->arguments[1], strerror(errno));
+        if (got < 0)
+            return fail(err, BN_STATUS_IO, "%s: can't read: %s", run->invocation->arguments[1], strerror(errno));
         if (got == 0) {
             *more = false;
             run->n_total = run->n_done + run->n_jobs;
@@ -339,7 +350,8 @@ static enum exit_code run(struct invocation *invocation) {
     if (status) return say_failure(&error);
     say(invocation, "%zu lines, %zu failed", n_done, n_failed);
     if (invocation->common.json)
-        json_write_line(stdout, json_pack("{s:I, s:I}", "lines", (json_int_t)n_done, "failed", (json_int_t)n_failed), NULL);
+        json_write_line(stdout, json_pack("{s:I, s:I}", "lines", (json_int_t)n_done, "failed", (json_int_t)n_failed),
+                        NULL);
     if (interrupted()) return EXIT_INTERRUPTED;
     return n_failed ? EXIT_FAILED : EXIT_DONE;
 }
@@ -349,15 +361,20 @@ const struct command command_batch = {
     .arguments = "MODEL IN.jsonl OUT.jsonl",
     .summary = "answer a file of prompts",
     .description =
-        "A line of IN is {\"id\": …, \"prompt\": … | \"tokens\": […] | \"messages\": […], options…}; options are those of "
-        "'bitnet generate' by name (max_tokens, temp, top_k, stop, seed, …). The line of OUT is {\"id\": …, \"text\": …, "
+        "A line of IN is {\"id\": …, \"prompt\": … | \"tokens\": […] | \"messages\": […], options…}; options are those "
+        "of "
+        "'bitnet generate' by name (max_tokens, temp, top_k, stop, seed, …). The line of OUT is {\"id\": …, \"text\": "
+        "…, "
         "\"tokens\": […], \"finish_reason\": …, …} or {\"id\": …, \"error\": …}, in the order of IN. Many requests are "
         "computed together, which changes nothing in the answers.\n\n"
-        "A run that was stopped is taken up by the same command: complete lines of OUT are kept, a torn last line is cut "
-        "off. With a --seed the result is the same as in one go; line i uses seed + i. The exit status is 1 if any line "
+        "A run that was stopped is taken up by the same command: complete lines of OUT are kept, a torn last line is "
+        "cut "
+        "off. With a --seed the result is the same as in one go; line i uses seed + i. The exit status is 1 if any "
+        "line "
         "failed.",
-    .examples = "printf '{\"id\":1,\"prompt\":\"Once\"}\\n{\"id\":2,\"prompt\":\"The fox\",\"max_tokens\":8}\\n' > in.jsonl\n"
-                "bitnet batch demo in.jsonl out.jsonl -n 16 --seed 1",
+    .examples =
+        "printf '{\"id\":1,\"prompt\":\"Once\"}\\n{\"id\":2,\"prompt\":\"The fox\",\"max_tokens\":8}\\n' > in.jsonl\n"
+        "bitnet batch demo in.jsonl out.jsonl -n 16 --seed 1",
     .groups = groups,
     .settings_bytes = sizeof(struct batch_settings),
     .set_defaults = set_defaults,

@@ -16,7 +16,9 @@ static const struct option *option_at(const struct command *command, size_t inde
     return NULL;
 }
 
-static bool has_verb(const struct command *command) { return strchr(command->name, ' ') != NULL; }
+static bool has_verb(const struct command *command) {
+    return strchr(command->name, ' ') != NULL;
+}
 
 /* The noun of "noun verb" commands, at its first command only; else "". */
 static const char *first_noun(size_t index, char *out, size_t size) {
@@ -54,16 +56,19 @@ static void print_choices(const char *value) {
 static void bash_function(void) {
     char noun[40];
     fputs("_bitnet() {\n"
-          "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} options='' values=''\n"
+          "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} "
+          "options='' values=''\n"
           "    COMPREPLY=()\n"
-          "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W '", stdout);
+          "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W '",
+          stdout);
     print_first_words(" ");
     fputs("help --help --version' -- \"$cur\"))\n        return\n    fi\n    case $command in\n", stdout);
     for (size_t i = 0; command_at(i); i++) {
         if (!*first_noun(i, noun, sizeof noun)) continue;
         printf("    %s)\n        if [ \"$COMP_CWORD\" -eq 2 ]; then\n            COMPREPLY=($(compgen -W '", noun);
         print_verbs(noun, " ");
-        fputs("' -- \"$cur\"))\n            return\n        fi\n        command=\"$command ${COMP_WORDS[2]}\" ;;\n", stdout);
+        fputs("' -- \"$cur\"))\n            return\n        fi\n        command=\"$command ${COMP_WORDS[2]}\" ;;\n",
+              stdout);
     }
     fputs("    esac\n    case \"$command $prev\" in\n", stdout);
     for (size_t i = 0; command_at(i); i++) {
@@ -85,7 +90,8 @@ static void bash_function(void) {
     fputs("    esac\n"
           "    if [ -n \"$values\" ]; then\n        COMPREPLY=($(compgen -W \"$values\" -- \"$cur\"))\n"
           "    elif [ \"${cur:0:1}\" = - ]; then\n        COMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
-          "    else\n        COMPREPLY=($(compgen -f -W 'demo' -- \"$cur\"))\n    fi\n}\n", stdout);
+          "    else\n        COMPREPLY=($(compgen -f -W 'demo' -- \"$cur\"))\n    fi\n}\n",
+          stdout);
 }
 
 static void bash(void) {

@@ -89,14 +89,15 @@ static void test_demo(struct examination *examination) {
     }
     signals_name_mapped_file(examination->demo);
     if (generate_known(examination->demo, tokens, &n, &ms, &error)) {
-        snprintf(result, size, "failed: %s", error.message);
+        snprintf(result, size, "failed: %.280s", error.message);
         return;
     }
     examination->demo_works = n == N_KNOWN && memcmp(tokens, known_tokens, sizeof known_tokens) == 0;
     if (examination->demo_works)
         snprintf(result, size, "generates the %d known tokens (%.0f ms with opening)", N_KNOWN, ms);
     else
-        snprintf(result, size, "generates OTHER tokens than the known ones: please report this with the output of doctor");
+        snprintf(result, size,
+                 "generates OTHER tokens than the known ones: please report this with the output of doctor");
 }
 
 /* ---- reports ---- */
@@ -104,8 +105,10 @@ static void test_demo(struct examination *examination) {
 static void print_text(const struct examination *examination) {
     printf("version    bitnet %s, %s, %s\n", bn_version(), build_compiler(), build_target());
     printf("libraries ");
-    for (size_t i = 0; build_library_at(i).name; i++) printf(" %s %s", build_library_at(i).name, build_library_at(i).version);
-    printf("\nCPU        %zu CPUs for this process, %zu cores; %s\n", cpu_count(), cpu_count_physical(), kernels_cpu_features());
+    for (size_t i = 0; build_library_at(i).name; i++)
+        printf(" %s %s", build_library_at(i).name, build_library_at(i).version);
+    printf("\nCPU        %zu CPUs for this process, %zu cores; %s\n", cpu_count(), cpu_count_physical(),
+           kernels_cpu_features());
     printf("memory     %.1f GiB, %.1f GiB available\n", (double)examination->memory_bytes / (1 << 30),
            (double)examination->available_bytes / (1 << 30));
     printf("kernels    %s, of", kernels_best()->name);
@@ -121,27 +124,33 @@ static void print_text(const struct examination *examination) {
            examination->demo_works ? "ok" : "FAILED", style_out(STYLE_PLAIN), examination->demo_result);
 }
 
-static json_t *text_or_null(const char *text) { return text ? json_text(text, strlen(text)) : json_null(); }
+static json_t *text_or_null(const char *text) {
+    return text ? json_text(text, strlen(text)) : json_null();
+}
 
 static json_t *report_json(const struct examination *examination) {
     json_t *libraries = json_object(), *kernels = json_array();
     for (size_t i = 0; build_library_at(i).name; i++)
         json_object_set_new(libraries, build_library_at(i).name, json_string(build_library_at(i).version));
     for (size_t i = 0; kernels_name(i); i++) json_array_append_new(kernels, json_string(kernels_name(i)));
-    return json_pack("{s:b, s:s, s:s, s:s, s:o, s:{s:I, s:I, s:s}, s:{s:I, s:I}, s:{s:s, s:o}, s:o, s:o, s:{s:o, s:b, s:s}}",
-                     "ok", examination->demo_works, "version", bn_version(), "compiler", build_compiler(), "target",
-                     build_target(), "libraries", libraries, "cpu", "cpus", (json_int_t)cpu_count(), "cores",
-                     (json_int_t)cpu_count_physical(), "features", kernels_cpu_features(), "memory", "total_bytes",
-                     (json_int_t)examination->memory_bytes, "available_bytes", (json_int_t)examination->available_bytes,
-                     "kernels", "chosen", kernels_best()->name, "available", kernels, "config",
-                     text_or_null(examination->config), "models", text_or_null(examination->models), "demo", "path",
-                     text_or_null(examination->demo), "ok", examination->demo_works, "detail", examination->demo_result);
+    return json_pack(
+        "{s:b, s:s, s:s, s:s, s:o, s:{s:I, s:I, s:s}, s:{s:I, s:I}, s:{s:s, s:o}, s:o, s:o, s:{s:o, s:b, s:s}}", "ok",
+        examination->demo_works, "version", bn_version(), "compiler", build_compiler(), "target", build_target(),
+        "libraries", libraries, "cpu", "cpus", (json_int_t)cpu_count(), "cores", (json_int_t)cpu_count_physical(),
+        "features", kernels_cpu_features(), "memory", "total_bytes", (json_int_t)examination->memory_bytes,
+        "available_bytes", (json_int_t)examination->available_bytes, "kernels", "chosen", kernels_best()->name,
+        "available", kernels, "config", text_or_null(examination->config), "models", text_or_null(examination->models),
+        "demo", "path", text_or_null(examination->demo), "ok", examination->demo_works, "detail",
+        examination->demo_result);
 }
 
 static enum exit_code run(struct invocation *invocation) {
     struct examination examination = {
-        .demo = demo_model_path(), .config = config_path(), .models = models_folder(),
-        .memory_bytes = meminfo("MemTotal"), .available_bytes = meminfo("MemAvailable"),
+        .demo = demo_model_path(),
+        .config = config_path(),
+        .models = models_folder(),
+        .memory_bytes = meminfo("MemTotal"),
+        .available_bytes = meminfo("MemAvailable"),
     };
     bn_error error = {0};
     test_demo(&examination);
@@ -161,8 +170,9 @@ const struct command command_doctor = {
     .name = "doctor",
     .arguments = "",
     .summary = "examine this machine and installation",
-    .description = "Shows CPU, memory, kernels, libraries and paths, and tests the whole: the demo model has to generate exactly "
-                   "the tokens that the reference implementation gives. Exit status 1 if it doesn't.",
+    .description =
+        "Shows CPU, memory, kernels, libraries and paths, and tests the whole: the demo model has to generate exactly "
+        "the tokens that the reference implementation gives. Exit status 1 if it doesn't.",
     .examples = "bitnet doctor\nbitnet doctor --json",
     .run = run,
 };

@@ -58,8 +58,10 @@ static bn_status compute(const struct invocation *invocation, const struct loade
     if (!status) status = write_rows(settings->output, logits, n, err);
     mem_free(logits);
     if (!status && invocation->common.json)
-        status = json_write_line(stdout, json_pack("{s:I, s:I, s:s}", "rows", (json_int_t)rows, "vocab_size",
-                                                   (json_int_t)info.vocab_size, "file", settings->output), err);
+        status = json_write_line(stdout,
+                                 json_pack("{s:I, s:I, s:s}", "rows", (json_int_t)rows, "vocab_size",
+                                           (json_int_t)info.vocab_size, "file", settings->output),
+                                 err);
     if (!status) say_verbose(invocation, "%s: %zu rows of %zu float32", settings->output, rows, info.vocab_size);
     return status;
 }
@@ -86,8 +88,9 @@ const struct command command_eval_logits = {
     .name = "eval logits",
     .arguments = "MODEL",
     .summary = "write a model's logits for given tokens",
-    .description = "Runs the tokens through the model in an empty context and writes raw little-endian float32, "
-                   "[n_tokens, vocab_size] (--last: the last row only). The key-value cache is f32 unless --kv-type says else.",
+    .description =
+        "Runs the tokens through the model in an empty context and writes raw little-endian float32, "
+        "[n_tokens, vocab_size] (--last: the last row only). The key-value cache is f32 unless --kv-type says else.",
     .examples = "bitnet eval logits demo --tokens 1688,387,728,260,535 -o logits.f32",
     .groups = groups,
     .settings_bytes = sizeof(struct logits_settings),

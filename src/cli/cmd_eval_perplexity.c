@@ -34,10 +34,13 @@ struct perplexity_settings {
 
 static const struct option options[] = {
     {"file", 'f', OPTION_TEXT, FIELD(file), "FILE", 0, 0, "the text; -: standard input", NULL},
-    {"protocol", 0, OPTION_CHOICE, FIELD(protocol), "llama|stride|harness", 0, 0, "how windows are cut and what is scored (llama)", NULL},
-    {"stride", 0, OPTION_SIZE, FIELD(stride), "N", 0, 0x1p31, "protocol stride: tokens between windows; 0: half the context", "ppl-stride"},
+    {"protocol", 0, OPTION_CHOICE, FIELD(protocol), "llama|stride|harness", 0, 0,
+     "how windows are cut and what is scored (llama)", NULL},
+    {"stride", 0, OPTION_SIZE, FIELD(stride), "N", 0, 0x1p31,
+     "protocol stride: tokens between windows; 0: half the context", "ppl-stride"},
     {"chunks", 0, OPTION_SIZE, FIELD(max_chunks), "N", 0, 0x1p31, "score only the first N windows; 0: all", NULL},
-    {"no-special", 0, OPTION_FLAG, FIELD(no_special), NULL, 0, 0, "without BOS, whatever the vocabulary says", "no-bos"},
+    {"no-special", 0, OPTION_FLAG, FIELD(no_special), NULL, 0, 0, "without BOS, whatever the vocabulary says",
+     "no-bos"},
     {0},
 };
 static const struct option_group groups[] = {
@@ -60,9 +63,9 @@ struct evaluation {
     size_t vocab_size, context;
     const int32_t *ids; /* the text */
     size_t n_ids, text_bytes;
-    int32_t *inputs;    /* [context] of one window */
-    float *logits;      /* [context, vocab_size] */
-    double *logprobs;   /* [vocab_size] */
+    int32_t *inputs;  /* [context] of one window */
+    float *logits;    /* [context, vocab_size] */
+    double *logprobs; /* [vocab_size] */
     /* sums over all scored tokens */
     double nll, nll_squares;
     size_t n_scored, n_windows, n_windows_total, bytes;
@@ -129,7 +132,8 @@ static size_t bytes_of(const struct evaluation *evaluation, const int32_t *ids, 
 static bn_status run_llama(struct evaluation *evaluation, int32_t bos, bn_error *err) {
     size_t n = evaluation->context, first = n / 2;
     if (evaluation->n_ids < 2 * n)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "the text has %zu tokens; protocol llama needs at least 2 × %zu (a smaller -c helps)",
+        return fail(err, BN_STATUS_BAD_ARGUMENT,
+                    "the text has %zu tokens; protocol llama needs at least 2 × %zu (a smaller -c helps)",
                     evaluation->n_ids, n);
     evaluation->n_windows_total = evaluation->n_ids / n;
     bn_status status = BN_OK;
@@ -150,7 +154,8 @@ static bn_status run_stride(struct evaluation *evaluation, size_t stride, bn_err
     evaluation->n_windows_total = n > context ? (n - context + stride - 1) / stride + 1 : 1;
     for (size_t begin = 0; !status && scored_to < n && !enough(evaluation); begin += stride) {
         size_t end = min_size(begin + context, n), n_scored = end - scored_to;
-        status = score(evaluation, evaluation->ids + begin, end - 1 - begin, evaluation->ids + scored_to, n_scored, err);
+        status =
+            score(evaluation, evaluation->ids + begin, end - 1 - begin, evaluation->ids + scored_to, n_scored, err);
         evaluation->bytes += bytes_of(evaluation, evaluation->ids + scored_to, n_scored);
         scored_to = end;
     }
@@ -183,11 +188,13 @@ static bn_status read_text(struct evaluation *evaluation, int32_t **ids, bn_erro
     buffer_init(&text);
     bn_status status = read_file_or_stdin(settings->file, &text, err);
     if (!status)
-        status = encode_prompt(evaluation->tokenizer, text.data, text.size, !settings->no_special, ids, &evaluation->n_ids, err);
+        status = encode_prompt(evaluation->tokenizer, text.data, text.size, !settings->no_special, ids,
+                               &evaluation->n_ids, err);
     evaluation->text_bytes = text.size;
     evaluation->ids = *ids;
     buffer_release(&text);
-    if (!status && evaluation->n_ids < 2) status = fail(err, BN_STATUS_BAD_ARGUMENT, "%s: a text of two tokens or more is needed", settings->file);
+    if (!status && evaluation->n_ids < 2)
+        status = fail(err, BN_STATUS_BAD_ARGUMENT, "%s: a text of two tokens or more is needed", settings->file);
     return status;
 }
 
@@ -219,7 +226,8 @@ static bn_status open_engine(struct evaluation *evaluation, bn_error *err) {
     if (status) return status;
     evaluation->tokenizer = bn_model_tokenizer(evaluation->loaded.model);
     evaluation->context = choose_context(settings, evaluation->loaded.model);
-    if (evaluation->context < 4) return fail(err, BN_STATUS_BAD_ARGUMENT, "a context of %zu tokens is too short", evaluation->context);
+    if (evaluation->context < 4)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "a context of %zu tokens is too short", evaluation->context);
     bn_engine_options engine_options = model_options_engine(&settings->model);
     engine_options.context_length = evaluation->context;
     engine_options.max_sequences = 1;
@@ -233,10 +241,12 @@ static bn_status run_protocol(struct evaluation *evaluation, bn_error *err) {
     size_t stride = settings->stride ? settings->stride : evaluation->context / 2;
     if (strcmp(settings->protocol, "llama") == 0) return run_llama(evaluation, adds_bos ? bos : -1, err);
     if (stride > evaluation->context)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "--stride: %zu is more than the context of %zu tokens", stride, evaluation->context);
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "--stride: %zu is more than the context of %zu tokens", stride,
+                    evaluation->context);
     if (strcmp(settings->protocol, "stride") == 0) return run_stride(evaluation, stride, err);
     if (bos < 0 && eos < 0)
-        return fail(err, BN_STATUS_UNSUPPORTED, "protocol harness needs a BOS or EOS token, which this vocabulary lacks");
+        return fail(err, BN_STATUS_UNSUPPORTED,
+                    "protocol harness needs a BOS or EOS token, which this vocabulary lacks");
     if (adds_bos) evaluation->ids++, evaluation->n_ids--; /* the prefix is that BOS */
     return run_harness(evaluation, bos >= 0 ? bos : eos, err);
 }
@@ -247,15 +257,15 @@ static bn_status show_result(const struct evaluation *evaluation, bn_error *err)
     const struct perplexity_settings *settings = evaluation->invocation->settings;
     double perplexity = perplexity_of(evaluation), error = perplexity_error(evaluation);
     if (evaluation->invocation->common.json)
-        return json_write_line(
-            stdout,
-            json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "protocol", settings->protocol, "context",
-                      (json_int_t)evaluation->context, "windows", (json_int_t)evaluation->n_windows, "tokens",
-                      (json_int_t)evaluation->n_ids, "scored_tokens", (json_int_t)evaluation->n_scored, "bytes",
-                      (json_int_t)evaluation->bytes, "nll", json_number(evaluation->nll), "perplexity",
-                      json_number(perplexity), "perplexity_error", json_number(error), "bits_per_byte",
-                      json_number(bits_per_byte(evaluation))),
-            err);
+        return json_write_line(stdout,
+                               json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "protocol",
+                                         settings->protocol, "context", (json_int_t)evaluation->context, "windows",
+                                         (json_int_t)evaluation->n_windows, "tokens", (json_int_t)evaluation->n_ids,
+                                         "scored_tokens", (json_int_t)evaluation->n_scored, "bytes",
+                                         (json_int_t)evaluation->bytes, "nll", json_number(evaluation->nll),
+                                         "perplexity", json_number(perplexity), "perplexity_error", json_number(error),
+                                         "bits_per_byte", json_number(bits_per_byte(evaluation))),
+                               err);
     printf("protocol       %s, context %zu, %zu windows\ntokens         %zu, of which scored %zu (%zu bytes)\n"
            "nll            %.6f\nperplexity     %.4f ± %.4f\nbits per byte  %.4f\n",
            settings->protocol, evaluation->context, evaluation->n_windows, evaluation->n_ids, evaluation->n_scored,
@@ -294,10 +304,14 @@ const struct command command_eval_perplexity = {
     .arguments = "MODEL",
     .summary = "perplexity of a text",
     .description =
-        "Scores a text and prints tokens, bytes, the sum of negative log-likelihoods, perplexity with its standard error, "
-        "and bits per byte (which doesn't depend on the tokenizer). -v shows the perplexity so far after each window.\n\n"
-        "Protocol llama (llama.cpp's; context 512): chunks with an empty cache, the second half of each is scored. stride "
-        "(Hugging Face's sliding window): windows of -c tokens every --stride. harness (lm-evaluation-harness): BOS before "
+        "Scores a text and prints tokens, bytes, the sum of negative log-likelihoods, perplexity with its standard "
+        "error, "
+        "and bits per byte (which doesn't depend on the tokenizer). -v shows the perplexity so far after each "
+        "window.\n\n"
+        "Protocol llama (llama.cpp's; context 512): chunks with an empty cache, the second half of each is scored. "
+        "stride "
+        "(Hugging Face's sliding window): windows of -c tokens every --stride. harness (lm-evaluation-harness): BOS "
+        "before "
         "the text and disjoint windows, every token scored. Figures of different protocols aren't comparable.",
     .examples = "bitnet eval perplexity demo -f text.txt\n"
                 "bitnet eval perplexity demo -f text.txt --protocol stride -c 256 --stride 64 --json",

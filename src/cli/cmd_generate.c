@@ -24,10 +24,12 @@ struct generate_settings {
 
 static const struct option prompt_options[] = {
     {"prompt", 'p', OPTION_TEXT, FIELD(prompt), "TEXT", 0, 0, "the prompt", NULL},
-    {"file", 'f', OPTION_TEXT, FIELD(file), "FILE", 0, 0, "read the prompt from a file (without its last newline); -: standard input", NULL},
+    {"file", 'f', OPTION_TEXT, FIELD(file), "FILE", 0, 0,
+     "read the prompt from a file (without its last newline); -: standard input", NULL},
     {"tokens", 0, OPTION_TEXT, FIELD(tokens), "IDS", 0, 0, "the prompt as token ids: 1,2,3", NULL},
     {"echo", 0, OPTION_FLAG, FIELD(echo), NULL, 0, 0, "print the prompt first", NULL},
-    {"no-special", 0, OPTION_FLAG, FIELD(no_special), NULL, 0, 0, "don't put the model's BOS token before the prompt", "no-bos"},
+    {"no-special", 0, OPTION_FLAG, FIELD(no_special), NULL, 0, 0, "don't put the model's BOS token before the prompt",
+     "no-bos"},
     {0},
 };
 static const struct option_group groups[] = {
@@ -58,7 +60,8 @@ static void prompt_release(struct prompt *prompt) {
     mem_free(prompt->own_ids);
 }
 
-static bn_status prompt_from_ids(struct prompt *prompt, const char *list, const bn_tokenizer *tokenizer, bn_error *err) {
+static bn_status prompt_from_ids(struct prompt *prompt, const char *list, const bn_tokenizer *tokenizer,
+                                 bn_error *err) {
     bn_status status = parse_ids(list, &prompt->own_ids, &prompt->n_ids, err);
     char *text = NULL;
     size_t n;
@@ -91,9 +94,9 @@ static bn_status prompt_read(struct prompt *prompt, const struct generate_settin
 
 /* What the token callback needs; written on the driving thread only. */
 struct stream {
-    bool text;           /* write text as it comes */
-    bool broken;         /* nobody reads it any more */
-    json_t *top;         /* with --logprobs: per choice an array of steps */
+    bool text;   /* write text as it comes */
+    bool broken; /* nobody reads it any more */
+    json_t *top; /* with --logprobs: per choice an array of steps */
 };
 
 static void collect_top(json_t *per_choice, const bn_token_event *event) {
@@ -227,12 +230,16 @@ const struct command command_generate = {
     .summary = "continue a text",
     .description =
         "Reads a prompt (-p, -f, --tokens, or standard input) and writes its continuation to standard output as it is "
-        "generated. The same model, prompt, options and seed give the same text on every machine and with any number of "
+        "generated. The same model, prompt, options and seed give the same text on every machine and with any number "
+        "of "
         "threads.\n\n"
-        "Sampling options that aren't given come from the model's generation_config.json; where its author says nothing, "
+        "Sampling options that aren't given come from the model's generation_config.json; where its author says "
+        "nothing, "
         "temperature 0.8, top-k 40, top-p 0.95 and min-p 0.05. -v shows what is used.\n\n"
-        "With --json, one document: text, tokens, prompt_tokens, finish_reason (stop, length or cancelled), seed, timings; "
-        "with --logprobs also logprobs and top_logprobs; with --n also choices. Ctrl-C ends the generation: what there is "
+        "With --json, one document: text, tokens, prompt_tokens, finish_reason (stop, length or cancelled), seed, "
+        "timings; "
+        "with --logprobs also logprobs and top_logprobs; with --n also choices. Ctrl-C ends the generation: what there "
+        "is "
         "is printed, and the exit status is 130.",
     .examples = "# a story from the model that ships with the project\n"
                 "bitnet generate demo -p 'Once upon a time' -n 64\n"

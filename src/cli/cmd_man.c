@@ -13,7 +13,8 @@ struct man_settings {
     const char *output;
 };
 static const struct option options[] = {
-    {"markdown", 0, OPTION_FLAG, offsetof(struct man_settings, markdown), NULL, 0, 0, "the whole reference as Markdown", NULL},
+    {"markdown", 0, OPTION_FLAG, offsetof(struct man_settings, markdown), NULL, 0, 0, "the whole reference as Markdown",
+     NULL},
     {"output-dir", 'o', OPTION_TEXT, offsetof(struct man_settings, output), "FOLDER", 0, 0,
      "write all pages into a folder: bitnet.1, bitnet-generate.1, …", NULL},
     {0},

@@ -17,9 +17,12 @@ struct listing {
 
 static const char *kind_name(enum file_kind kind) {
     switch (kind) {
-    case FILE_GGUF: return "gguf";
-    case FILE_HF_FOLDER: return "folder";
-    case FILE_SAFETENSORS: return "safetensors";
+    case FILE_GGUF:
+        return "gguf";
+    case FILE_HF_FOLDER:
+        return "folder";
+    case FILE_SAFETENSORS:
+        return "safetensors";
     }
     return "";
 }
@@ -42,9 +45,9 @@ static void list_model(void *context, const char *name, const char *path) {
     size_t bytes = usable ? tensor_bytes(path) : 0;
     listing->n++;
     if (listing->array) {
-        json_t *object = json_pack("{s:o, s:o, s:o, s:I}", "name", json_text(name, strlen(name)), "path",
-                                   json_text(path, strlen(path)), "kind",
-                                   usable ? json_string(kind_name(kind)) : json_null(), "tensor_bytes", (json_int_t)bytes);
+        json_t *object = json_pack(
+            "{s:o, s:o, s:o, s:I}", "name", json_text(name, strlen(name)), "path", json_text(path, strlen(path)),
+            "kind", usable ? json_string(kind_name(kind)) : json_null(), "tensor_bytes", (json_int_t)bytes);
         if (!usable) json_object_set_new(object, "error", json_text(error.message, strlen(error.message)));
         json_array_append_new(listing->array, object);
     } else if (usable) {
@@ -72,8 +75,9 @@ const struct command command_model_list = {
     .name = "model list",
     .arguments = "",
     .summary = "the models that can be used by name",
-    .description = "Lists demo and what lies in $BITNET_MODELS (else $XDG_DATA_HOME/bitnet/models): .gguf files, and folders "
-                   "owner/name with a Hugging Face model or a .gguf file.",
+    .description =
+        "Lists demo and what lies in $BITNET_MODELS (else $XDG_DATA_HOME/bitnet/models): .gguf files, and folders "
+        "owner/name with a Hugging Face model or a .gguf file.",
     .examples = "bitnet model list\nbitnet model list --json",
     .run = run,
 };

@@ -96,8 +96,10 @@ static const char *count_text(uint64_t n, char out[32]) {
 static const char *bytes_text(uint64_t n, char out[32]) {
     if (n >= 1 << 30)
         snprintf(out, 32, "%.2f GiB", (double)n / (1 << 30));
-    else
+    else if (n >= 1 << 20)
         snprintf(out, 32, "%.1f MiB", (double)n / (1 << 20));
+    else
+        snprintf(out, 32, "%.1f KiB", (double)n / (1 << 10));
     return out;
 }
 
@@ -109,10 +111,10 @@ static void print_shape(const bn_model_info *info) {
     row("position", "%s", info->position_encoding);
     row("context", "%zu tokens", info->context_length);
     if (info->sliding_window) row("sliding window", "%zu tokens", info->sliding_window);
-    row("parameters", "%s: embedding %s, attention %s, feed-forward %s, norms %s%s%s", count_text(info->n_parameters, a),
-        count_text(info->n_parameters_embedding, b), count_text(info->n_parameters_attention, c),
-        count_text(info->n_parameters_ffn, d), count_text(info->n_parameters_norm, e),
-        info->tied_head ? ", head tied to the embedding" : ", head ",
+    row("parameters", "%s: embedding %s, attention %s, feed-forward %s, norms %s%s%s",
+        count_text(info->n_parameters, a), count_text(info->n_parameters_embedding, b),
+        count_text(info->n_parameters_attention, c), count_text(info->n_parameters_ffn, d),
+        count_text(info->n_parameters_norm, e), info->tied_head ? ", head tied to the embedding" : ", head ",
         info->tied_head ? "" : count_text(info->n_parameters_head, f));
     row("ternary", "%s of them", count_text(info->n_parameters_ternary, a));
 }
@@ -137,8 +139,8 @@ static void print_summary(const struct summary *summary) {
     row("activation", "%s (%s)", info->hidden_act, info->hidden_act_reason);
     row("weights", "%s in the file, %.2f bits per weight; %s more in memory", bytes_text(info->weight_bytes, a),
         bits_per_weight(info), bytes_text(info->resident_bytes, b));
-    row("key-value cache", "%s for %zu sequence%s of %zu tokens, %s", bytes_text(summary->kv_bytes, c), summary->sequences,
-        summary->sequences == 1 ? "" : "s", summary->context, kv_type_name(summary->kv_type));
+    row("key-value cache", "%s for %zu sequence%s of %zu tokens, %s", bytes_text(summary->kv_bytes, c),
+        summary->sequences, summary->sequences == 1 ? "" : "s", summary->context, kv_type_name(summary->kv_type));
     row("memory in all", "%s", bytes_text(info->weight_bytes + info->resident_bytes + summary->kv_bytes, a));
     print_tokenizer(summary->tokenizer);
     for (const char *line = summary->notices.data; line && *line;) {
@@ -152,16 +154,16 @@ static void print_summary(const struct summary *summary) {
 
 static json_t *parameters_json(const bn_model_info *info) {
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)info->n_parameters, "embedding",
-                     (json_int_t)info->n_parameters_embedding, "attention", (json_int_t)info->n_parameters_attention, "ffn",
-                     (json_int_t)info->n_parameters_ffn, "head", (json_int_t)info->n_parameters_head, "norm",
+                     (json_int_t)info->n_parameters_embedding, "attention", (json_int_t)info->n_parameters_attention,
+                     "ffn", (json_int_t)info->n_parameters_ffn, "head", (json_int_t)info->n_parameters_head, "norm",
                      (json_int_t)info->n_parameters_norm, "ternary", (json_int_t)info->n_parameters_ternary);
 }
 
 static json_t *memory_json(const struct summary *summary) {
     return json_pack("{s:I, s:I, s:I, s:s, s:I, s:I, s:I}", "weight_bytes", (json_int_t)summary->info.weight_bytes,
-                     "resident_bytes", (json_int_t)summary->info.resident_bytes, "kv_bytes", (json_int_t)summary->kv_bytes,
-                     "kv_type", kv_type_name(summary->kv_type), "context", (json_int_t)summary->context, "sequences",
-                     (json_int_t)summary->sequences, "total_bytes",
+                     "resident_bytes", (json_int_t)summary->info.resident_bytes, "kv_bytes",
+                     (json_int_t)summary->kv_bytes, "kv_type", kv_type_name(summary->kv_type), "context",
+                     (json_int_t)summary->context, "sequences", (json_int_t)summary->sequences, "total_bytes",
                      (json_int_t)(summary->info.weight_bytes + summary->info.resident_bytes + summary->kv_bytes));
 }
 
@@ -179,9 +181,10 @@ static json_t *tokenizer_json(const bn_tokenizer *tokenizer) {
 }
 
 static json_t *defaults_json(const bn_generation_defaults *defaults) {
-    json_t *object = json_pack("{s:o, s:o, s:o, s:o}", "temperature", json_number((double)defaults->temperature), "top_p",
-                               json_number((double)defaults->top_p), "min_p", json_number((double)defaults->min_p),
-                               "repetition_penalty", json_number((double)defaults->repetition_penalty));
+    json_t *object =
+        json_pack("{s:o, s:o, s:o, s:o}", "temperature", json_number((double)defaults->temperature), "top_p",
+                  json_number((double)defaults->top_p), "min_p", json_number((double)defaults->min_p),
+                  "repetition_penalty", json_number((double)defaults->repetition_penalty));
     json_object_set_new(object, "top_k", defaults->top_k < 0 ? json_null() : json_integer(defaults->top_k));
     json_object_set_new(object, "do_sample", defaults->do_sample < 0 ? json_null() : json_boolean(defaults->do_sample));
     json_object_set_new(object, "eos", json_ids(defaults->eos, defaults->n_eos));
@@ -202,14 +205,14 @@ static json_t *summary_json(const struct summary *summary) {
     const bn_model_info *info = &summary->info;
     json_t *object = json_pack(
         "{s:o, s:o, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "path",
-        json_text(summary->path, strlen(summary->path)), "name", json_text(info->name, strlen(info->name)), "architecture",
-        info->architecture, "quantization", info->quantization, "hidden_act", info->hidden_act, "hidden_act_reason",
-        info->hidden_act_reason, "position_encoding", info->position_encoding, "vocab_size", (json_int_t)info->vocab_size,
-        "hidden_size", (json_int_t)info->hidden_size, "intermediate_size", (json_int_t)info->intermediate_size, "n_layers",
-        (json_int_t)info->n_layers, "n_heads", (json_int_t)info->n_heads, "n_kv_heads", (json_int_t)info->n_kv_heads,
-        "head_dim", (json_int_t)info->head_dim, "context_length", (json_int_t)info->context_length, "sliding_window",
-        (json_int_t)info->sliding_window, "tied_head", (int)info->tied_head, "bits_per_weight",
-        json_real(bits_per_weight(info)));
+        json_text(summary->path, strlen(summary->path)), "name", json_text(info->name, strlen(info->name)),
+        "architecture", info->architecture, "quantization", info->quantization, "hidden_act", info->hidden_act,
+        "hidden_act_reason", info->hidden_act_reason, "position_encoding", info->position_encoding, "vocab_size",
+        (json_int_t)info->vocab_size, "hidden_size", (json_int_t)info->hidden_size, "intermediate_size",
+        (json_int_t)info->intermediate_size, "n_layers", (json_int_t)info->n_layers, "n_heads",
+        (json_int_t)info->n_heads, "n_kv_heads", (json_int_t)info->n_kv_heads, "head_dim", (json_int_t)info->head_dim,
+        "context_length", (json_int_t)info->context_length, "sliding_window", (json_int_t)info->sliding_window,
+        "tied_head", (int)info->tied_head, "bits_per_weight", json_real(bits_per_weight(info)));
     if (!object) return NULL;
     json_object_set_new(object, "parameters", parameters_json(info));
     json_object_set_new(object, "memory", memory_json(summary));
@@ -229,8 +232,12 @@ static enum exit_code run(struct invocation *invocation) {
     if (!status) {
         signals_name_mapped_file(summary.path);
         const bn_model_options options = {
-            .size = sizeof options, .n_threads = settings->model.threads, .i2s_layout = settings->model.i2s_layout,
-            .hidden_act = settings->model.hidden_act, .notice = collect_notice, .notice_context = &summary.notices,
+            .size = sizeof options,
+            .n_threads = settings->model.threads,
+            .i2s_layout = settings->model.i2s_layout,
+            .hidden_act = settings->model.hidden_act,
+            .notice = collect_notice,
+            .notice_context = &summary.notices,
         };
         status = bn_model_open(summary.path, &options, &model, &error);
     }
@@ -252,7 +259,8 @@ const struct command command_model_show = {
     .arguments = "MODEL",
     .summary = "what a model is and what it needs",
     .description =
-        "Shows architecture, parameters by part, bits per weight, memory at a context length (-c) and number of sequences, "
+        "Shows architecture, parameters by part, bits per weight, memory at a context length (-c) and number of "
+        "sequences, "
         "the tokenizer, and what was decided while opening: which activation and why, how I2_S tensors are packed.",
     .examples = "bitnet model show demo\n"
                 "# memory of eight sequences of 256 tokens\n"

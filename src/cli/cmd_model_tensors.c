@@ -24,7 +24,8 @@ static const struct option_group groups[] = {{"Tensor", options, 0}, {0}};
 
 static const char *layout_name(const struct tensor *tensor) {
     static const char *const names[] = {
-        [I2S_UNKNOWN] = "", [I2S_X86_128] = "x86-128", [I2S_ARM_64] = "arm-64", [I2S_ROWS_4] = "rows-4", [I2S_L16] = "l16",
+        [I2S_UNKNOWN] = "",      [I2S_X86_128] = "x86-128", [I2S_ARM_64] = "arm-64",
+        [I2S_ROWS_4] = "rows-4", [I2S_L16] = "l16",
     };
     return tensor->type == TYPE_I2_S ? names[tensor->i2s_layout] : "";
 }
@@ -36,7 +37,8 @@ static const char *type_name(const struct tensor *tensor) {
 
 static json_t *tensor_json(const struct tensor *tensor) {
     json_t *shape = json_array();
-    for (size_t i = 0; i < tensor->n_dims; i++) json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
+    for (size_t i = 0; i < tensor->n_dims; i++)
+        json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
     json_t *object = json_pack("{s:o, s:s, s:o, s:I}", "name", json_text(tensor->name, strlen(tensor->name)), "type",
                                type_name(tensor), "shape", shape, "bytes", (json_int_t)tensor->size_bytes);
     if (*layout_name(tensor)) json_object_set_new(object, "i2s_layout", json_string(layout_name(tensor)));
@@ -73,7 +75,8 @@ static bn_status write_values(void *context, const float *values, size_t n, bn_e
     return fail(err, BN_STATUS_IO, "%s: can't write: %s", file->path, strerror(errno));
 }
 
-static bn_status dump(const struct tensor_set *set, const char *path, const struct invocation *invocation, bn_error *err) {
+static bn_status dump(const struct tensor_set *set, const char *path, const struct invocation *invocation,
+                      bn_error *err) {
     struct atomic_file file;
     struct progress progress;
     bn_status status = atomic_file_open(path, &file, err);
@@ -114,8 +117,9 @@ const struct command command_model_tensors = {
     .name = "model tensors",
     .arguments = "FILE",
     .summary = "the tensors of a model file, or their values",
-    .description = "Lists name, type, shape (slowest dimension first) and bytes of every tensor of a .gguf or .safetensors file "
-                   "or a Hugging Face folder. --dump decodes all of them to float32, one after the other, row after row.",
+    .description =
+        "Lists name, type, shape (slowest dimension first) and bytes of every tensor of a .gguf or .safetensors file "
+        "or a Hugging Face folder. --dump decodes all of them to float32, one after the other, row after row.",
     .examples = "bitnet model tensors demo\nbitnet model tensors demo --dump values.f32",
     .groups = groups,
     .settings_bytes = sizeof(struct tensors_settings),

@@ -15,7 +15,8 @@
 struct verify_settings {
     struct model_options model;
 };
-static const struct option_group groups[] = {{"Model", model_option_table, offsetof(struct verify_settings, model)}, {0}};
+static const struct option_group groups[] = {{"Model", model_option_table, offsetof(struct verify_settings, model)},
+                                             {0}};
 
 enum { FORWARD_TOKENS = 8 };
 
@@ -33,8 +34,8 @@ static void report(struct verification *verification, const char *name, bn_statu
     const char *detail = status ? error->message : found;
     verification->n_failed += status != BN_OK;
     if (verification->checks)
-        json_array_append_new(verification->checks, json_pack("{s:s, s:b, s:o}", "name", name, "ok", status == BN_OK, "detail",
-                                                              json_text(detail, strlen(detail))));
+        json_array_append_new(verification->checks, json_pack("{s:s, s:b, s:o}", "name", name, "ok", status == BN_OK,
+                                                              "detail", json_text(detail, strlen(detail))));
     else
         printf("%s%-6s%s %-10s %s\n", style_out(status ? STYLE_RED : STYLE_GREEN), status ? "failed" : "ok",
                style_out(STYLE_PLAIN), name, detail);
@@ -83,7 +84,8 @@ static bn_status check_tokenizer(const bn_tokenizer *tokenizer, char *found, siz
     bool same_text = !status && bytes == sizeof sample - 1 && memcmp(text, sample, bytes) == 0;
     bool same_ids = !status && n == n_again && (n == 0 || memcmp(ids, again, n * sizeof *ids) == 0);
     if (!status && !same_text && !same_ids)
-        status = fail(err, BN_STATUS_BAD_FILE, "a text of %zu tokens comes back from decoding as %zu other tokens", n, n_again);
+        status = fail(err, BN_STATUS_BAD_FILE, "a text of %zu tokens comes back from decoding as %zu other tokens", n,
+                      n_again);
     snprintf(found, size, "%zu tokens; a sample of %zu comes back %s", bn_tokenizer_vocab_size(tokenizer), n,
              same_text ? "byte for byte" : "as the same ids");
     bn_free(ids);
@@ -101,7 +103,8 @@ static bn_status check_logits(const float *logits, size_t n, bn_error *err) {
         least = fminf(least, logits[i]);
         most = fmaxf(most, logits[i]);
     }
-    return least < most ? BN_OK : fail(err, BN_STATUS_BAD_FILE, "all logits are %g: the weights can't be right", (double)most);
+    return least < most ? BN_OK
+                        : fail(err, BN_STATUS_BAD_FILE, "all logits are %g: the weights can't be right", (double)most);
 }
 
 static bn_status check_forward(const struct verification *verification, char *found, size_t size, bn_error *err) {
@@ -134,13 +137,16 @@ static void verify(struct verification *verification) {
     bn_error error = {0};
     bn_status status = check_tensors(verification, found, sizeof found, &error);
     report(verification, "tensors", status, &error, found);
-    const bn_model_options options = {.size = sizeof options, .n_threads = settings->model.threads,
-                                      .i2s_layout = settings->model.i2s_layout, .hidden_act = settings->model.hidden_act};
+    const bn_model_options options = {.size = sizeof options,
+                                      .n_threads = settings->model.threads,
+                                      .i2s_layout = settings->model.i2s_layout,
+                                      .hidden_act = settings->model.hidden_act};
     status = bn_model_open(verification->path, &options, &verification->model, &error);
     if (!status) {
         bn_model_info info = {.size = sizeof info};
         bn_model_get_info(verification->model, &info);
-        snprintf(found, sizeof found, "%s, %zu layers, activation %s", info.architecture, info.n_layers, info.hidden_act);
+        snprintf(found, sizeof found, "%s, %zu layers, activation %s", info.architecture, info.n_layers,
+                 info.hidden_act);
     }
     report(verification, "model", status, &error, found);
     if (status) return;
@@ -162,10 +168,13 @@ static enum exit_code run(struct invocation *invocation) {
     if (invocation->common.json) verification.checks = json_array();
     verify(&verification);
     if (verification.checks)
-        json_write_line(stdout, json_pack("{s:o, s:b, s:o}", "path", json_text(path, strlen(path)), "ok",
-                                          verification.n_failed == 0, "checks", verification.checks), NULL);
+        json_write_line(stdout,
+                        json_pack("{s:o, s:b, s:o}", "path", json_text(path, strlen(path)), "ok",
+                                  verification.n_failed == 0, "checks", verification.checks),
+                        NULL);
     if (verification.model) bn_model_close(verification.model);
-    if (verification.n_failed) say_error("%s: %zu check%s failed", path, verification.n_failed, verification.n_failed == 1 ? "" : "s");
+    if (verification.n_failed)
+        say_error("%s: %zu check%s failed", path, verification.n_failed, verification.n_failed == 1 ? "" : "s");
     mem_free(path);
     return verification.n_failed ? EXIT_FAILED : EXIT_DONE;
 }
@@ -174,8 +183,9 @@ const struct command command_model_verify = {
     .name = "model verify",
     .arguments = "MODEL",
     .summary = "check that a model is whole",
-    .description = "Decodes every tensor (corrupt codes and values that aren't finite are found), opens the model, encodes and "
-                   "decodes a text, and runs a forward pass. A line per check; the exit status is 1 if one failed.",
+    .description =
+        "Decodes every tensor (corrupt codes and values that aren't finite are found), opens the model, encodes and "
+        "decodes a text, and runs a forward pass. A line per check; the exit status is 1 if one failed.",
     .examples = "bitnet model verify demo\nbitnet model verify demo --json",
     .groups = groups,
     .settings_bytes = sizeof(struct verify_settings),

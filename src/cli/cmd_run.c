@@ -27,7 +27,8 @@ struct run_settings {
 #define FIELD(name) offsetof(struct run_settings, name)
 
 static const struct option chat_options[] = {
-    {"prompt", 'p', OPTION_TEXT, FIELD(prompt), "TEXT", 0, 0, "one message: answer it and end; -: standard input", NULL},
+    {"prompt", 'p', OPTION_TEXT, FIELD(prompt), "TEXT", 0, 0, "one message: answer it and end; -: standard input",
+     NULL},
     {"system", 0, OPTION_TEXT, FIELD(system), "TEXT", 0, 0, "system message", "sys system-prompt"},
     {"conversation", 0, OPTION_FLAG, FIELD(conversation), NULL, 0, 0, "chat (the default; for habit's sake)", "cnv"},
     {0},
@@ -70,8 +71,8 @@ static void advise_if_full(const struct session *session, const bn_choice *choic
     bn_engine_get_stats(session->loaded.engine, &stats);
     size_t used = usage->prompt_tokens + choice->n_ids;
     if (choice->finish == BN_FINISH_LENGTH && used >= stats.context_length)
-        say(session->invocation, "the context is full: %zu of %zu tokens. /reset starts over, -c sets a larger one.", used,
-            stats.context_length);
+        say(session->invocation, "the context is full: %zu of %zu tokens. /reset starts over, -c sets a larger one.",
+            used, stats.context_length);
 }
 
 /* Answers the conversation, and adds the answer to it. Ctrl-C ends the answer, which keeps what was said. */
@@ -86,7 +87,8 @@ static bn_status answer(struct session *session, bn_error *err) {
     session->prepared.options.on_token_context = &streaming;
     status = bn_engine_submit(session->loaded.engine, ids, n_ids, &session->prepared.options, &request, err);
     bn_free(ids);
-    if (status == BN_STATUS_CONTEXT_OVERFLOW && session->input) error_prefix(err, "/reset starts over, -c sets a larger context");
+    if (status == BN_STATUS_CONTEXT_OVERFLOW && session->input)
+        error_prefix(err, "/reset starts over, -c sets a larger context");
     if (!status) status = drive_request(session->loaded.engine, request, err);
     bn_choice choice = {.size = sizeof choice};
     bn_usage usage = {.size = sizeof usage};
@@ -124,16 +126,15 @@ static bn_status answer_to(struct session *session, const char *text, size_t n, 
 
 enum reaction { GO_ON, QUIT };
 
-static const char slash_help[] =
-    "/reset           forget the conversation (the system message stays)\n"
-    "/clear           the same, and clear the screen\n"
-    "/system TEXT     set the system message; without TEXT remove it\n"
-    "/save FILE       write the conversation as JSON\n"
-    "/load FILE       go on with a saved conversation\n"
-    "/stats           what the engine did and holds\n"
-    "/bye             quit (also /exit, Ctrl-D, or Ctrl-C twice)\n"
-    "\"\"\"              begins and ends a message of several lines\n"
-    "Ctrl-C stops an answer.\n";
+static const char slash_help[] = "/reset           forget the conversation (the system message stays)\n"
+                                 "/clear           the same, and clear the screen\n"
+                                 "/system TEXT     set the system message; without TEXT remove it\n"
+                                 "/save FILE       write the conversation as JSON\n"
+                                 "/load FILE       go on with a saved conversation\n"
+                                 "/stats           what the engine did and holds\n"
+                                 "/bye             quit (also /exit, Ctrl-D, or Ctrl-C twice)\n"
+                                 "\"\"\"              begins and ends a message of several lines\n"
+                                 "Ctrl-C stops an answer.\n";
 
 static void print_stats(const struct session *session) {
     bn_engine_stats stats = {.size = sizeof stats};
@@ -142,7 +143,8 @@ static void print_stats(const struct session *session) {
            "%llu prompt tokens (%llu from the cache), %llu generated; %zu threads, %s kernels\n",
            stats.context_length, kv_type_name(stats.kv_type), (double)stats.kv_bytes / (1 << 20), stats.kv_pages_used,
            stats.kv_pages_total, stats.kv_pages_cached, (unsigned long long)stats.prompt_tokens,
-           (unsigned long long)stats.cached_tokens, (unsigned long long)stats.output_tokens, stats.n_threads, stats.isa);
+           (unsigned long long)stats.cached_tokens, (unsigned long long)stats.output_tokens, stats.n_threads,
+           stats.isa);
 }
 
 static void report(struct session *session, bn_status status, const bn_error *error, const char *done) {
@@ -163,7 +165,8 @@ static enum reaction slash_command(struct session *session, const char *line) {
         if (IS("/clear")) fputs("\033[H\033[2J", stdout);
         report(session, conversation_reset(conversation, &error), &error, "a fresh start");
     } else if (IS("/system")) {
-        report(session, conversation_set_system(conversation, rest, &error), &error, *rest ? "system message set" : "no system message");
+        report(session, conversation_set_system(conversation, rest, &error), &error,
+               *rest ? "system message set" : "no system message");
     } else if ((IS("/save") || IS("/load")) && !*rest) {
         say_error("which file? %.5s FILE", line);
     } else if (IS("/save")) {
@@ -226,7 +229,8 @@ static bn_status chat(struct session *session, bn_error *err) {
     bool interrupted_before = false;
     session->input = line_input_open();
     if (!session->input) return fail(err, BN_STATUS_NO_MEMORY, "can't set up the terminal");
-    say(session->invocation, "%sType a message; /help lists commands, /bye ends.%s", style_err(STYLE_DIM), style_err(STYLE_PLAIN));
+    say(session->invocation, "%sType a message; /help lists commands, /bye ends.%s", style_err(STYLE_DIM),
+        style_err(STYLE_PLAIN));
     for (;;) {
         enum line_result result = read_message(session);
         if (result == LINE_FAILED) return fail_no_memory(err, session->line.size);
@@ -253,7 +257,8 @@ static bn_status one_answer(struct session *session, bn_error *err) {
 static bn_status session_open(struct session *session, bn_error *err) {
     const struct run_settings *settings = session->invocation->settings;
     if (settings->sampling.n > 1 || settings->sampling.beams > 1 || settings->sampling.best_of > 1)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "a chat has one answer at a time: --n, --best-of and --beams belong to 'bitnet generate'");
+        return fail(err, BN_STATUS_BAD_ARGUMENT,
+                    "a chat has one answer at a time: --n, --best-of and --beams belong to 'bitnet generate'");
     bn_status status = model_options_load(session->invocation, &settings->model, 1, &session->loaded, err);
     if (!status) status = conversation_init(&session->conversation, session->loaded.model, settings->system, err);
     if (!status) status = prepared_request_init(&session->prepared, &settings->sampling, session->loaded.model, err);
@@ -261,7 +266,8 @@ static bn_status session_open(struct session *session, bn_error *err) {
     char description[200];
     describe_sampling(&session->prepared.options.sampling, description, sizeof description);
     say_verbose(session->invocation, "%s", description);
-    if (!session->conversation.chat) say(session->invocation, "this model has no chat template: it continues what you write");
+    if (!session->conversation.chat)
+        say(session->invocation, "this model has no chat template: it continues what you write");
     return BN_OK;
 }
 
@@ -288,7 +294,8 @@ const struct command command_run = {
     .summary = "chat with a model",
     .description =
         "A chat on a terminal: answers appear as they are made, Ctrl-C stops one, the arrow keys bring back earlier "
-        "lines, \"\"\" begins and ends a message of several lines, /help lists commands (/reset, /clear, /system, /save, "
+        "lines, \"\"\" begins and ends a message of several lines, /help lists commands (/reset, /clear, /system, "
+        "/save, "
         "/load, /stats, /bye). The model's own chat template is used; a model without one continues what you write.\n\n"
         "With -p or piped input: one answer on standard output, then the end.",
     .examples = "# chat\n"

@@ -73,7 +73,8 @@ static void renderer_close(struct renderer *renderer) {
 }
 
 /* Appends the prompt of one JSON text to out. */
-static bn_status render(const struct renderer *renderer, const char *text, size_t size, struct buffer *out, bn_error *err) {
+static bn_status render(const struct renderer *renderer, const char *text, size_t size, struct buffer *out,
+                        bn_error *err) {
     json_t *input;
     bn_status status = json_parse(text, size, "input", &input, err);
     if (status) return status;
@@ -95,7 +96,8 @@ static bn_status render_one(const struct renderer *renderer, const struct invoca
     bn_status status = read_file_or_stdin("-", &input, err);
     if (!status) status = render(renderer, input.data ? input.data : "", input.size, &prompt, err);
     if (!status && invocation->common.json)
-        status = json_write_line(stdout, json_pack("{s:o}", "prompt", json_text(prompt.data ? prompt.data : "", prompt.size)), err);
+        status = json_write_line(
+            stdout, json_pack("{s:o}", "prompt", json_text(prompt.data ? prompt.data : "", prompt.size)), err);
     else if (!status && prompt.size)
         fwrite(prompt.data, 1, prompt.size, stdout);
     buffer_release(&prompt);
@@ -136,7 +138,8 @@ static enum exit_code run(struct invocation *invocation) {
     bn_status status = settings->now ? parse_now(settings->now, &renderer.now, &error) : BN_OK;
     if (!status) status = renderer_open(&renderer, invocation->arguments[0], &error);
     if (!status)
-        status = settings->jsonl ? render_lines(&renderer, &any_failed, &error) : render_one(&renderer, invocation, &error);
+        status =
+            settings->jsonl ? render_lines(&renderer, &any_failed, &error) : render_one(&renderer, invocation, &error);
     renderer_close(&renderer);
     if (status) return say_failure(&error);
     return any_failed ? EXIT_FAILED : EXIT_DONE;

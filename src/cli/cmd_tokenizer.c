@@ -17,16 +17,21 @@ struct tokenizer_settings {
 #define FIELD(name) offsetof(struct tokenizer_settings, name)
 
 static const struct option encode_options[] = {
-    {"jsonl", 0, OPTION_FLAG, FIELD(jsonl), NULL, 0, 0, "a JSON object per line of standard input, an answer per line", NULL},
-    {"file", 'f', OPTION_TEXT, FIELD(file), "FILE", 0, 0, "the text of a file (with --jsonl: its lines); -: standard input", NULL},
-    {"no-special", 0, OPTION_FLAG, FIELD(no_special), NULL, 0, 0, "without BOS, EOS and their like around the text", NULL},
+    {"jsonl", 0, OPTION_FLAG, FIELD(jsonl), NULL, 0, 0, "a JSON object per line of standard input, an answer per line",
+     NULL},
+    {"file", 'f', OPTION_TEXT, FIELD(file), "FILE", 0, 0,
+     "the text of a file (with --jsonl: its lines); -: standard input", NULL},
+    {"no-special", 0, OPTION_FLAG, FIELD(no_special), NULL, 0, 0, "without BOS, EOS and their like around the text",
+     NULL},
     {"no-parse-special", 0, OPTION_FLAG, FIELD(no_parse_special), NULL, 0, 0,
      "special tokens' own text in the input is ordinary text", NULL},
-    {"offsets", 0, OPTION_FLAG, FIELD(offsets), NULL, 0, 0, "with --json: where each token stands, in code points", NULL},
+    {"offsets", 0, OPTION_FLAG, FIELD(offsets), NULL, 0, 0, "with --json: where each token stands, in code points",
+     NULL},
     {0},
 };
 static const struct option decode_options[] = {
-    {"jsonl", 0, OPTION_FLAG, FIELD(jsonl), NULL, 0, 0, "a JSON object per line of standard input, an answer per line", NULL},
+    {"jsonl", 0, OPTION_FLAG, FIELD(jsonl), NULL, 0, 0, "a JSON object per line of standard input, an answer per line",
+     NULL},
     {"file", 'f', OPTION_TEXT, FIELD(file), "FILE", 0, 0, "ids from a file; -: standard input", NULL},
     {"skip-special", 0, OPTION_FLAG, FIELD(skip_special), NULL, 0, 0, "leave special tokens out", NULL},
     {0},
@@ -39,8 +44,8 @@ static const struct option_group decode_groups[] = {{"Decoding", decode_options,
 static json_t *offsets_json(const struct encoding *encoding) {
     json_t *array = json_array();
     for (size_t i = 0; i < encoding->n; i++)
-        json_array_append_new(array, json_pack("[I, I]", (json_int_t)encoding->offsets[i][0],
-                                               (json_int_t)encoding->offsets[i][1]));
+        json_array_append_new(
+            array, json_pack("[I, I]", (json_int_t)encoding->offsets[i][0], (json_int_t)encoding->offsets[i][1]));
     return array;
 }
 
@@ -61,7 +66,8 @@ static bn_status hex_decode(const char *hex, struct buffer *out, bn_error *err) 
     size_t n = strlen(hex);
     for (size_t i = 0; i + 1 < n; i += 2) {
         int high = hex_digit(hex[i]), low = hex_digit(hex[i + 1]);
-        if (high < 0 || low < 0) return fail(err, BN_STATUS_BAD_ARGUMENT, "'hex': '%.2s' isn't a hexadecimal byte", hex + i);
+        if (high < 0 || low < 0)
+            return fail(err, BN_STATUS_BAD_ARGUMENT, "'hex': '%.2s' isn't a hexadecimal byte", hex + i);
         buffer_append_char(out, (char)(high * 16 + low));
     }
     if (n % 2) return fail(err, BN_STATUS_BAD_ARGUMENT, "'hex' has an odd number of digits");
@@ -78,10 +84,14 @@ static bn_status encode_line(const struct tokenizer_settings *settings, const bn
     const json_t *text = json_object_get(object, "text"), *pair = json_object_get(object, "pair");
     const char *hex = json_string_value(json_object_get(object, "hex"));
     if (!json_is_string(text) == !hex) return fail(err, BN_STATUS_BAD_ARGUMENT, "needs 'text' or 'hex', a string");
-    if (pair && !json_is_string(pair) && !json_is_null(pair)) return fail(err, BN_STATUS_BAD_ARGUMENT, "'pair' must be a string");
-    struct encode_request request = {.text = json_string_value(text), .text_bytes = json_string_length(text),
-                                     .pair = json_string_value(pair), .pair_bytes = json_string_length(pair),
-                                     .add_special = !settings->no_special, .parse_special = !settings->no_parse_special};
+    if (pair && !json_is_string(pair) && !json_is_null(pair))
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "'pair' must be a string");
+    struct encode_request request = {.text = json_string_value(text),
+                                     .text_bytes = json_string_length(text),
+                                     .pair = json_string_value(pair),
+                                     .pair_bytes = json_string_length(pair),
+                                     .add_special = !settings->no_special,
+                                     .parse_special = !settings->no_parse_special};
     bool offsets = settings->offsets;
     struct buffer bytes;
     buffer_init(&bytes);
@@ -147,8 +157,8 @@ static bn_status decode_line(const struct tokenizer_settings *settings, const bn
     return status;
 }
 
-static bn_status answer_line(const struct tokenizer_settings *settings, const bn_tokenizer *tokenizer, line_function function,
-                             const struct line_reader *lines, json_t **answer, bn_error *err) {
+static bn_status answer_line(const struct tokenizer_settings *settings, const bn_tokenizer *tokenizer,
+                             line_function function, const struct line_reader *lines, json_t **answer, bn_error *err) {
     json_t *object;
     bn_status status = json_parse(lines->text, lines->size, "input", &object, err);
     if (status) return status;
@@ -200,8 +210,10 @@ static bn_status encode_one(const struct invocation *invocation, const bn_tokeni
     buffer_init(&text);
     bn_status status = read_text(invocation, &text, err);
     struct encoding encoding = {0};
-    const struct encode_request request = {.text = text.data ? text.data : "", .text_bytes = text.size,
-                                           .add_special = !settings->no_special, .parse_special = !settings->no_parse_special};
+    const struct encode_request request = {.text = text.data ? text.data : "",
+                                           .text_bytes = text.size,
+                                           .add_special = !settings->no_special,
+                                           .parse_special = !settings->no_parse_special};
     if (!status) status = tokenizer_encode(tokenizer, &request, &encoding, err);
     if (!status && invocation->common.json)
         status = json_write_line(stdout, encoding_json(&encoding, settings->offsets), err);
@@ -251,19 +263,25 @@ static enum exit_code run(const struct invocation *invocation, line_function lin
     return any_failed ? EXIT_FAILED : EXIT_DONE;
 }
 
-static enum exit_code run_encode(struct invocation *invocation) { return run(invocation, encode_line, encode_one); }
-static enum exit_code run_decode(struct invocation *invocation) { return run(invocation, decode_line, decode_one); }
+static enum exit_code run_encode(struct invocation *invocation) {
+    return run(invocation, encode_line, encode_one);
+}
+static enum exit_code run_decode(struct invocation *invocation) {
+    return run(invocation, decode_line, decode_one);
+}
 
 const struct command command_tokenizer_encode = {
     .name = "tokenizer encode",
     .arguments = "TOK [TEXT…]",
     .summary = "text to token ids",
-    .description =
-        "Encodes a text (arguments, --file, or standard input) with the tokenizer of TOK: a tokenizer.json, a Hugging Face "
-        "folder, a GGUF file or demo.\n\n"
-        "With --jsonl, a line {\"text\": …, \"pair\": …, \"add_special\": true, \"parse_special\": true, \"offsets\": true} (or "
-        "\"hex\" for raw bytes) is answered by {\"ids\": […], \"type_ids\": […], \"offsets\": [[start, end], …]}, offsets in code "
-        "points of the input; a bad line by {\"error\": …}, and the exit status is 1 at the end.",
+    .description = "Encodes a text (arguments, --file, or standard input) with the tokenizer of TOK: a tokenizer.json, "
+                   "a Hugging Face "
+                   "folder, a GGUF file or demo.\n\n"
+                   "With --jsonl, a line {\"text\": …, \"pair\": …, \"add_special\": true, \"parse_special\": true, "
+                   "\"offsets\": true} (or "
+                   "\"hex\" for raw bytes) is answered by {\"ids\": […], \"type_ids\": […], \"offsets\": [[start, "
+                   "end], …]}, offsets in code "
+                   "points of the input; a bad line by {\"error\": …}, and the exit status is 1 at the end.",
     .examples = "bitnet tokenizer encode demo 'Once upon a time'\n"
                 "echo '{\"text\":\"Once\",\"offsets\":true}' | bitnet tokenizer encode demo --jsonl",
     .groups = encode_groups,
@@ -277,10 +295,10 @@ const struct command command_tokenizer_decode = {
     .name = "tokenizer decode",
     .arguments = "TOK [IDS…]",
     .summary = "token ids to text",
-    .description =
-        "Decodes ids (arguments, --file, or standard input) with the tokenizer of TOK.\n\n"
-        "With --jsonl, a line {\"ids\": […], \"skip_special\": false} is answered by {\"text\": …}; with \"stream\": true by "
-        "{\"pieces\": […]}, the new text after each id, null where a character isn't complete yet.",
+    .description = "Decodes ids (arguments, --file, or standard input) with the tokenizer of TOK.\n\n"
+                   "With --jsonl, a line {\"ids\": […], \"skip_special\": false} is answered by {\"text\": …}; with "
+                   "\"stream\": true by "
+                   "{\"pieces\": […]}, the new text after each id, null where a character isn't complete yet.",
     .examples = "bitnet tokenizer decode demo 1688,387,728,260,535\n"
                 "echo '{\"ids\":[1688,387],\"stream\":true}' | bitnet tokenizer decode demo --jsonl",
     .groups = decode_groups,

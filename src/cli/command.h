@@ -15,13 +15,13 @@ enum exit_code {
 struct invocation;
 
 struct command {
-    const char *name;        /* "generate", or noun and verb: "model show" */
-    const char *arguments;   /* "MODEL", "IN.jsonl OUT.jsonl"; optional ones in [] */
-    const char *summary;     /* one line, no full stop */
-    const char *description; /* paragraphs, wrapped when printed; \n\n between them */
-    const char *examples;    /* shell lines, each optionally after a "# what it does" line */
-    const struct option_group *groups; /* ended by a NULL table; NULL for none */
-    size_t settings_bytes;             /* the struct that the groups' options fill in */
+    const char *name;                     /* "generate", or noun and verb: "model show" */
+    const char *arguments;                /* "MODEL", "IN.jsonl OUT.jsonl"; optional ones in [] */
+    const char *summary;                  /* one line, no full stop */
+    const char *description;              /* paragraphs, wrapped when printed; \n\n between them */
+    const char *examples;                 /* shell lines, each optionally after a "# what it does" line */
+    const struct option_group *groups;    /* ended by a NULL table; NULL for none */
+    size_t settings_bytes;                /* the struct that the groups' options fill in */
     void (*set_defaults)(void *settings); /* NULL: all zero */
     size_t min_arguments, max_arguments;
     enum exit_code (*run)(struct invocation *invocation);

@@ -6,11 +6,16 @@
 
 const char *finish_name(bn_finish finish) {
     switch (finish) {
-    case BN_FINISH_NONE: return "none";
-    case BN_FINISH_STOP: return "stop";
-    case BN_FINISH_LENGTH: return "length";
-    case BN_FINISH_CANCELLED: return "cancelled";
-    case BN_FINISH_ERROR: return "error";
+    case BN_FINISH_NONE:
+        return "none";
+    case BN_FINISH_STOP:
+        return "stop";
+    case BN_FINISH_LENGTH:
+        return "length";
+    case BN_FINISH_CANCELLED:
+        return "cancelled";
+    case BN_FINISH_ERROR:
+        return "error";
     }
     return "error";
 }
@@ -39,12 +44,14 @@ json_t *choice_json(const bn_choice *choice) {
     return object;
 }
 
-static double per_second(size_t n, uint64_t ns) { return ns ? (double)n * 1e9 / (double)ns : 0; }
+static double per_second(size_t n, uint64_t ns) {
+    return ns ? (double)n * 1e9 / (double)ns : 0;
+}
 
 json_t *timings_json(const bn_usage *usage) {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "queue_ms", json_real((double)usage->queue_ns * 1e-6), "prompt_ms",
-                     json_real((double)usage->prompt_ns * 1e-6), "output_ms", json_real((double)usage->output_ns * 1e-6),
-                     "prompt_tokens_per_second",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "queue_ms", json_real((double)usage->queue_ns * 1e-6),
+                     "prompt_ms", json_real((double)usage->prompt_ns * 1e-6), "output_ms",
+                     json_real((double)usage->output_ns * 1e-6), "prompt_tokens_per_second",
                      json_real(per_second(usage->prompt_tokens - usage->cached_tokens, usage->prompt_ns)),
                      "output_tokens_per_second", json_real(per_second(usage->output_tokens, usage->output_ns)),
                      "cached_tokens", (json_int_t)usage->cached_tokens);

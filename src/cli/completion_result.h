@@ -2,8 +2,8 @@
 #ifndef CLI_COMPLETION_RESULT_H
 #define CLI_COMPLETION_RESULT_H
 
-#include "bitnet/bitnet.h"
 #include "base/json.h"
+#include "bitnet/bitnet.h"
 #include "cli/command.h"
 
 /* "stop", "length", "cancelled", "error". */

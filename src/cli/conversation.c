@@ -9,9 +9,12 @@
 
 enum { SAVED_MAX_BYTES = 64 << 20 };
 
-static bn_status no_memory(bn_error *err) { return fail(err, BN_STATUS_NO_MEMORY, "out of memory for the conversation"); }
+static bn_status no_memory(bn_error *err) {
+    return fail(err, BN_STATUS_NO_MEMORY, "out of memory for the conversation");
+}
 
-bn_status conversation_init(struct conversation *conversation, const bn_model *model, const char *system, bn_error *err) {
+bn_status conversation_init(struct conversation *conversation, const bn_model *model, const char *system,
+                            bn_error *err) {
     *conversation = (struct conversation){.tokenizer = bn_model_tokenizer(model), .messages = json_array()};
     if (!conversation->messages) return no_memory(err);
     bn_status status = chat_open(model, &conversation->chat, err);
@@ -29,7 +32,8 @@ static json_t *message(const char *role, const char *text, size_t n) {
     return json_pack("{s:s, s:o}", "role", role, "content", json_text(text, n));
 }
 
-bn_status conversation_add(struct conversation *conversation, const char *role, const char *text, size_t n, bn_error *err) {
+bn_status conversation_add(struct conversation *conversation, const char *role, const char *text, size_t n,
+                           bn_error *err) {
     return json_array_append_new(conversation->messages, message(role, text, n)) ? no_memory(err) : BN_OK;
 }
 
@@ -53,7 +57,8 @@ bn_status conversation_reset(struct conversation *conversation, bn_error *err) {
 bn_status conversation_set_system(struct conversation *conversation, const char *text, bn_error *err) {
     if (has_system(conversation)) json_array_remove(conversation->messages, 0);
     if (!*text) return BN_OK;
-    return json_array_insert_new(conversation->messages, 0, message("system", text, strlen(text))) ? no_memory(err) : BN_OK;
+    return json_array_insert_new(conversation->messages, 0, message("system", text, strlen(text))) ? no_memory(err)
+                                                                                                   : BN_OK;
 }
 
 /* Without a template: everything said so far, one after the other. */
@@ -64,7 +69,9 @@ static bn_status encode_plainly(const struct conversation *conversation, int32_t
         const json_t *content = json_object_get(json_array_get(conversation->messages, i), "content");
         buffer_append(&text, json_string_value(content), json_string_length(content));
     }
-    bn_status status = text.failed ? no_memory(err) : encode_prompt(conversation->tokenizer, text.data, text.size, true, ids, n_ids, err);
+    bn_status status = text.failed
+                           ? no_memory(err)
+                           : encode_prompt(conversation->tokenizer, text.data, text.size, true, ids, n_ids, err);
     buffer_release(&text);
     return status;
 }
@@ -93,7 +100,8 @@ bn_status conversation_load(struct conversation *conversation, const char *path,
     for (size_t i = 0; !status && i < json_array_size(messages); i++) {
         const json_t *item = json_array_get(messages, i);
         if (!json_is_string(json_object_get(item, "role")) || !json_is_string(json_object_get(item, "content")))
-            status = fail(err, BN_STATUS_BAD_FILE, "%s: 'messages[%zu]' needs 'role' and 'content', both strings", path, i);
+            status =
+                fail(err, BN_STATUS_BAD_FILE, "%s: 'messages[%zu]' needs 'role' and 'content', both strings", path, i);
     }
     if (!status) {
         json_decref(conversation->messages);

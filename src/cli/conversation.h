@@ -10,10 +10,12 @@ struct conversation {
     json_t *messages;  /* [{"role", "content"}, …] */
 };
 
-bn_status conversation_init(struct conversation *conversation, const bn_model *model, const char *system, bn_error *err);
+bn_status conversation_init(struct conversation *conversation, const bn_model *model, const char *system,
+                            bn_error *err);
 void conversation_release(struct conversation *conversation);
 
-bn_status conversation_add(struct conversation *conversation, const char *role, const char *text, size_t n, bn_error *err);
+bn_status conversation_add(struct conversation *conversation, const char *role, const char *text, size_t n,
+                           bn_error *err);
 /* Takes the last message back. */
 void conversation_drop_last(struct conversation *conversation);
 /* Forgets everything but the system message. */

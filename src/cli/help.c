@@ -11,7 +11,15 @@ enum { SIGNATURE_COLUMN = 30, INDENT = 2 };
 void option_signature(const struct option *option, char *out, size_t size) {
     char letter[8] = "";
     if (option->letter) snprintf(letter, sizeof letter, "-%c, ", option->letter);
-    snprintf(out, size, "%s--%s%s%s", letter, option->name, option->value ? " " : "", option->value ? option->value : "");
+    snprintf(out, size, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
+             option->value ? option->value : "");
+}
+
+/* Columns that n bytes of UTF-8 take: one per character is enough here. */
+static size_t columns(const char *text, size_t n) {
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) count += (text[i] & 0xc0) != 0x80;
+    return count;
 }
 
 /* Words of text from column `at`, continued at `indent`; "\n" in the text ends a line. */
@@ -24,8 +32,8 @@ static void print_wrapped(FILE *out, const char *text, size_t indent, size_t at)
             at = 0;
             continue;
         }
-        size_t n = strcspn(text, " \n");
-        if (at > indent && at + 1 + n > width) {
+        size_t n = strcspn(text, " \n"), word = columns(text, n);
+        if (at > indent && at + 1 + word > width) {
             fputc('\n', out);
             at = 0;
         }
@@ -35,7 +43,7 @@ static void print_wrapped(FILE *out, const char *text, size_t indent, size_t at)
             fputc(' ', out);
         at = at < indent ? indent : at > indent ? at + 1 : at;
         fprintf(out, "%.*s", (int)n, text);
-        at += n;
+        at += word;
         text += n + (text[n] == ' ');
     }
     fputc('\n', out);
@@ -45,7 +53,7 @@ static void print_option(FILE *out, const struct option *option) {
     char signature[120];
     option_signature(option, signature, sizeof signature);
     size_t column = INDENT + (option->letter ? 0 : 4);
-    size_t at = column + strlen(signature);
+    size_t at = column + columns(signature, strlen(signature));
     fprintf(out, "%*s%s", (int)column, "", signature);
     if (at + 2 > SIGNATURE_COLUMN) {
         fputc('\n', out);
@@ -68,10 +76,13 @@ static void print_examples(FILE *out, const char *examples) {
 }
 
 void help_command(FILE *out, const struct command *command) {
-    fprintf(out, "%sbitnet %s%s: %s\n\n", style_out(STYLE_BOLD), command->name, style_out(STYLE_PLAIN), command->summary);
-    fprintf(out, "Usage: bitnet %s %s%s[options]\n\n", command->name, command->arguments, *command->arguments ? " " : "");
+    fprintf(out, "%sbitnet %s%s: %s\n\n", style_out(STYLE_BOLD), command->name, style_out(STYLE_PLAIN),
+            command->summary);
+    fprintf(out, "Usage: bitnet %s %s%s[options]\n\n", command->name, command->arguments,
+            *command->arguments ? " " : "");
     print_wrapped(out, command->description, 0, 0);
-    for (const struct option_group *group = command->groups; group && group->options; group++) print_options(out, group);
+    for (const struct option_group *group = command->groups; group && group->options; group++)
+        print_options(out, group);
     print_options(out, &common_option_group);
     fprintf(out, "\n%sExamples%s\n", style_out(STYLE_BOLD), style_out(STYLE_PLAIN));
     print_examples(out, command->examples);
@@ -96,7 +107,8 @@ void help_program(FILE *out) {
     fprintf(out, "Usage: bitnet COMMAND [arguments] [options]\n\n%sCommands%s\n", style_out(STYLE_BOLD),
             style_out(STYLE_PLAIN));
     for (size_t i = 0; (command = command_at(i)); i++) print_command_line(out, command);
-    fputs("\nMODEL is a .gguf file, a Hugging Face folder, a .safetensors file, owner/name in the models folder, or demo.\n"
+    fputs("\nMODEL is a .gguf file, a Hugging Face folder, a .safetensors file, owner/name in the models folder, or "
+          "demo.\n"
           "Options may also be set in the environment (BITNET_THREADS=4) and in the configuration file.\n"
           "'bitnet COMMAND --help' has options and examples; 'bitnet --version --verbose' says what was built.\n\n"
           "Try:  bitnet generate demo -p 'Once upon a time' -n 64\n",

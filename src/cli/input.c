@@ -47,7 +47,9 @@ bn_status read_file_or_stdin(const char *path, struct buffer *out, bn_error *err
     if (strcmp(path, "-") == 0) return read_stream(stdin, "standard input", out, err);
     if (file_is_directory(path)) return fail(err, BN_STATUS_BAD_FILE, "%s: is a folder, not a file", path);
     FILE *stream = fopen(path, "rb");
-    if (!stream) return fail(err, errno == ENOENT ? BN_STATUS_NOT_FOUND : BN_STATUS_IO, "%s: can't open: %s", path, strerror(errno));
+    if (!stream)
+        return fail(err, errno == ENOENT ? BN_STATUS_NOT_FOUND : BN_STATUS_IO, "%s: can't open: %s", path,
+                    strerror(errno));
     bn_status status = read_stream(stream, path, out, err);
     fclose(stream);
     return status;

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "bitnet/tokenizer.h"
 #include "base/buffer.h"
 #include "base/json.h"
+#include "bitnet/tokenizer.h"
 
 /* "1,2,3", commas or white space; *ids is newly allocated (mem_free). */
 bn_status parse_ids(const char *text, int32_t **ids, size_t *n, bn_error *err);

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 
 bn_status json_write_line(FILE *stream, json_t *value, bn_error *err) {
-    char *line = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17)) : NULL;
+    char *line = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
     json_decref(value);
     if (!line) return fail(err, BN_STATUS_NO_MEMORY, "out of memory while writing JSON");
     fputs(line, stream);
@@ -37,4 +37,6 @@ json_t *json_ids(const int32_t *ids, size_t n) {
     return array;
 }
 
-json_t *json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+json_t *json_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}

@@ -54,7 +54,8 @@ static char *prompt_text(EditLine *editor) {
 static char *history_path(void) {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
     char *path = state && *state ? path_join(state, "bitnet/history")
-                 : home && *home ? path_join(home, ".local/state/bitnet/history") : NULL;
+                 : home && *home ? path_join(home, ".local/state/bitnet/history")
+                                 : NULL;
     for (char *slash = path ? strchr(path + 1, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         mkdir(path, 0700); /* if this fails, so does saving, and nothing is lost but the history */
@@ -134,7 +135,9 @@ struct line_input {
     size_t capacity;
 };
 
-struct line_input *line_input_open(void) { return mem_calloc(1, sizeof(struct line_input)); }
+struct line_input *line_input_open(void) {
+    return mem_calloc(1, sizeof(struct line_input));
+}
 
 void line_input_close(struct line_input *input) {
     if (input) free(input->line);
@@ -156,6 +159,8 @@ enum line_result line_input_read(struct line_input *input, const char *prompt, s
     return out->failed ? LINE_FAILED : LINE_TEXT;
 }
 
-void line_input_remember(struct line_input *input, const char *text) { (void)input, (void)text; }
+void line_input_remember(struct line_input *input, const char *text) {
+    (void)input, (void)text;
+}
 
 #endif

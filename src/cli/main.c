@@ -29,7 +29,9 @@ static const struct command *const commands[] = {
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
-const struct command *command_at(size_t index) { return index < N_COMMANDS ? commands[index] : NULL; }
+const struct command *command_at(size_t index) {
+    return index < N_COMMANDS ? commands[index] : NULL;
+}
 
 const struct command *command_find(const char *name) {
     for (size_t i = 0; i < N_COMMANDS; i++)
@@ -56,23 +58,31 @@ static const struct command *find_in_words(int argc, char **argv, int *n_words) 
     return command_find(name);
 }
 
-static enum exit_code unknown_command(int argc, char **argv) {
-    char given[64];
-    snprintf(given, sizeof given, "%.60s", argv[0]);
-    if (is_noun(argv[0])) {
-        if (argc < 2 || argv[1][0] == '-') {
-            bool asked = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-            help_noun(asked ? stdout : stderr, argv[0]);
-            return asked ? EXIT_DONE : EXIT_MISUSE;
-        }
-        snprintf(given, sizeof given, "%.30s %.30s", argv[0], argv[1]);
-    }
+static enum exit_code noun_alone(int argc, char **argv) {
+    bool asked = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    help_noun(asked ? stdout : stderr, argv[0]);
+    return asked ? EXIT_DONE : EXIT_MISUSE;
+}
+
+/* The nearest command to one word or to two: "genrate", "model shwo", "modle show". */
+static const char *nearest_command(const char *given) {
     struct suggestion suggestion = suggestion_for(given);
     for (size_t i = 0; i < N_COMMANDS; i++) suggestion_consider(&suggestion, commands[i]->name);
-    if (suggestion.best)
-        say_error("there is no command '%s' (did you mean '%s'?)", given, suggestion.best);
+    return suggestion.best;
+}
+
+static enum exit_code unknown_command(int argc, char **argv) {
+    bool noun = is_noun(argv[0]);
+    if (noun && (argc < 2 || argv[1][0] == '-')) return noun_alone(argc, argv);
+    char one[64], two[64];
+    snprintf(one, sizeof one, "%.60s", argv[0]);
+    snprintf(two, sizeof two, "%.30s %.30s", argv[0], argc > 1 ? argv[1] : "");
+    const char *nearest = noun ? NULL : nearest_command(one);
+    if (!nearest && argc > 1) nearest = nearest_command(two);
+    if (nearest)
+        say_error("there is no command '%s' (did you mean '%s'?)", noun ? two : one, nearest);
     else
-        say_error("there is no command '%s' (see 'bitnet --help')", given);
+        say_error("there is no command '%s' (see 'bitnet --help')", noun ? two : one);
     return EXIT_MISUSE;
 }
 

@@ -1,7 +1,6 @@
 #include "cli/model_options.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "cli/model_path.h"
@@ -12,24 +11,25 @@
 
 const struct option model_option_table[] = {
     {"model", 'm', OPTION_TEXT, FIELD(model), "MODEL", 0, 0, "the model, where the MODEL argument is left out", NULL},
-    {"threads", 't', OPTION_SIZE, FIELD(threads), "N", 0, 256, "threads; 0: one per physical core this process may use", NULL},
+    {"threads", 't', OPTION_SIZE, FIELD(threads), "N", 0, 256, "threads; 0: one per physical core this process may use",
+     NULL},
     {"ctx-size", 'c', OPTION_SIZE, FIELD(context), "N", 0, 0x1p31,
      "longest sequence in tokens, prompt and output together; 0: the model's own", "context ctx"},
-    {"batch-size", 'b', OPTION_SIZE, FIELD(batch_tokens), "N", 0, 65536, "tokens per step of the engine; 0: 256", "batch"},
+    {"batch-size", 'b', OPTION_SIZE, FIELD(batch_tokens), "N", 0, 65536, "tokens per step of the engine; 0: 256",
+     "batch"},
     {"kv-type", 0, OPTION_CHOICE, FIELD(kv_type), "auto|f16|f32", 0, 0,
      "numbers in the key-value cache; auto: f32 where a full context takes at most 64 MiB", "ctk cache-type-k"},
     {"i2s-layout", 0, OPTION_CHOICE, FIELD(i2s_layout), "x86-128|arm-64|rows-4|l16", 0, 0,
      "how I2_S tensors are packed, where the file doesn't say and the probe is wrong", NULL},
     {"hidden-act", 0, OPTION_TEXT, FIELD(hidden_act), "NAME", 0, 0,
      "activation function (relu2, silu, …) instead of the one the file or architecture names", NULL},
-    {"isa", 0, OPTION_TEXT, FIELD(isa), "NAME", 0, 0, "kernels to use: scalar, avx2, avx512, neon (see 'bitnet doctor')", NULL},
+    {"isa", 0, OPTION_TEXT, FIELD(isa), "NAME", 0, 0,
+     "kernels to use: scalar, avx2, avx512, neon (see 'bitnet doctor')", NULL},
     {0},
 };
 
 static void show_notice(void *context, const char *line) {
-    const struct invocation *invocation = context;
-    if (invocation->common.verbose || (!invocation->common.quiet && isatty(STDERR_FILENO)))
-        say(invocation, "%s%s%s", style_err(STYLE_DIM), line, style_err(STYLE_PLAIN));
+    say_verbose(context, "%s", line);
 }
 
 bn_status model_options_open(const struct invocation *invocation, const struct model_options *options, bn_model **out,

@@ -18,8 +18,8 @@ struct model_options {
 
 extern const struct option model_option_table[];
 
-/* Opens invocation->arguments[0] (resolved) as the options say; notices go to standard error with --verbose or on a
- * terminal. */
+/* Opens invocation->arguments[0] (resolved) as the options say; with --verbose, notices go to
+ * standard error. */
 bn_status model_options_open(const struct invocation *invocation, const struct model_options *options, bn_model **out,
                              bn_error *err);
 /* The engine options these options mean; the caller may add to them. */

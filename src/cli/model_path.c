@@ -57,7 +57,9 @@ char *models_folder(void) {
     return home && *home ? path_join(home, ".local/share/bitnet/models") : NULL;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 /* Names in a folder without hidden ones, sorted; release with names_release. */
 static char **folder_names(const char *folder, size_t *n_names) {
@@ -154,7 +156,9 @@ static void consider_name(void *context, const char *name, const char *path) {
 
 static void consider_neighbours(struct similar *similar, const char *path) {
     const char *slash = strrchr(path, '/');
-    char *folder = slash == path ? mem_strdup("/") : slash ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup(".");
+    char *folder = slash == path ? mem_strdup("/")
+                   : slash       ? mem_strndup(path, (size_t)(slash - path))
+                                 : mem_strdup(".");
     size_t n;
     char **names = folder ? folder_names(folder, &n) : NULL;
     for (size_t i = 0; names && i < n; i++) {
@@ -173,7 +177,8 @@ static bn_status not_found(const char *name, bn_error *err) {
     models_visit(consider_name, &similar);
     consider_neighbours(&similar, name);
     if (similar.suggestion.best)
-        return fail(err, BN_STATUS_NOT_FOUND, "there is no model '%s' (did you mean '%s'?)", name, similar.suggestion.best);
+        return fail(err, BN_STATUS_NOT_FOUND, "there is no model '%s' (did you mean '%s'?)", name,
+                    similar.suggestion.best);
     char *folder = models_folder();
     fail(err, BN_STATUS_NOT_FOUND, "there is no model '%s': no such file or folder, and none of that name in %s", name,
          folder ? folder : "the models folder");
@@ -210,8 +215,10 @@ bn_status model_path_resolve(const char *name, char **path, bn_error *err) {
         *path = registered(name, &n_gguf);
     if (*path) return BN_OK;
     if (strcmp(name, "demo") == 0)
-        return fail(err, BN_STATUS_NOT_FOUND, "the demo model isn't installed: set BITNET_DATA_DIR to the folder with demo.gguf");
+        return fail(err, BN_STATUS_NOT_FOUND,
+                    "the demo model isn't installed: set BITNET_DATA_DIR to the folder with demo.gguf");
     if (n_gguf > 1)
-        return fail(err, BN_STATUS_NOT_FOUND, "'%s' has %zu .gguf files: name one of them, %s/FILE.gguf", name, n_gguf, name);
+        return fail(err, BN_STATUS_NOT_FOUND, "'%s' has %zu .gguf files: name one of them, %s/FILE.gguf", name, n_gguf,
+                    name);
     return not_found(name, err);
 }

@@ -17,8 +17,8 @@
 
 static const struct option common_options[] = {
     {"json", 0, OPTION_FLAG, offsetof(struct common_options, json), NULL, 0, 0, "write JSON to standard output", NULL},
-    {"quiet", 'q', OPTION_FLAG, offsetof(struct common_options, quiet), NULL, 0, 0,
-     "only errors on standard error", NULL},
+    {"quiet", 'q', OPTION_FLAG, offsetof(struct common_options, quiet), NULL, 0, 0, "only errors on standard error",
+     NULL},
     {"verbose", 'v', OPTION_FLAG, offsetof(struct common_options, verbose), NULL, 0, 0,
      "say more on standard error: what was decided, timings", NULL},
     {"help", 'h', OPTION_FLAG, offsetof(struct common_options, help), NULL, 0, 0, "show this help", NULL},
@@ -155,12 +155,19 @@ bn_status option_assign(const struct option *option, void *group, const char *te
         if (parse_bool(text, field)) return BN_OK;
         return fail(err, BN_STATUS_BAD_ARGUMENT, "%s: '%s' isn't on or off", origin, text);
     case OPTION_SIZE:
-    case OPTION_INTEGER: return assign_integer(option, field, text, origin, err);
-    case OPTION_NUMBER: return assign_number(option, field, text, origin, err);
-    case OPTION_CHOICE: return assign_choice(option, field, text, origin, err);
-    case OPTION_LIST: return append_item(field, text, layer, strings, err);
-    case OPTION_TEXT: *(const char **)field = text; return BN_OK;
-    case OPTION_END: break;
+    case OPTION_INTEGER:
+        return assign_integer(option, field, text, origin, err);
+    case OPTION_NUMBER:
+        return assign_number(option, field, text, origin, err);
+    case OPTION_CHOICE:
+        return assign_choice(option, field, text, origin, err);
+    case OPTION_LIST:
+        return append_item(field, text, layer, strings, err);
+    case OPTION_TEXT:
+        *(const char **)field = text;
+        return BN_OK;
+    case OPTION_END:
+        break;
     }
     return fail(err, BN_STATUS_INTERNAL, "%s: an option without a kind", origin);
 }
@@ -174,12 +181,16 @@ static bn_status unknown_option(struct invocation *invocation, const char *given
     for (size_t i = 0; (option = invocation_option_at(invocation, i, &group)); i++)
         suggestion_consider(&suggestion, option->name);
     if (suggestion.best)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "unknown option '--%s' (did you mean '--%s'?)", given, suggestion.best);
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "unknown option '--%s' (did you mean '--%s'?)", given,
+                    suggestion.best);
     return fail(err, BN_STATUS_BAD_ARGUMENT, "unknown option '--%s' (see 'bitnet %s --help')", given,
                 invocation->command->name);
 }
 
-struct cursor { char **argv; int argc, at; };
+struct cursor {
+    char **argv;
+    int argc, at;
+};
 
 /* The option's value: after '=' or attached, else the next argument; a flag's is "on". */
 static bn_status assign_given(struct invocation *invocation, const struct option *option, void *group,
@@ -189,8 +200,7 @@ static bn_status assign_given(struct invocation *invocation, const struct option
         text = "on";
     else if (!text && cursor->at + 1 < cursor->argc)
         text = cursor->argv[++cursor->at];
-    if (!text)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "%s needs a value: %s %s", origin, origin, option->value);
+    if (!text) return fail(err, BN_STATUS_BAD_ARGUMENT, "%s needs a value: %s %s", origin, origin, option->value);
     return option_assign(option, group, text, LAYER_FLAG, origin, &invocation->strings, err);
 }
 
@@ -213,7 +223,8 @@ static bn_status parse_long(struct invocation *invocation, const char *body, str
 }
 
 /* "-x…": flags may be joined, the last may have a value attached. */
-static bn_status parse_letters(struct invocation *invocation, const char *letters, struct cursor *cursor, bn_error *err) {
+static bn_status parse_letters(struct invocation *invocation, const char *letters, struct cursor *cursor,
+                               bn_error *err) {
     for (const char *p = letters; *p; p++) {
         void *group;
         const struct option *option = find_by_letter(invocation, *p, &group);
@@ -295,4 +306,6 @@ bn_status invocation_parse(struct invocation *invocation, const struct command *
     return check_argument_count(invocation, err);
 }
 
-void invocation_release(struct invocation *invocation) { arena_release(&invocation->strings); }
+void invocation_release(struct invocation *invocation) {
+    arena_release(&invocation->strings);
+}

@@ -14,22 +14,22 @@
 #include "base/error.h"
 
 enum option_kind { /* and the type of the field it fills in */
-    OPTION_END = 0,
-    OPTION_FLAG,    /* bool */
-    OPTION_SIZE,    /* size_t in [min, max] */
-    OPTION_INTEGER, /* int64_t in [min, max] */
-    OPTION_NUMBER,  /* double in [min, max] */
-    OPTION_TEXT,    /* const char * */
-    OPTION_CHOICE,  /* const char *, one of the words of `value`, "auto|f16|f32" */
-    OPTION_LIST,    /* struct text_list; may be given several times */
+                   OPTION_END = 0,
+                   OPTION_FLAG,    /* bool */
+                   OPTION_SIZE,    /* size_t in [min, max] */
+                   OPTION_INTEGER, /* int64_t in [min, max] */
+                   OPTION_NUMBER,  /* double in [min, max] */
+                   OPTION_TEXT,    /* const char * */
+                   OPTION_CHOICE,  /* const char *, one of the words of `value`, "auto|f16|f32" */
+                   OPTION_LIST,    /* struct text_list; may be given several times */
 };
 
 struct option {
-    const char *name;    /* "top-k": --top-k, BITNET_TOP_K, key top-k */
-    char letter;         /* -k, or 0 */
+    const char *name; /* "top-k": --top-k, BITNET_TOP_K, key top-k */
+    char letter;      /* -k, or 0 */
     enum option_kind kind;
-    size_t offset;       /* of the field in the group's struct */
-    const char *value;   /* what to call the value in help: "N", "FILE", "a|b|c"; NULL for flags */
+    size_t offset;     /* of the field in the group's struct */
+    const char *value; /* what to call the value in help: "N", "FILE", "a|b|c"; NULL for flags */
     double min, max;
     const char *help;
     const char *aliases; /* further names, separated by spaces, or NULL */
@@ -68,7 +68,7 @@ struct invocation {
     struct common_options common;
     const char **arguments; /* what isn't an option, in order */
     size_t n_arguments;
-    struct arena strings;   /* values and arguments that aren't in argv live here */
+    struct arena strings; /* values and arguments that aren't in argv live here */
 };
 
 /* Sets settings from all layers and collects the arguments. BN_STATUS_BAD_ARGUMENT (misuse) names the option and what

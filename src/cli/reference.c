@@ -20,7 +20,9 @@ static void roff_text(FILE *out, const char *text, size_t n) {
     }
 }
 
-static void roff_string(FILE *out, const char *text) { roff_text(out, text, strlen(text)); }
+static void roff_string(FILE *out, const char *text) {
+    roff_text(out, text, strlen(text));
+}
 
 static void roff_paragraphs(FILE *out, const char *text) {
     for (;;) {
@@ -48,7 +50,8 @@ static void roff_options(FILE *out, const struct option_group *group) {
 }
 
 static const char files_section[] =
-    ".SH FILES\n$XDG_CONFIG_HOME/bitnet/config.ini (or $BITNET_CONFIG): lines \\(lqoption = value\\(rq, for all commands or "
+    ".SH FILES\n$XDG_CONFIG_HOME/bitnet/config.ini (or $BITNET_CONFIG): lines \\(lqoption = value\\(rq, for all "
+    "commands or "
     "under \\(lq[command]\\(rq.\nThe environment overrides it, flags override both.\n.PP\n"
     "$BITNET_MODELS, or $XDG_DATA_HOME/bitnet/models: models by name.\n"
     ".SH EXIT STATUS\n0 done, 1 failed, 2 misuse, 130 interrupted.\n";
@@ -79,8 +82,10 @@ void man_command(FILE *out, const struct command *command) {
 void man_program(FILE *out) {
     const struct command *command;
     roff_header(out, "bitnet");
-    fputs("bitnet \\- ternary language models, exact and fast\n.SH SYNOPSIS\n\\fBbitnet\\fR COMMAND [arguments] [options]\n"
-          ".SH COMMANDS\n", out);
+    fputs("bitnet \\- ternary language models, exact and fast\n.SH SYNOPSIS\n\\fBbitnet\\fR COMMAND [arguments] "
+          "[options]\n"
+          ".SH COMMANDS\n",
+          out);
     for (size_t i = 0; (command = command_at(i)); i++) {
         fprintf(out, ".TP\n\\fB%s\\fR ", command->name);
         roff_string(out, command->arguments);
@@ -108,15 +113,19 @@ static void markdown_options(FILE *out, const struct option_group *group) {
 void markdown_reference(FILE *out) {
     const struct command *command;
     fputs("# The command line\n\n"
-          "This page is written by `bitnet man --markdown` from the option tables; `--help`, man pages and completions come\n"
+          "This page is written by `bitnet man --markdown` from the option tables; `--help`, man pages and completions "
+          "come\n"
           "from the same tables.\n\n"
-          "Every command takes `--help`, `--json` (one JSON document, or one per line, on standard output; everything else\n"
+          "Every command takes `--help`, `--json` (one JSON document, or one per line, on standard output; everything "
+          "else\n"
           "goes to standard error), `-q` and `-v`. Exit status: 0 done, 1 failed, 2 misuse, 130 stopped with Ctrl-C.\n"
           "A value comes from the configuration file (`$XDG_CONFIG_HOME/bitnet/config.ini` or `$BITNET_CONFIG`: lines\n"
-          "`option = value`, for all commands or under `[command]`), then from the environment (`BITNET_` and the option's\n"
+          "`option = value`, for all commands or under `[command]`), then from the environment (`BITNET_` and the "
+          "option's\n"
           "name in capitals), then from the flag: the later one wins.\n\n"
           "MODEL is a `.gguf` file, a Hugging Face folder, a `.safetensors` file, `owner/name` in the models folder\n"
-          "(`$BITNET_MODELS`, else `$XDG_DATA_HOME/bitnet/models`), or `demo`. TOK is any of these or a tokenizer file.\n",
+          "(`$BITNET_MODELS`, else `$XDG_DATA_HOME/bitnet/models`), or `demo`. TOK is any of these or a tokenizer "
+          "file.\n",
           out);
     for (size_t i = 0; (command = command_at(i)); i++) {
         fprintf(out, "\n## bitnet %s\n\n`bitnet %s %s`: %s.\n\n%s\n", command->name, command->name, command->arguments,

@@ -15,33 +15,45 @@
 const struct option sampling_option_table[] = {
     {"temp", 0, OPTION_NUMBER, FIELD(temperature), "T", -1, 100,
      "temperature; 0: always the most likely token (the model's own value, else 0.8)", "temperature"},
-    {"top-k", 0, OPTION_INTEGER, FIELD(top_k), "K", -1, INT32_MAX, "keep the K most likely; 0: off (model's, else 40)", NULL},
-    {"top-p", 0, OPTION_NUMBER, FIELD(top_p), "P", 0, 1, "keep the smallest set with probability P; 1: off (model's, else 0.95)", NULL},
+    {"top-k", 0, OPTION_INTEGER, FIELD(top_k), "K", -1, INT32_MAX, "keep the K most likely; 0: off (model's, else 40)",
+     NULL},
+    {"top-p", 0, OPTION_NUMBER, FIELD(top_p), "P", 0, 1,
+     "keep the smallest set with probability P; 1: off (model's, else 0.95)", NULL},
     {"min-p", 0, OPTION_NUMBER, FIELD(min_p), "P", 0, 1,
      "drop what is less likely than P times the most likely; 0: off (model's, else 0.05)", NULL},
     {"typical", 0, OPTION_NUMBER, FIELD(typical_p), "P", 0, 1, "locally typical sampling; 1: off", "typical-p"},
-    {"xtc-probability", 0, OPTION_NUMBER, FIELD(xtc_probability), "P", 0, 1, "chance that XTC drops the top choices; 0: off", NULL},
+    {"xtc-probability", 0, OPTION_NUMBER, FIELD(xtc_probability), "P", 0, 1,
+     "chance that XTC drops the top choices; 0: off", NULL},
     {"xtc-threshold", 0, OPTION_NUMBER, FIELD(xtc_threshold), "P", 0, 1, "what XTC counts as a top choice (0.1)", NULL},
-    {"mirostat", 0, OPTION_INTEGER, FIELD(mirostat), "0|2", 0, 2, "2: Mirostat 2.0 instead of the filters; 0: off", NULL},
-    {"mirostat-ent", 0, OPTION_NUMBER, FIELD(mirostat_tau), "TAU", 0, 100, "Mirostat's target surprise (5)", "mirostat-tau"},
-    {"mirostat-lr", 0, OPTION_NUMBER, FIELD(mirostat_eta), "ETA", 0, 1, "Mirostat's learning rate (0.1)", "mirostat-eta"},
+    {"mirostat", 0, OPTION_INTEGER, FIELD(mirostat), "0|2", 0, 2, "2: Mirostat 2.0 instead of the filters; 0: off",
+     NULL},
+    {"mirostat-ent", 0, OPTION_NUMBER, FIELD(mirostat_tau), "TAU", 0, 100, "Mirostat's target surprise (5)",
+     "mirostat-tau"},
+    {"mirostat-lr", 0, OPTION_NUMBER, FIELD(mirostat_eta), "ETA", 0, 1, "Mirostat's learning rate (0.1)",
+     "mirostat-eta"},
     {"repeat-penalty", 0, OPTION_NUMBER, FIELD(repetition_penalty), "R", 0.01, 100,
      "divide (or multiply) logits of tokens seen before; 1: off (model's, else 1)", "repetition-penalty"},
     {"repeat-last-n", 0, OPTION_INTEGER, FIELD(penalty_last_n), "N", -1, INT32_MAX,
      "tokens the penalties look back at; -1: all (64)", "penalty-last-n"},
-    {"presence-penalty", 0, OPTION_NUMBER, FIELD(presence_penalty), "X", -100, 100, "subtracted from tokens seen before (0)", NULL},
-    {"frequency-penalty", 0, OPTION_NUMBER, FIELD(frequency_penalty), "X", -100, 100, "subtracted per earlier occurrence (0)", NULL},
-    {"dry-multiplier", 0, OPTION_NUMBER, FIELD(dry_multiplier), "X", 0, 100, "strength of the DRY penalty on repeated sequences; 0: off", NULL},
+    {"presence-penalty", 0, OPTION_NUMBER, FIELD(presence_penalty), "X", -100, 100,
+     "subtracted from tokens seen before (0)", NULL},
+    {"frequency-penalty", 0, OPTION_NUMBER, FIELD(frequency_penalty), "X", -100, 100,
+     "subtracted per earlier occurrence (0)", NULL},
+    {"dry-multiplier", 0, OPTION_NUMBER, FIELD(dry_multiplier), "X", 0, 100,
+     "strength of the DRY penalty on repeated sequences; 0: off", NULL},
     {"dry-base", 0, OPTION_NUMBER, FIELD(dry_base), "X", 1, 100, "how it grows with the length repeated (1.75)", NULL},
-    {"dry-allowed-length", 0, OPTION_INTEGER, FIELD(dry_allowed_length), "N", 0, INT32_MAX, "repeats up to this are free (2)", NULL},
-    {"dry-penalty-last-n", 0, OPTION_INTEGER, FIELD(dry_last_n), "N", -1, INT32_MAX, "tokens DRY looks back at; -1: all", "dry-last-n"},
+    {"dry-allowed-length", 0, OPTION_INTEGER, FIELD(dry_allowed_length), "N", 0, INT32_MAX,
+     "repeats up to this are free (2)", NULL},
+    {"dry-penalty-last-n", 0, OPTION_INTEGER, FIELD(dry_last_n), "N", -1, INT32_MAX,
+     "tokens DRY looks back at; -1: all", "dry-last-n"},
     {"dry-sequence-breaker", 0, OPTION_LIST, FIELD(dry_breakers), "TEXT", 0, 0,
      "text that ends a repeated sequence; may be repeated (newline, colon, quote, asterisk)", "dry-breakers"},
     {"logit-bias", 'l', OPTION_LIST, FIELD(logit_bias), "ID±BIAS", 0, 0,
      "add to a token's logit, e.g. 15043+1 or 15043-100 (never); may be repeated", NULL},
     {"samplers", 0, OPTION_TEXT, FIELD(samplers), "LIST", 0, 0,
      "order of the steps (penalties;dry;temperature;top_k;typ_p;top_p;min_p;xtc)", NULL},
-    {"seed", 's', OPTION_INTEGER, FIELD(seed), "N", -1, 0x1p62, "same seed, same text; -1: random (shown with -v and in JSON)", NULL},
+    {"seed", 's', OPTION_INTEGER, FIELD(seed), "N", -1, 0x1p62,
+     "same seed, same text; -1: random (shown with -v and in JSON)", NULL},
     {0},
 };
 
@@ -55,7 +67,8 @@ const struct option length_option_table[] = {
     {"n", 0, OPTION_SIZE, FIELD(n), "N", 1, 256, "so many independent samples (1)", "parallel"},
     {"best-of", 0, OPTION_SIZE, FIELD(best_of), "N", 0, 256, "generate N samples, show the likeliest", NULL},
     {"beams", 0, OPTION_SIZE, FIELD(beams), "N", 0, 64, "beam search of this width instead of sampling", NULL},
-    {"length-penalty", 0, OPTION_NUMBER, FIELD(length_penalty), "X", -100, 100, "exponent of the length in a beam's score (1)", NULL},
+    {"length-penalty", 0, OPTION_NUMBER, FIELD(length_penalty), "X", -100, 100,
+     "exponent of the length in a beam's score (1)", NULL},
     {"logprobs", 0, OPTION_INTEGER, FIELD(logprobs), "N", -1, 64,
      "with --json: log-probabilities of the tokens and of the N likeliest at each step", "n-probs"},
     {0},
@@ -65,20 +78,34 @@ void sampling_options_defaults(struct sampling_options *options) {
     bn_sampling neutral;
     bn_sampling_init(&neutral);
     *options = (struct sampling_options){
-        .temperature = NAN, .top_p = NAN, .min_p = NAN, .repetition_penalty = NAN, .top_k = -1,
+        .temperature = NAN,
+        .top_p = NAN,
+        .min_p = NAN,
+        .repetition_penalty = NAN,
+        .top_k = -1,
         .typical_p = neutral.typical_p,
-        .xtc_probability = neutral.xtc_probability, .xtc_threshold = neutral.xtc_threshold,
-        .mirostat_tau = neutral.mirostat_tau, .mirostat_eta = neutral.mirostat_eta, .mirostat = neutral.mirostat,
-        .dry_multiplier = neutral.dry_multiplier, .dry_base = neutral.dry_base,
-        .dry_allowed_length = neutral.dry_allowed_length, .dry_last_n = neutral.dry_last_n,
+        .xtc_probability = neutral.xtc_probability,
+        .xtc_threshold = neutral.xtc_threshold,
+        .mirostat_tau = neutral.mirostat_tau,
+        .mirostat_eta = neutral.mirostat_eta,
+        .mirostat = neutral.mirostat,
+        .dry_multiplier = neutral.dry_multiplier,
+        .dry_base = neutral.dry_base,
+        .dry_allowed_length = neutral.dry_allowed_length,
+        .dry_last_n = neutral.dry_last_n,
         .penalty_last_n = neutral.penalty_last_n,
-        .seed = -1, .max_tokens = -1, .n = 1, .length_penalty = 1, .logprobs = -1,
+        .seed = -1,
+        .max_tokens = -1,
+        .n = 1,
+        .length_penalty = 1,
+        .logprobs = -1,
     };
 }
 
 uint64_t random_seed(void) {
     uint32_t seed;
-    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) seed = (uint32_t)(clock_now_ns() ^ (uint64_t)time(NULL));
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
+        seed = (uint32_t)(clock_now_ns() ^ (uint64_t)time(NULL));
     return seed;
 }
 
@@ -113,7 +140,8 @@ static bn_status assign_biases(const struct option *option, struct sampling_opti
     const char *id;
     json_t *bias;
     json_object_foreach((json_t *)object, id, bias) {
-        if (!json_is_number(bias)) return fail(err, BN_STATUS_BAD_ARGUMENT, "'%s': the bias of %s must be a number", name, id);
+        if (!json_is_number(bias))
+            return fail(err, BN_STATUS_BAD_ARGUMENT, "'%s': the bias of %s must be a number", name, id);
         char item[100];
         snprintf(item, sizeof item, "%.40s%+.9g", id, json_number_value(bias));
         const char *kept = arena_strndup(strings, item, strlen(item));
@@ -132,7 +160,8 @@ bn_status sampling_options_from_json(struct sampling_options *options, const cha
     if (json_is_null(value)) return BN_OK;
     if (option->offset == FIELD(logit_bias) && json_is_object(value))
         return assign_biases(option, options, name, value, strings, err);
-    if (option->kind != OPTION_LIST || !json_is_array(value)) return assign_json(option, options, name, value, strings, err);
+    if (option->kind != OPTION_LIST || !json_is_array(value))
+        return assign_json(option, options, name, value, strings, err);
     for (size_t i = 0; i < json_array_size(value); i++) {
         bn_status status = assign_json(option, options, name, json_array_get(value, i), strings, err);
         if (status) return status;
@@ -154,7 +183,8 @@ static bn_status parse_biases(const struct text_list *list, bn_logit_bias **out,
         float bias = *sign == '+' || *sign == '-' ? strtof(sign, &end) : NAN;
         if (sign == text || id < 0 || id > INT32_MAX || isnan(bias) || *end) {
             mem_free(biases);
-            return fail(err, BN_STATUS_BAD_ARGUMENT, "--logit-bias: '%s' isn't a token id and a signed number, as in 15043-1", text);
+            return fail(err, BN_STATUS_BAD_ARGUMENT,
+                        "--logit-bias: '%s' isn't a token id and a signed number, as in 15043-1", text);
         }
         biases[i] = (bn_logit_bias){(int32_t)id, bias};
     }
@@ -162,10 +192,13 @@ static bn_status parse_biases(const struct text_list *list, bn_logit_bias **out,
     return BN_OK;
 }
 
-static float given_or(double given, float otherwise) { return isnan(given) ? otherwise : (float)given; }
+static float given_or(double given, float otherwise) {
+    return isnan(given) ? otherwise : (float)given;
+}
 
 /* What is neither given nor published: neutral next to published values (they were chosen together), else ours. */
-static void fill_defaults(bn_sampling *sampling, const struct sampling_options *options, const bn_generation_defaults *author) {
+static void fill_defaults(bn_sampling *sampling, const struct sampling_options *options,
+                          const bn_generation_defaults *author) {
     bool published = !isnan(author->temperature) || !isnan(author->top_p) || !isnan(author->min_p) ||
                      author->top_k >= 0 || author->do_sample >= 0;
     float temperature = author->do_sample == 0 ? 0 : published ? given_or(author->temperature, 1) : 0.8f;
@@ -235,9 +268,11 @@ void prepared_request_release(struct prepared_request *request) {
 }
 
 void describe_sampling(const bn_sampling *s, char *out, size_t size) {
-    int n = snprintf(out, size, "temperature %g, top-k %d, top-p %g, min-p %g", s->temperature, s->top_k, s->top_p, s->min_p);
+    int n = snprintf(out, size, "temperature %g, top-k %d, top-p %g, min-p %g", s->temperature, s->top_k, s->top_p,
+                     s->min_p);
     size_t at = n > 0 ? min_size((size_t)n, size) : 0;
-    if (s->repetition_penalty != 1) at += (size_t)snprintf(out + at, size - at, ", repeat penalty %g", s->repetition_penalty);
+    if (s->repetition_penalty != 1)
+        at += (size_t)snprintf(out + at, size - at, ", repeat penalty %g", s->repetition_penalty);
     at = min_size(at, size);
     snprintf(out + at, size - at, ", seed %" PRIu64, s->seed);
 }

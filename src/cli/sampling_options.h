@@ -2,8 +2,8 @@
 #ifndef CLI_SAMPLING_OPTIONS_H
 #define CLI_SAMPLING_OPTIONS_H
 
-#include "bitnet/bitnet.h"
 #include "base/json.h"
+#include "bitnet/bitnet.h"
 #include "cli/options.h"
 
 /* NAN and -1 stand for "not given" where the model's author may have published a value. */

@@ -1,7 +1,6 @@
 #include "cli/signals.h"
 
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,18 +25,25 @@ static void on_bus_error(int signal_number) {
 }
 
 void signals_init(void) {
-    struct sigaction action = {.sa_handler = on_interrupt}; /* no SA_RESTART: a read at the prompt has to return */
+    struct sigaction action = {.sa_handler = on_interrupt},
+                     before; /* no SA_RESTART: a read at the prompt has to return */
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
+    /* in the background of a script Ctrl-C is meant for others: a shell has it ignored, and so it stays */
+    if (!sigaction(SIGINT, NULL, &before) && before.sa_handler != SIG_IGN) sigaction(SIGINT, &action, NULL);
     action.sa_handler = on_bus_error;
     sigaction(SIGBUS, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
 }
 
-bool interrupted(void) { return interrupt_count != 0; }
-void interrupt_clear(void) { interrupt_count = 0; }
+bool interrupted(void) {
+    return interrupt_count != 0;
+}
+void interrupt_clear(void) {
+    interrupt_count = 0;
+}
 
 void signals_name_mapped_file(const char *path) {
-    snprintf(fault_message, sizeof fault_message, "bitnet: %.400s: the file changed or was cut off while in use\n", path);
+    snprintf(fault_message, sizeof fault_message, "bitnet: %.400s: the file changed or was cut off while in use\n",
+             path);
 }

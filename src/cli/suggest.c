@@ -20,7 +20,8 @@ static size_t edit_distance(const char *a, const char *b) {
         for (size_t j = 1; j <= m; j++) {
             size_t cost = min_size(previous[j], current[j - 1]) + 1;
             cost = min_size(cost, previous[j - 1] + (a[i - 1] != b[j - 1]));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) cost = min_size(cost, before[j - 2] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                cost = min_size(cost, before[j - 2] + 1);
             current[j] = cost;
         }
         size_t *free_row = before;

@@ -9,7 +9,8 @@ enum { PIECE_VALUES = 1 << 20 };
 
 static bn_status open_folder(const char *folder, struct tensor_set *out, bn_error *err) {
     char *index = path_join(folder, "model.safetensors.index.json"), *single = path_join(folder, "model.safetensors");
-    bn_status status = index && single ? safetensors_open(file_exists(index) ? index : single, out, err) : fail_no_memory(err, 0);
+    bn_status status =
+        index && single ? safetensors_open(file_exists(index) ? index : single, out, err) : fail_no_memory(err, 0);
     mem_free(index);
     mem_free(single);
     return status;
@@ -24,7 +25,8 @@ bn_status tensor_listing_open(const char *path, struct tensor_listing *out, bn_e
     if (kind == FILE_GGUF)
         status = gguf_open(path, &out->gguf, err);
     else
-        status = kind == FILE_HF_FOLDER ? open_folder(path, &out->other, err) : safetensors_open(path, &out->other, err);
+        status =
+            kind == FILE_HF_FOLDER ? open_folder(path, &out->other, err) : safetensors_open(path, &out->other, err);
     if (!status) out->set = out->is_gguf ? &out->gguf.set : &out->other;
     return status;
 }
@@ -39,7 +41,8 @@ void tensor_listing_close(struct tensor_listing *listing) {
 }
 
 /* I2_S packs across rows, so it is decoded whole. */
-static bn_status visit_whole(const struct tensor *tensor, size_t n, values_visitor visit, void *context, bn_error *err) {
+static bn_status visit_whole(const struct tensor *tensor, size_t n, values_visitor visit, void *context,
+                             bn_error *err) {
     float *values = mem_alloc_array(n, sizeof *values);
     if (!values) return fail_no_memory(err, n * sizeof *values);
     bn_status status = tensor_decode_all(tensor, values, err);

@@ -8,8 +8,8 @@
 /* A .gguf or .safetensors file or a Hugging Face folder, opened for its tensors alone. */
 struct tensor_listing {
     const struct tensor_set *set;
-    struct gguf gguf;             /* open when is_gguf */
-    struct tensor_set other;      /* open otherwise */
+    struct gguf gguf;        /* open when is_gguf */
+    struct tensor_set other; /* open otherwise */
     bool is_gguf;
 };
 bn_status tensor_listing_open(const char *path, struct tensor_listing *out, bn_error *err);

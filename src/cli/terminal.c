@@ -11,9 +11,7 @@
 
 #include "base/clock.h"
 
-static struct {
-    bool colour_out, colour_err;
-} terminal; /* written by terminal_init only */
+static struct { bool colour_out, colour_err; } terminal; /* written by terminal_init only */
 
 void terminal_init(void) {
     if (!setlocale(LC_CTYPE, "C.UTF-8")) setlocale(LC_CTYPE, ""); /* line editing needs to know characters */
@@ -23,7 +21,9 @@ void terminal_init(void) {
     terminal.colour_err = wanted && isatty(STDERR_FILENO);
 }
 
-bool terminal_is_interactive(void) { return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO); }
+bool terminal_is_interactive(void) {
+    return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
 
 size_t terminal_width(void) {
     struct winsize size;
@@ -67,16 +67,25 @@ void say_verbose(const struct invocation *invocation, const char *format, ...) {
 
 static const char *style_text(enum style style) {
     switch (style) {
-    case STYLE_PLAIN: return "\033[0m";
-    case STYLE_BOLD: return "\033[1m";
-    case STYLE_DIM: return "\033[2m";
-    case STYLE_GREEN: return "\033[32m";
-    case STYLE_RED: return "\033[31m";
+    case STYLE_PLAIN:
+        return "\033[0m";
+    case STYLE_BOLD:
+        return "\033[1m";
+    case STYLE_DIM:
+        return "\033[2m";
+    case STYLE_GREEN:
+        return "\033[32m";
+    case STYLE_RED:
+        return "\033[31m";
     }
     return "";
 }
-const char *style_out(enum style style) { return terminal.colour_out ? style_text(style) : ""; }
-const char *style_err(enum style style) { return terminal.colour_err ? style_text(style) : ""; }
+const char *style_out(enum style style) {
+    return terminal.colour_out ? style_text(style) : "";
+}
+const char *style_err(enum style style) {
+    return terminal.colour_err ? style_text(style) : "";
+}
 
 /* ---- progress ---- */
 
