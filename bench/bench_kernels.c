@@ -2,8 +2,9 @@
  *
  *     bench_kernels [--json] [NAME…]      only operations whose name contains a NAME
  *
- * One thread. Each figure is the median of several samples of some milliseconds, the tables taking turns, so that what
- * else the machine does hits all of them alike. "memory" in a name: the weights are read from more copies than the
+ * One thread, timed by its own CPU clock, which stands still while others have the core. Each figure is the median of
+ * several samples of some milliseconds, the tables taking turns, so that what else the machine does to caches and
+ * memory hits all of them alike. "memory" in a name: the weights are read from more copies than the
  * caches hold. GB/s counts the bytes of weights or keys (of all inputs and outputs for row operations), GOP/s counts a
  * multiply-add as two. Scalar is the plain C definition, compiled like the rest of the library. */
 #include <stdbool.h>
@@ -11,14 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
 #include "kernels/layout.h"
 
-#define N_SAMPLES    7
-#define SAMPLE_NS    3000000u
+#define N_SAMPLES    9
+#define SAMPLE_S     3e-3
 #define MAX_TABLES   8
 #define MAX_TOKENS   64
 #define ROWS         2560 /* of the down projection of a 2-billion-parameter model */
@@ -222,10 +223,16 @@ static bool allocate(struct data *d) {
     return d->packed && d->q && d->q_sums && d->y_int && d->w && d->halves && d->x && d->y && d->up;
 }
 
+static double thread_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 static double seconds_per_run(const struct operation *o, const struct kernels *k, struct data *d, size_t n_runs) {
-    uint64_t start = clock_now_ns();
+    double start = thread_seconds();
     for (size_t i = 0; i < n_runs; i++) o->run(k, d);
-    return (double)(clock_now_ns() - start) * 1e-9 / (double)n_runs;
+    return (thread_seconds() - start) / (double)n_runs;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -239,7 +246,7 @@ static void measure(const struct operation *o, const struct kernels *const *tabl
     double samples[MAX_TABLES][N_SAMPLES];
     size_t n_runs[MAX_TABLES];
     for (size_t t = 0; t < n_tables; t++)
-        n_runs[t] = 1 + (size_t)(SAMPLE_NS * 1e-9 / (seconds_per_run(o, tables[t], d, 1) + 1e-9));
+        n_runs[t] = 1 + (size_t)(SAMPLE_S / (seconds_per_run(o, tables[t], d, 1) + 1e-9));
     for (size_t s = 0; s < N_SAMPLES; s++)
         for (size_t t = 0; t < n_tables; t++) samples[t][s] = seconds_per_run(o, tables[t], d, n_runs[t]);
     for (size_t t = 0; t < n_tables; t++) {

@@ -2,7 +2,7 @@
  *
  * libm's exp and tanh differ between systems, so results could never be the same bits everywhere; these are the same
  * few multiply-adds on every machine. The coefficients are our own Chebyshev fits, rounded to float32. Every `fma`
- * rounds once. lanes_functions.h says the same thing for 16 lanes at a time; change both or neither.
+ * rounds once. lanes_float.h says the same thing for 16 lanes at a time; change both or neither.
  *
  * Subnormal results are computed, not flushed (the caller hasn't set FTZ or DAZ). NaN gives NaN, infinities give the
  * limits: exp(-∞) = 0, f(-∞) = -0 and f(∞) = ∞ for the activations. */
@@ -73,7 +73,7 @@ static inline float power_of_two(int32_t k) {
     return f32_from_bits((uint32_t)(k + 127) << 23);
 }
 
-/* Below 1 ulp for normal results. 2^k goes in as two factors so that neither leaves the range of float32. */
+/* About 1 ulp for normal results. 2^k goes in as two factors so that neither leaves the range of float32. */
 static inline float exp_f32(float x) {
     x = min_f32(EXP_HIGHEST, max_f32(EXP_LOWEST, x));
     float shifted = fma_f32(x, LOG2_E, ROUNDING_MAGIC);

@@ -7,11 +7,12 @@
  *   - A float reduction over n elements uses 16 virtual lanes: element i goes to lane i mod 16 by one fused
  *     multiply-add, in order of i; then lanes are combined l[i] += l[i+8], then +4, +2, +1. The tail of n mod 16
  *     elements touches only its lanes.
- *   - Element-wise functions are fixed polynomials evaluated with fused multiply-adds (scalar.h has them).
+ *   - Element-wise functions are fixed polynomials evaluated with fused multiply-adds (functions.h has them).
  *   - `x ≥ …` and max are the only other operations; max of equal values, signed zeros included, never shows outside.
  *
  * So results are independent of instruction set, thread count, batch, and of how rows are cut into chunks. Inputs are
- * finite unless said otherwise (a model with NaN weights gives NaN, not a crash). Pointers need no alignment unless
+ * finite unless said otherwise (a model with NaN weights gives NaN, not a crash; which NaN is left open). The floating
+ * point environment is C's default: round to nearest, subnormals kept. Pointers need no alignment unless
  * said otherwise. All functions are thread-safe; outputs must not overlap inputs unless said. */
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
@@ -35,13 +36,13 @@ struct kernels {
     /* Ternary (L16, layout.h): y[t][r] = Σ_c W[r][c]·q[t][c], exactly, for rows of whole groups: `packed` points at
      * the first group, y and n_rows count from its first row (n_rows needn't be a multiple of 16: nothing is written
      * beyond). q: int8 rows of x_stride ≥ 16·ceil(n_cols/16) bytes, 4-byte aligned, zero beyond n_cols, values in
-     * ±127. q_sums[t] = Σ_c q[t][c]. */
+     * ±127. q_sums[t] = Σ_c q[t][c]. n_cols ≤ 500 000, so that no int32 overflows on the way. */
     void (*ternary_matmul)(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
                            const struct matmul_shape *shape);
     /* y[t][r] = (float)y_int · x_scales[t] · w_scale, in that order: the step after ternary_matmul. */
     void (*ternary_scale)(float *y, const int32_t *y_int, float x_scale, float w_scale, size_t n);
-    /* One token's activations to int8: m = max(max|x|, QUANTIZE_FLOOR), q = rint(x · (127/m)) (ties to even) clamped to ±127;
-     * q[n … 16·ceil(n/16)) = 0. *scale = m/127, *sum = Σq. */
+    /* One token's activations to int8: m = max(max|x|, QUANTIZE_FLOOR), q = rint(x · (127/m)) (ties to even) clamped
+     * to ±127; q[n … 16·ceil(n/16)) = 0. *scale = m/127, *sum = Σq. A NaN among x gives a NaN scale. */
     void (*quantize_row)(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n);
 
     /* y[t][r] = Σ_c w[r][c]·x[t][c]: 16 lanes. The weights' rows lie back to back. f16/bf16 widen exactly. */
@@ -51,14 +52,15 @@ struct kernels {
 
     /* y = x · (1/sqrt(mean(x²) + eps)) · w, multiplied in that order. y may be x. */
     void (*rms_norm)(float *y, const float *x, const float *w, size_t n, float eps);
-    /* y = (x − mean) · (1/sqrt(variance + eps)) · w + b (biased variance of the differences, second pass). w, b may be
-     * NULL (1 and 0). y may be x. */
+    /* y = (x − mean) · (1/sqrt(variance + eps)) · w + b (biased variance of the differences, second pass), each
+     * operation rounded by itself. w, b may be NULL (left out). y may be x. */
     void (*layer_norm)(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
 
     void (*add)(float *y, const float *x, size_t n);           /* y += x */
     void (*scale)(float *y, float a, size_t n);                /* y *= a */
     void (*softcap)(float *y, float cap, size_t n);            /* y = cap · tanh(y / cap) */
-    /* x = exp(x − max) / Σ over n ≥ 1 elements; −inf gives 0. Sum in 16 lanes, then one multiplication by 1/Σ. */
+    /* x = exp(x − max) / Σ over n ≥ 1 elements; −inf gives 0 (all of them −inf: NaN). Sum in 16 lanes, then one
+     * multiplication by 1/Σ. */
     void (*softmax)(float *x, size_t n);
 
     /* Activations, gate → y; then y = f(gate) · up with up, y = f(gate) when up is NULL. y may be gate. */

@@ -121,12 +121,14 @@ ALWAYS_INLINE void dot_tile(float *sums, const void *w, size_t w_stride, const f
     for (int i = 0; i < rows * tokens; i++) acc[i] = lanes_set(0.0f);
     size_t c = 0;
     for (; c + LANES <= n_cols; c += LANES) {
+        f32x16 inputs[TILE_TOKENS];
+#pragma GCC unroll 16
+        for (int t = 0; t < tokens; t++) inputs[t] = lanes_load(x + (size_t)t * x_stride + c);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
             f32x16 weights = load_elements(w, (size_t)r * w_stride + c, element);
 #pragma GCC unroll 16
-            for (int t = 0; t < tokens; t++)
-                acc[r * tokens + t] = lanes_fma(weights, lanes_load(x + (size_t)t * x_stride + c), acc[r * tokens + t]);
+            for (int t = 0; t < tokens; t++) acc[r * tokens + t] = lanes_fma(weights, inputs[t], acc[r * tokens + t]);
         }
     }
     if (c < n_cols) {

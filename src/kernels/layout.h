@@ -5,7 +5,8 @@
  * so that 32-bit lane r belongs to row r alone ("one lane per row": no horizontal sums), the four bit planes are
  * unpacked with masks, and activations are consumed in natural order, four int8 per 32-bit broadcast. Blocks follow
  * each other along the columns, then groups along the rows: a matrix is read as one sequential stream.
- * Rows and columns beyond the matrix are stored as zero weights (code 1). 512-bit VNNI reads a block as one vector,
+ * Rows and columns beyond the matrix are stored as zero weights (code 1). Code 3 stands for nothing: what a product
+ * makes of it is unspecified, though harmless. 512-bit VNNI reads a block as one vector,
  * AVX2 as two, NEON as four. */
 #ifndef KERNELS_LAYOUT_H
 #define KERNELS_LAYOUT_H
