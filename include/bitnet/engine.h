@@ -52,7 +52,7 @@ typedef enum bn_finish {
     BN_FINISH_STOP,      /* an end token or a stop string */
     BN_FINISH_LENGTH,    /* max_tokens or the end of the context */
     BN_FINISH_CANCELLED,
-    BN_FINISH_ERROR      /* bn_request_error has the message */
+    BN_FINISH_ERROR      /* bn_request_wait has the message */
 } bn_finish;
 
 typedef struct bn_logprob {
@@ -60,7 +60,8 @@ typedef struct bn_logprob {
     float logprob; /* natural log of the model's own softmax, before bias, penalties and filters */
 } bn_logprob;
 
-/* One step of one choice, as the callback sees it. text: new whole UTF-8 characters (maybe none: held back until they
+/* One step of one choice, as the callback sees it. With best_of or beams, which choices there are is known at the end
+ * only: then there is one event for each, the last. text: new whole UTF-8 characters (maybe none: held back until they
  * are complete, or until it's sure that they don't begin a stop string); valid during the call. */
 typedef struct bn_token_event {
     size_t size;
@@ -84,14 +85,15 @@ typedef struct bn_request_options {
     size_t min_tokens;            /* end tokens are impossible before */
     size_t n;                     /* parallel choices; 0 = 1 */
     size_t best_of;               /* generate this many, keep the n with the highest mean log-probability; 0 = n */
-    size_t beams;                 /* > 1: beam search (sampling is ignored but for bias and penalties), n ≤ beams */
+    size_t beams;                 /* > 1: beam search (sampling is ignored but for bias and penalties), n ≤ beams;
+                                     ends are end tokens and stop_ids, not stop strings */
     float length_penalty;         /* beam score = log-probability / length^length_penalty; 1 */
     bool early_stopping;          /* beam search ends when `beams` hypotheses exist */
     const char *const *stop;      /* stop strings, matched on the text, never part of the output */
     size_t n_stop;
     const int32_t *stop_ids;      /* further end tokens */
     size_t n_stop_ids;
-    bool ignore_end;              /* end tokens don't end it (and their text is left out) */
+    bool ignore_end;              /* the model's end tokens don't end it (and their text is left out); stop_ids do */
     bool keep_special;            /* special tokens' text is part of the output */
     int32_t n_logprobs;           /* -1 = none; 0 … 64: top list of that length in every event */
     bool echo_logprobs;           /* also of the prompt's tokens: bn_request_prompt_logprobs */
@@ -116,7 +118,8 @@ BN_API bn_status bn_request_wait(bn_request *request, bn_error *err);
 BN_API bool bn_request_finished(const bn_request *request);
 /* From any thread, also from inside a callback; takes effect before the next step's work for this request. */
 BN_API void bn_request_cancel(bn_request *request);
-/* Cancels if need be and frees. Pointers obtained from the request end with it. */
+/* Cancels if need be and frees; waits for the end of a step that is running, so that no callback comes afterwards.
+ * Pointers obtained from the request end with it. */
 BN_API void bn_request_release(bn_request *request);
 
 typedef struct bn_choice {
@@ -130,7 +133,8 @@ typedef struct bn_choice {
     bn_finish finish;
 } bn_choice;
 BN_API size_t bn_request_n_choices(const bn_request *request);
-/* The result so far; final once the request is finished. Best first with best_of or beams. */
+/* The result so far; final once the request is finished. Best first with best_of or beams. The text of an unfinished
+ * choice is a copy that lives until the next call for the same choice. */
 BN_API bn_status bn_request_choice(const bn_request *request, size_t choice, bn_choice *out);
 
 typedef struct bn_usage {

@@ -126,12 +126,15 @@ static void extend(bn_request *request, const struct beam_candidate *candidate, 
     sequence_fork_pages(to, from, cache);
 }
 
-static void swap_contents(struct sequence *a, struct sequence *b) {
-    struct sequence old = *a;
-    a->tokens = b->tokens, a->n_tokens = b->n_tokens, a->n_computed = b->n_computed, a->logprobs = b->logprobs;
-    a->pages = b->pages, a->page_data = b->page_data, a->n_pages = b->n_pages;
-    b->tokens = old.tokens, b->n_tokens = old.n_tokens, b->n_computed = old.n_computed, b->logprobs = old.logprobs;
-    b->pages = old.pages, b->page_data = old.page_data, b->n_pages = old.n_pages;
+/* What makes up a beam moves; who it is (its place, sampler, request) stays. */
+static void move_run(struct sequence *to, const struct sequence *from) {
+    to->tokens = from->tokens;
+    to->n_tokens = from->n_tokens;
+    to->n_computed = from->n_computed;
+    to->pages = from->pages;
+    to->page_data = from->page_data;
+    to->n_pages = from->n_pages;
+    to->logprobs = from->logprobs;
 }
 
 static void next_beams(bn_request *request, struct kv_cache *cache) {
@@ -147,7 +150,9 @@ static void next_beams(bn_request *request, struct kv_cache *cache) {
         struct sequence *s = &request->sequences[i];
         s->state = i < search->open.n ? SEQUENCE_RUNNING : SEQUENCE_IDLE;
         if (i >= search->open.n) continue;
-        swap_contents(s, &search->spare[i]);
+        struct sequence old = *s;
+        move_run(s, &search->spare[i]);
+        move_run(&search->spare[i], &old);
         search->beams[i].score = search->open.items[i].score;
         search->beams[i].sum_logprob = sums[i];
     }

@@ -52,7 +52,7 @@ static bn_status check_ids(const bn_engine *engine, const int32_t *ids, size_t n
 static bn_status check_prompt(const bn_engine *engine, const int32_t *prompt, size_t n, size_t room, bn_error *err) {
     if (n == 0)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "the prompt is empty: it takes one token at least, such as BOS");
-    if (n + room > engine->context_length)
+    if (n > engine->context_length - room)
         return fail(err, BN_STATUS_CONTEXT_OVERFLOW, "the prompt has %zu tokens%s, the context holds %zu", n,
                     room ? " and needs room for one more" : "", engine->context_length);
     return check_ids(engine, prompt, n, "prompt", err);

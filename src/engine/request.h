@@ -33,6 +33,7 @@ struct bn_request {
     struct sequence *sequences; /* [n_sequences] */
     size_t n_sequences;
     size_t n_done;
+    bool begun;                 /* something of the prompt has been computed */
     bool forked;                /* the prompt's last row has been sampled for all sequences */
     bool ranked;                /* best_of or beams: choices are sorted at the end, callbacks come then … */
     bool told;                  /* … and came */

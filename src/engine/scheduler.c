@@ -18,16 +18,14 @@
 
 /* ---- order of service ---- */
 
-static bool served_before(const struct sequence *a, const struct sequence *b) {
-    const bn_request *x = a->request, *y = b->request;
-    if (x->options.priority != y->options.priority) return x->options.priority > y->options.priority;
-    if (x->arrival != y->arrival) return x->arrival < y->arrival;
-    return a->index < b->index;
+static bool served_before(const bn_request *a, const bn_request *b) {
+    if (a->options.priority != b->options.priority) return a->options.priority > b->options.priority;
+    return a->arrival < b->arrival;
 }
 
 void scheduler_enqueue(bn_engine *engine, bn_request *request) {
     size_t at = engine->n_live, n = request->n_sequences;
-    while (at > 0 && served_before(&request->sequences[0], engine->live[at - 1])) at--;
+    while (at > 0 && served_before(request, engine->live[at - 1]->request)) at--;
     memmove(engine->live + at + n, engine->live + at, (engine->n_live - at) * sizeof *engine->live);
     for (size_t i = 0; i < n; i++) engine->live[at + i] = &request->sequences[i];
     engine->n_live += n;
@@ -64,29 +62,22 @@ static size_t prefix_limit(const struct sequence *s) {
     return position;
 }
 
-static void start(bn_engine *engine, struct sequence *s, struct prefix_match *match) {
-    bn_request *request = s->request;
-    s->state = SEQUENCE_RUNNING;
-    sequence_copy_tail(s, &engine->cache, match);
-    if (request->started_ns) return;
-    request->started_ns = clock_now_ns();
-    request->cached_tokens = s->n_computed;
-    engine->cached_tokens += s->n_computed;
-}
-
-/* Lets one waiting sequence run if its pages are there: `promised` of the available ones belong to others. */
+/* Lets one waiting sequence run if its pages are there: `promised` of the available ones belong to others. What the
+ * tree knows of it is held from now on; there may be more when its turn comes. */
 static bool admit_one(bn_engine *engine, struct sequence *s, size_t *promised, size_t n_running) {
     struct prefix_match match = {0};
     if (engine->use_prefixes) sequence_attach_prefix(s, &engine->prefixes, prefix_limit(s), &match);
-    size_t available = kv_cache_available(&engine->cache), lacking = pages_lacking(s);
+    sequence_drop_tail(&engine->cache, &match);
+    size_t lacking = pages_lacking(s);
     /* One page of headroom for each that runs already, so that the newcomer isn't thrown out right away. */
-    if (n_running && available < *promised + lacking + n_running) {
-        sequence_drop_tail(&engine->cache, &match);
+    if (n_running && kv_cache_available(&engine->cache) < *promised + lacking + n_running) {
         sequence_drop_pages(s, &engine->cache, NULL);
         return false;
     }
-    start(engine, s, &match);
-    *promised += pages_lacking(s);
+    s->state = SEQUENCE_RUNNING;
+    s->fresh = true;
+    *promised += lacking;
+    if (!s->request->started_ns) s->request->started_ns = clock_now_ns();
     return true;
 }
 
@@ -124,6 +115,17 @@ static void admit(bn_engine *engine) {
 
 /* ---- shares of the budget ---- */
 
+/* Before its first chunk a sequence takes what the tree knows by now, which may have come since it was admitted: of many
+ * prompts that begin alike only the first is computed. */
+static void take_prefix(bn_engine *engine, struct sequence *s) {
+    struct prefix_match match;
+    s->fresh = false;
+    if (!engine->use_prefixes) return;
+    sequence_drop_pages(s, &engine->cache, NULL);
+    sequence_attach_prefix(s, &engine->prefixes, prefix_limit(s), &match);
+    sequence_copy_tail(s, &engine->cache, &match);
+}
+
 /* Takes as many of the pending tokens of a sequence into the step as the rest of the budget and of the rows allow. */
 static void plan_chunk(struct sequence *s, size_t *tokens_left, size_t *rows_left) {
     size_t end = s->n_computed + min_size(sequence_pending(s), *tokens_left), position = s->n_computed;
@@ -144,13 +146,15 @@ static bool rows_go_to_caller(const bn_engine *engine) {
 static void share_budget(bn_engine *engine) {
     size_t tokens_left = engine->batch_tokens;
     size_t rows_left = rows_go_to_caller(engine) ? engine->batch_tokens : engine->max_rows;
-    for (int prompts = 0; prompts <= 1; prompts++) {
-        for (size_t i = 0; i < engine->n_live; i++) {
-            struct sequence *s = engine->live[i];
-            size_t pending = sequence_pending(s);
-            if (s->state == SEQUENCE_RUNNING && pending && (pending > 1) == prompts)
-                plan_chunk(s, &tokens_left, &rows_left);
-        }
+    for (size_t i = 0; i < engine->n_live; i++) {
+        struct sequence *s = engine->live[i];
+        if (s->state == SEQUENCE_RUNNING && sequence_pending(s) == 1) plan_chunk(s, &tokens_left, &rows_left);
+    }
+    for (size_t i = 0; i < engine->n_live && tokens_left; i++) {
+        struct sequence *s = engine->live[i];
+        if (s->state != SEQUENCE_RUNNING || sequence_pending(s) <= 1) continue;
+        if (s->fresh) take_prefix(engine, s);
+        plan_chunk(s, &tokens_left, &rows_left);
     }
 }
 

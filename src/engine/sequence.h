@@ -39,6 +39,7 @@ struct sequence {
     struct kv_page **pages; /* [pages of capacity] */
     uint8_t **page_data;    /* their data, as the forward pass wants them */
     size_t n_pages;
+    bool fresh;        /* admitted, nothing computed yet */
 
     struct sampler *sampler; /* NULL: bn_engine_logits */
     struct draw draw;

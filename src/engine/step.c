@@ -109,10 +109,15 @@ static void book_item(bn_engine *engine, struct sequence *s, uint64_t now_ns) {
     if (s->state == SEQUENCE_DONE) return; /* another choice of its request failed in this step */
     s->n_computed += n;
     s->n_planned = 0;
+    if (!request->begun) {
+        request->begun = true;
+        request->cached_tokens = from;
+        engine->cached_tokens += from;
+    }
     if (from < request->n_prompt) {
         engine->prompt_tokens += min_size(s->n_computed, request->n_prompt) - from;
         request->n_echoed = max_size(request->n_echoed, min_size(s->n_computed, request->n_prompt));
-        if (s->n_computed >= request->n_prompt && engine->use_prefixes) sequence_share_pages(s, &engine->prefixes);
+        if (engine->use_prefixes) sequence_share_pages(s, &engine->prefixes);
     }
     if (sequence_pending(s)) return;
 

@@ -401,6 +401,29 @@ static void test_bad_requests_are_named(void **state) {
     bn_engine_destroy(engine);
 }
 
+static void test_bad_engines_are_named(void **state) {
+    (void)state;
+    static const struct {
+        bn_engine_options options;
+        const char *named;
+    } cases[] = {
+        {{.context_length = 1 << 20}, "context_length is 1048576"},
+        {{.max_sequences = 1 << 20}, "max_sequences is 1048576"},
+        {{.batch_tokens = 1 << 20}, "batch_tokens is 1048576"},
+        {{.kv_type = (bn_kv_type)9}, "kv_type 9"},
+        {{.kv_bytes = 1}, "kv_bytes is 1,"},
+        {{.isa = "abacus"}, "abacus"},
+        {{.n_threads = 100000}, "100000"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bn_engine *engine = NULL;
+        bn_error err = {0};
+        assert_int_not_equal(bn_engine_create(model, &cases[i].options, &engine, &err), BN_OK);
+        assert_null(engine);
+        if (!strstr(err.message, cases[i].named)) test_fail("'%s' doesn't say %s", err.message, cases[i].named);
+    }
+}
+
 static void test_priority_goes_first(void **state) {
     (void)state;
     int32_t prompt[10];
@@ -512,6 +535,55 @@ static void test_callbacks_hear_everything_once(void **state) {
     bn_engine_destroy(engine);
 }
 
+/* The top list of every event, against the rows it comes from; the drawn token's own value is in it if it is in the
+ * list. */
+static bool check_top(void *context, const bn_token_event *event) {
+    size_t *n_events = context;
+    if (event->id < 0) return true;
+    assert_int_equal(event->n_top, 5);
+    for (size_t i = 0; i < 5; i++) {
+        if (i) assert_true(event->top[i].logprob <= event->top[i - 1].logprob);
+        if (event->top[i].id == event->id) assert_true(event->top[i].logprob == event->logprob);
+    }
+    assert_true(event->logprob <= event->top[0].logprob);
+    ++*n_events;
+    return true;
+}
+
+static void test_top_lists(void **state) {
+    (void)state;
+    int32_t prompt[10];
+    size_t n_events = 0;
+    struct answer got;
+    make_prompt(prompt, 10, 1);
+    bn_engine *engine = make_engine(model, NULL);
+    bn_request_options options = sampled(20, 3);
+    options.ignore_end = true;
+    options.n_logprobs = 5;
+    options.n = 2;
+    options.on_token = check_top;
+    options.on_token_context = &n_events;
+    ask(engine, prompt, 10, &options, &got);
+    assert_int_equal(n_events, 40);
+    bn_engine_destroy(engine);
+}
+
+/* Prompts that begin alike and come at once: what the first has computed the others take, as soon as it is there. */
+static void test_equal_prompts_at_once_share(void **state) {
+    (void)state;
+    enum { N = 5, LENGTH = 200 };
+    int32_t prompt[LENGTH];
+    bn_request *requests[N];
+    struct answer got;
+    bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 1, .batch_tokens = 64});
+    bn_request_options options = greedy(2);
+    make_prompt(prompt, LENGTH, 1);
+    for (int i = 0; i < N; i++) requests[i] = submit(engine, prompt, LENGTH, &options);
+    for (int i = 0; i < N; i++) finish(requests[i], &got);
+    assert_true(stats_of(engine).prompt_tokens < LENGTH + N * 64);
+    bn_engine_destroy(engine);
+}
+
 static ptrdiff_t choose_none(void *context, const bn_candidate *candidates, size_t n, const int32_t *history,
                              size_t n_history) {
     (void)context, (void)candidates, (void)n, (void)history;
@@ -556,9 +628,12 @@ int main(void) {
         cmocka_unit_test(test_max_min_and_stop_ids),
         cmocka_unit_test(test_context_overflow_says_both_numbers),
         cmocka_unit_test(test_bad_requests_are_named),
+        cmocka_unit_test(test_bad_engines_are_named),
         cmocka_unit_test(test_priority_goes_first),
         cmocka_unit_test(test_cancel_frees_pages),
         cmocka_unit_test(test_callbacks_hear_everything_once),
+        cmocka_unit_test(test_top_lists),
+        cmocka_unit_test(test_equal_prompts_at_once_share),
         cmocka_unit_test(test_failure_stays_with_its_request),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
