@@ -39,7 +39,7 @@ static void visit_silu(float x) {
     double expected = x / (1 + exp(-(double)x));
     assert_true(relative(apply(scalar->silu, x), expected) <= 3e-7 || fabs(expected) < 1e-35);
     expected = x / (1 + exp(-1.702 * x));
-    double bound = 3e-7 + 2e-7 * fabs(x);
+    double bound = 3e-7 + 2e-7 * fabs((double)x);
     assert_true(relative(apply(scalar->gelu_quick, x), expected) <= bound || fabs(expected) < 1e-35);
 }
 
