@@ -1,0 +1,169 @@
+/* Finding added tokens; see added_tokens.h. */
+#include "tokenizer/added_tokens.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "tokenizer/unicode.h"
+
+void pieces_push(struct pieces *pieces, size_t begin, size_t end, int32_t id) {
+    if (pieces->n == pieces->capacity) {
+        size_t capacity = max_size(64, pieces->capacity + pieces->capacity / 2);
+        struct piece *items = pieces->failed ? NULL : mem_realloc_array(pieces->items, capacity, sizeof *items);
+        if (!items) {
+            pieces->failed = true;
+            return;
+        }
+        pieces->items = items;
+        pieces->capacity = capacity;
+    }
+    pieces->items[pieces->n++] = (struct piece){(uint32_t)begin, (uint32_t)end, id};
+}
+
+void pieces_release(struct pieces *pieces) {
+    mem_free(pieces->items);
+    *pieces = (struct pieces){0};
+}
+
+bn_status added_tokens_push(struct added_tokens *tokens, const struct added_token *token, bn_error *err) {
+    if (tokens->n == tokens->capacity) {
+        size_t capacity = max_size(16, tokens->capacity * 2);
+        struct added_token *items = mem_realloc_array(tokens->items, capacity, sizeof *items);
+        if (!items) return fail_no_memory(err, capacity * sizeof *items);
+        tokens->items = items;
+        tokens->capacity = capacity;
+    }
+    tokens->items[tokens->n++] = *token;
+    return BN_OK;
+}
+
+void added_tokens_release(struct added_tokens *tokens) {
+    trie_release(&tokens->raw);
+    trie_release(&tokens->normalized);
+    mem_free(tokens->items);
+    *tokens = (struct added_tokens){0};
+}
+
+static bn_status special_first(struct added_tokens *tokens, bn_error *err) {
+    if (tokens->n == 0) return BN_OK;
+    struct added_token *sorted = mem_alloc_array(tokens->n, sizeof *sorted);
+    if (!sorted) return fail_no_memory(err, tokens->n * sizeof *sorted);
+    size_t n = 0;
+    for (int special = 1; special >= 0; special--)
+        for (size_t i = 0; i < tokens->n; i++)
+            if (tokens->items[i].special == (special == 1)) sorted[n++] = tokens->items[i];
+    mem_free(tokens->items);
+    tokens->items = sorted;
+    tokens->capacity = tokens->n;
+    return BN_OK;
+}
+
+/* The contents of normalized tokens, normalized, back to back in one text; ends[i] is where that of item i ends. */
+static bn_status normalize_contents(const struct added_tokens *tokens, const struct normalizer *normalizer,
+                                    struct text *contents, size_t *ends, bn_error *err) {
+    struct normalizer_scratch scratch = {0};
+    struct text text;
+    text_init(&text);
+    text_clear(contents, 0);
+    bn_status status = BN_OK;
+    for (size_t i = 0; i < tokens->n && !status; i++) {
+        const struct added_token *token = &tokens->items[i];
+        if (token->normalized) {
+            text_borrow(&text, token->content, 0, token->size);
+            status = normalizer_apply(normalizer, &text, &scratch, err);
+            if (!status) text_append_text(contents, &text, 0, text.size);
+        }
+        ends[i] = contents->size;
+    }
+    if (!status && contents->failed) status = fail_no_memory(err, contents->size);
+    text_release(&text);
+    normalizer_scratch_release(&scratch);
+    return status;
+}
+
+static bn_status build_trie(const struct added_tokens *tokens, bool normalized, const struct text *contents,
+                            const size_t *ends, struct trie *trie, bn_error *err) {
+    struct trie_key *keys = mem_alloc_array(tokens->n + 1, sizeof *keys);
+    if (!keys) return fail_no_memory(err, tokens->n * sizeof *keys);
+    size_t n = 0;
+    for (size_t i = 0; i < tokens->n; i++) {
+        const struct added_token *token = &tokens->items[i];
+        if (token->normalized != normalized) continue;
+        struct trie_key key = {.bytes = token->content, .size = token->size, .value = (int32_t)i};
+        if (normalized) {
+            size_t begin = i ? ends[i - 1] : 0;
+            key.bytes = contents->bytes + begin;
+            key.size = ends[i] - begin;
+        }
+        if (key.size > 0) keys[n++] = key;
+    }
+    bn_status status = trie_build(trie, keys, n, err);
+    mem_free(keys);
+    return status;
+}
+
+bn_status added_tokens_finish(struct added_tokens *tokens, const struct normalizer *normalizer, bn_error *err) {
+    bn_status status = special_first(tokens, err);
+    if (status) return status;
+    size_t *ends = mem_alloc_array(tokens->n + 1, sizeof *ends);
+    if (!ends) return fail_no_memory(err, tokens->n * sizeof *ends);
+    struct text contents;
+    text_init(&contents);
+    status = normalize_contents(tokens, normalizer, &contents, ends, err);
+    if (!status) status = build_trie(tokens, false, &contents, ends, &tokens->raw, err);
+    if (!status) status = build_trie(tokens, true, &contents, ends, &tokens->normalized, err);
+    text_release(&contents);
+    mem_free(ends);
+    return status;
+}
+
+static bool is_whole_word(const char *text, size_t n, size_t begin, size_t end) {
+    uint32_t c;
+    if (begin > 0) {
+        unicode_previous(text, begin, &c);
+        if (unicode_is_word(c)) return false;
+    }
+    if (end < n) {
+        unicode_next(text + end, n - end, &c);
+        if (unicode_is_word(c)) return false;
+    }
+    return true;
+}
+
+static size_t space_before(const char *text, size_t end, size_t limit) {
+    uint32_t c;
+    while (end > limit) {
+        size_t previous = unicode_previous(text, end, &c);
+        if (!unicode_is_space(c)) break;
+        end = previous;
+    }
+    return max_size(end, limit);
+}
+
+static size_t space_after(const char *text, size_t n, size_t begin) {
+    while (begin < n) {
+        uint32_t c;
+        size_t length = unicode_next(text + begin, n - begin, &c);
+        if (!unicode_is_space(c)) break;
+        begin += length;
+    }
+    return begin;
+}
+
+void added_tokens_split(const struct added_tokens *tokens, const struct trie *trie, bool parse_special, const char *text,
+                        size_t n, struct pieces *out) {
+    size_t done = 0, from = 0, begin, end;
+    int32_t index;
+    while (trie_search(trie, text, n, from, &begin, &end, &index)) {
+        const struct added_token *token = &tokens->items[index];
+        from = end;
+        if (token->special && !parse_special) continue;
+        if (token->single_word && !is_whole_word(text, n, begin, end)) continue;
+        if (token->left_strip) begin = space_before(text, begin, min_size(done, begin));
+        if (token->right_strip) end = space_after(text, n, end);
+        if (done < begin) pieces_push(out, done, begin, -1);
+        pieces_push(out, begin, end, token->id);
+        done = end;
+    }
+    if (done < n) pieces_push(out, done, n, -1);
+}

@@ -1,0 +1,466 @@
+/* Byte-pair encoding; bpe.h says what the variants are. The symbols of a word are a doubly linked list in an array: joining
+ * makes the left one longer and takes the right one out. */
+#include "tokenizer/bpe.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/memory.h"
+#include "tokenizer/byte_alphabet.h"
+#include "tokenizer/unicode.h"
+
+enum {
+    SCAN_LIMIT = 48,   /* symbols up to which looking at all pairs beats a heap */
+    NO_TOKEN = -1,     /* a symbol that isn't in the vocabulary (BPE_SCORES) */
+    WHOLE_UNKNOWN = 0, WHOLE_YES = 1, WHOLE_NO = 2,
+};
+
+struct bpe_symbol {
+    int32_t id;
+    uint32_t begin, size; /* bytes of the word; size 0: joined away */
+    int32_t previous, next;
+    bool frozen;          /* user-defined: takes no part in joins */
+};
+
+/* A possible join of the symbol at `at` with its next. Lower (rank, at) first. */
+struct bpe_candidate {
+    float rank;     /* exact: ranks are below 2^24, or scores negated */
+    uint32_t at;
+    int32_t id;     /* what it becomes */
+    uint32_t size;  /* of both, to recognize candidates that have been overtaken */
+};
+
+/* ---- merges ---- */
+
+static size_t merge_slot(const struct bpe *bpe, int32_t left, int32_t right) {
+    uint64_t key = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) ^ bpe->merge_seed;
+    __uint128_t product = (__uint128_t)key * 0x9e3779b97f4a7c15u;
+    return (size_t)((uint64_t)product ^ (uint64_t)(product >> 64)) & (bpe->merge_capacity - 1);
+}
+
+static struct bpe_merge *find_merge(const struct bpe *bpe, int32_t left, int32_t right) {
+    for (size_t i = merge_slot(bpe, left, right);; i = (i + 1) & (bpe->merge_capacity - 1)) {
+        struct bpe_merge *merge = &bpe->merges[i];
+        if (merge->left < 0 || (merge->left == left && merge->right == right)) return merge;
+    }
+}
+
+bn_status bpe_reserve_merges(struct bpe *bpe, size_t n, bn_error *err) {
+    size_t capacity = 16;
+    while (capacity < 2 * n) capacity *= 2;
+    bpe->merges = mem_alloc_array(capacity, sizeof *bpe->merges);
+    if (!bpe->merges) return fail_no_memory(err, capacity * sizeof *bpe->merges);
+    for (size_t i = 0; i < capacity; i++) bpe->merges[i].left = -1;
+    bpe->merge_capacity = capacity;
+    if (getrandom(&bpe->merge_seed, sizeof bpe->merge_seed, GRND_NONBLOCK) < 0) bpe->merge_seed = (uint64_t)(uintptr_t)bpe->merges;
+    return BN_OK;
+}
+
+static int32_t find_joined(const struct bpe *bpe, const char *left, size_t left_size, const char *right, size_t right_size) {
+    char small[256], *joined = small;
+    if (left_size + right_size > sizeof small && !(joined = mem_alloc(left_size + right_size))) return -1;
+    memcpy(joined, left, left_size);
+    memcpy(joined + left_size, right, right_size);
+    int32_t id = vocabulary_find_model(bpe->vocabulary, joined, left_size + right_size);
+    if (joined != small) mem_free(joined);
+    return id;
+}
+
+bn_status bpe_add_merge(struct bpe *bpe, const char *left, size_t left_size, const char *right, size_t right_size,
+                        size_t rank, bn_error *err) {
+    int32_t a = vocabulary_find_model(bpe->vocabulary, left, left_size);
+    int32_t b = vocabulary_find_model(bpe->vocabulary, right, right_size);
+    if (a < 0 || b < 0)
+        return fail(err, BN_STATUS_BAD_FILE, "merge %zu: '%.60s' isn't in the vocabulary", rank, a < 0 ? left : right);
+    size_t skip = bpe->prefix_size <= right_size ? bpe->prefix_size : right_size;
+    int32_t joined = find_joined(bpe, left, left_size, right + skip, right_size - skip);
+    if (joined < 0)
+        return fail(err, BN_STATUS_BAD_FILE, "merge %zu: '%.60s' and '%.60s' join to a token that isn't in the vocabulary", rank,
+                    left, right);
+    if (rank >= 1u << 24) return fail(err, BN_STATUS_UNSUPPORTED, "more than %u merges", 1u << 24);
+    struct bpe_merge *merge = find_merge(bpe, a, b);
+    *merge = (struct bpe_merge){a, b, (int32_t)rank, joined};
+    return BN_OK;
+}
+
+/* ---- words to ids ---- */
+
+static int32_t find_text(const struct bpe *bpe, const char *text, size_t size) {
+    if (!bpe->byte_level) return vocabulary_find_model(bpe->vocabulary, text, size);
+    uint32_t id;
+    return string_map_find(&bpe->by_bytes, text, size, &id) ? (int32_t)id : -1;
+}
+
+/* Can two neighbours be joined, how well, and to what? */
+static bool rate(const struct bpe *bpe, const char *word, const struct bpe_symbol *left, const struct bpe_symbol *right,
+                 struct bpe_candidate *out) {
+    out->size = left->size + right->size;
+    if (bpe->ranking == BPE_MERGES) {
+        const struct bpe_merge *merge = find_merge(bpe, left->id, right->id);
+        out->rank = (float)merge->rank;
+        out->id = merge->id;
+        return merge->left >= 0;
+    }
+    if (left->frozen || right->frozen || out->size > bpe->longest_token) return false;
+    out->id = find_text(bpe, word + left->begin, out->size);
+    if (out->id < 0) return false;
+    out->rank = bpe->ranking == BPE_RANKS ? (float)out->id : -bpe->scores[out->id];
+    return true;
+}
+
+static void join(struct bpe_symbol *symbols, int32_t at, int32_t id) {
+    struct bpe_symbol *left = &symbols[at], *right = &symbols[left->next];
+    left->id = id;
+    left->size += right->size;
+    left->next = right->next;
+    right->size = 0;
+    if (left->next >= 0) symbols[left->next].previous = at;
+}
+
+/* Few symbols: the rate of every pair is kept and the best is looked for each time. */
+static void merge_by_scan(const struct bpe *bpe, const char *word, struct bpe_symbol *symbols, size_t n) {
+    struct bpe_candidate pairs[SCAN_LIMIT];
+    bool possible[SCAN_LIMIT];
+    int32_t order[SCAN_LIMIT]; /* the symbols that are left, in order */
+    for (size_t i = 0; i < n; i++) order[i] = (int32_t)i;
+    for (size_t i = 0; i + 1 < n; i++) possible[i] = rate(bpe, word, &symbols[i], &symbols[i + 1], &pairs[i]);
+    for (;;) {
+        size_t best = SIZE_MAX;
+        for (size_t i = 0; i + 1 < n; i++)
+            if (possible[i] && (best == SIZE_MAX || pairs[i].rank < pairs[best].rank)) best = i;
+        if (best == SIZE_MAX) return;
+        join(symbols, order[best], pairs[best].id);
+        n--;
+        for (size_t i = best + 1; i < n; i++) {
+            order[i] = order[i + 1];
+            pairs[i] = pairs[i + 1];
+            possible[i] = possible[i + 1];
+        }
+        if (best + 1 < n) possible[best] = rate(bpe, word, &symbols[order[best]], &symbols[order[best + 1]], &pairs[best]);
+        if (best > 0) possible[best - 1] = rate(bpe, word, &symbols[order[best - 1]], &symbols[order[best]], &pairs[best - 1]);
+    }
+}
+
+static bool before(const struct bpe_candidate *a, const struct bpe_candidate *b) {
+    return a->rank < b->rank || (a->rank == b->rank && a->at < b->at);
+}
+
+static void sift_down(struct bpe_candidate *heap, size_t n, size_t i) {
+    struct bpe_candidate moving = heap[i];
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && before(&heap[child + 1], &heap[child])) child++;
+        if (!before(&heap[child], &moving)) break;
+        heap[i] = heap[child];
+    }
+    heap[i] = moving;
+}
+
+static void sift_up(struct bpe_candidate *heap, size_t i) {
+    struct bpe_candidate moving = heap[i];
+    for (size_t parent; i > 0 && before(&moving, &heap[parent = (i - 1) / 2]); i = parent) heap[i] = heap[parent];
+    heap[i] = moving;
+}
+
+static bool reserve_heap(struct bpe_scratch *scratch, size_t n) {
+    if (n <= scratch->heap_capacity) return true;
+    size_t capacity = max_size(n, scratch->heap_capacity + scratch->heap_capacity / 2);
+    struct bpe_candidate *heap = mem_realloc_array(scratch->heap, capacity, sizeof *heap);
+    if (!heap) return false;
+    scratch->heap = heap;
+    scratch->heap_capacity = capacity;
+    return true;
+}
+
+static bool push_candidate(const struct bpe *bpe, const char *word, struct bpe_scratch *scratch, int32_t at) {
+    const struct bpe_symbol *symbols = scratch->symbols;
+    struct bpe_candidate candidate = {.at = (uint32_t)at};
+    if (at < 0 || symbols[at].next < 0) return true;
+    if (!rate(bpe, word, &symbols[at], &symbols[symbols[at].next], &candidate)) return true;
+    if (!reserve_heap(scratch, scratch->heap_n + 1)) return false;
+    scratch->heap[scratch->heap_n] = candidate;
+    sift_up(scratch->heap, scratch->heap_n++);
+    return true;
+}
+
+static bool merge_by_heap(const struct bpe *bpe, const char *word, struct bpe_scratch *scratch, size_t n) {
+    struct bpe_symbol *symbols = scratch->symbols;
+    scratch->heap_n = 0;
+    if (!reserve_heap(scratch, n)) return false;
+    for (size_t i = 0; i + 1 < n; i++) {
+        struct bpe_candidate *candidate = &scratch->heap[scratch->heap_n];
+        candidate->at = (uint32_t)i;
+        if (rate(bpe, word, &symbols[i], &symbols[i + 1], candidate)) scratch->heap_n++;
+    }
+    for (size_t i = scratch->heap_n / 2; i-- > 0;) sift_down(scratch->heap, scratch->heap_n, i);
+    while (scratch->heap_n > 0) {
+        struct bpe_candidate best = scratch->heap[0];
+        scratch->heap[0] = scratch->heap[--scratch->heap_n];
+        if (scratch->heap_n > 0) sift_down(scratch->heap, scratch->heap_n, 0);
+        const struct bpe_symbol *left = &symbols[best.at];
+        if (left->size == 0 || left->next < 0) continue;
+        struct bpe_candidate now;
+        if (left->size + symbols[left->next].size != best.size) continue;
+        if (!rate(bpe, word, left, &symbols[left->next], &now) || now.id != best.id) continue;
+        join(symbols, (int32_t)best.at, best.id);
+        if (!push_candidate(bpe, word, scratch, left->previous) || !push_candidate(bpe, word, scratch, (int32_t)best.at)) return false;
+    }
+    return true;
+}
+
+/* ---- the first symbols of a word ---- */
+
+static bool reserve_symbols(struct bpe_scratch *scratch, size_t n) {
+    if (n <= scratch->symbol_capacity) return true;
+    size_t capacity = max_size(64, max_size(n, scratch->symbol_capacity * 2));
+    struct bpe_symbol *symbols = mem_realloc_array(scratch->symbols, capacity, sizeof *symbols);
+    if (!symbols) return false;
+    scratch->symbols = symbols;
+    scratch->symbol_capacity = capacity;
+    return true;
+}
+
+static void add_symbol(struct bpe_scratch *scratch, size_t *n, int32_t id, size_t begin, size_t size) {
+    scratch->symbols[*n] = (struct bpe_symbol){.id = id, .begin = (uint32_t)begin, .size = (uint32_t)size,
+                                               .previous = (int32_t)*n - 1, .next = (int32_t)*n + 1};
+    ++*n;
+}
+
+/* Begin and end of a symbol count what has been added so far: characters that are dropped leave no gap. */
+struct symbol_writer {
+    struct bpe_scratch *scratch;
+    size_t n, at;
+    size_t unknown; /* bytes of a run of unknown characters that is still open */
+};
+
+static void write_symbol(struct symbol_writer *w, int32_t id, size_t size) {
+    add_symbol(w->scratch, &w->n, id, w->at, size);
+    w->at += size;
+}
+
+static void flush_unknown(const struct bpe *bpe, struct symbol_writer *w) {
+    if (w->unknown) write_symbol(w, bpe->unknown_id, w->unknown);
+    w->unknown = 0;
+}
+
+/* A character with the prefix and suffix its place asks for. */
+static int32_t find_affixed(const struct bpe *bpe, const char *text, size_t size, bool first, bool last, char *affixed,
+                            size_t *affixed_size) {
+    size_t n = 0;
+    if (!first && bpe->prefix) n = bpe->prefix_size, memcpy(affixed, bpe->prefix, n);
+    memcpy(affixed + n, text, size);
+    n += size;
+    if (last && bpe->suffix) memcpy(affixed + n, bpe->suffix, bpe->suffix_size), n += bpe->suffix_size;
+    *affixed_size = n;
+    return find_text(bpe, affixed, n);
+}
+
+static bool write_bytes(const struct bpe *bpe, struct symbol_writer *w, const char *text, size_t size) {
+    for (size_t i = 0; i < size; i++)
+        if (bpe->byte_fallback_ids[(uint8_t)text[i]] < 0) return false;
+    for (size_t i = 0; i < size; i++) write_symbol(w, bpe->byte_fallback_ids[(uint8_t)text[i]], 1);
+    return true;
+}
+
+enum { AFFIX_MAX = 64 };
+
+static size_t symbols_of_characters(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch) {
+    struct symbol_writer w = {.scratch = scratch};
+    for (size_t at = 0, length; at < size; at += length) {
+        uint32_t c;
+        char affixed[4 + 2 * AFFIX_MAX];
+        size_t affixed_size;
+        length = unicode_next(word + at, size - at, &c);
+        int32_t id = find_affixed(bpe, word + at, length, at == 0, at + length == size, affixed, &affixed_size);
+        if (id >= 0) {
+            flush_unknown(bpe, &w);
+            write_symbol(&w, id, length);
+        } else if (!(bpe->byte_fallback && write_bytes(bpe, &w, affixed, affixed_size)) && bpe->unknown_id >= 0) {
+            if (!bpe->fuse_unknown) flush_unknown(bpe, &w);
+            w.unknown += length;
+        }
+    }
+    flush_unknown(bpe, &w);
+    return w.n;
+}
+
+static size_t symbols_of_bytes(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch) {
+    struct symbol_writer w = {.scratch = scratch};
+    for (size_t i = 0; i < size; i++) {
+        int32_t id = bpe->byte_ids[(uint8_t)word[i]];
+        if (id >= 0) {
+            flush_unknown(bpe, &w);
+            write_symbol(&w, id, 1);
+        } else if (bpe->unknown_id >= 0) {
+            if (!bpe->fuse_unknown) flush_unknown(bpe, &w);
+            w.unknown++;
+        }
+    }
+    flush_unknown(bpe, &w);
+    return w.n;
+}
+
+/* SentencePiece: characters and user-defined symbols; what isn't in the vocabulary may still join to something that is. */
+static size_t symbols_of_sentencepiece(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch) {
+    size_t n = 0;
+    for (size_t at = 0, length; at < size; at += length) {
+        int32_t id = NO_TOKEN;
+        uint32_t c;
+        length = bpe->user_symbols ? trie_longest_prefix(bpe->user_symbols, word + at, size - at, &id) : 0;
+        bool frozen = length > 0;
+        if (!frozen) {
+            length = unicode_next(word + at, size - at, &c);
+            id = find_text(bpe, word + at, length);
+        }
+        add_symbol(scratch, &n, id, at, length);
+        scratch->symbols[n - 1].frozen = frozen;
+    }
+    return n;
+}
+
+static void split_unused(const struct bpe *bpe, const char *word, size_t begin, size_t size, unsigned depth, struct token_list *out);
+
+static void emit_sentencepiece(const struct bpe *bpe, const char *word, const struct bpe_symbol *symbol, struct token_list *out) {
+    if (symbol->id >= 0 && bpe->vocabulary->tokens[symbol->id].flags & TOKEN_UNUSED) {
+        split_unused(bpe, word, symbol->begin, symbol->size, 0, out);
+        return;
+    }
+    if (symbol->id >= 0) {
+        token_list_push(out, symbol->id, symbol->begin, symbol->begin + symbol->size);
+        return;
+    }
+    bool bytes = bpe->byte_fallback;
+    for (size_t i = 0; bytes && i < symbol->size; i++) bytes = bpe->byte_fallback_ids[(uint8_t)word[symbol->begin + i]] >= 0;
+    if (bytes) {
+        for (size_t i = 0; i < symbol->size; i++)
+            token_list_push(out, bpe->byte_fallback_ids[(uint8_t)word[symbol->begin + i]], symbol->begin, symbol->begin + symbol->size);
+        return;
+    }
+    if (bpe->unknown_id < 0) return;
+    struct token *last = out->n ? &out->items[out->n - 1] : NULL;
+    if (last && last->id == bpe->unknown_id && last->end == symbol->begin) last->end += symbol->size; /* runs fuse */
+    else token_list_push(out, bpe->unknown_id, symbol->begin, symbol->begin + symbol->size);
+}
+
+/* A piece marked unused is taken apart again, at the join that made it: the best-scored pair of pieces that spell it. */
+static void split_unused(const struct bpe *bpe, const char *word, size_t begin, size_t size, unsigned depth, struct token_list *out) {
+    struct bpe_symbol part = {.id = find_text(bpe, word + begin, size), .begin = (uint32_t)begin, .size = (uint32_t)size};
+    bool unused = part.id >= 0 && bpe->vocabulary->tokens[part.id].flags & TOKEN_UNUSED;
+    size_t cut = 0;
+    float best = 0;
+    for (size_t i = 1; unused && depth < 32 && i < size; i++) {
+        int32_t left = find_text(bpe, word + begin, i), right = find_text(bpe, word + begin + i, size - i);
+        if (left < 0 || right < 0) continue;
+        float score = bpe->scores[left] < bpe->scores[right] ? bpe->scores[left] : bpe->scores[right];
+        if (cut && score <= best) continue;
+        cut = i;
+        best = score;
+    }
+    if (cut) {
+        split_unused(bpe, word, begin, cut, depth + 1, out);
+        split_unused(bpe, word, begin + cut, size - cut, depth + 1, out);
+        return;
+    }
+    if (unused) token_list_push(out, part.id, begin, begin + size);
+    else emit_sentencepiece(bpe, word, &part, out);
+}
+
+static void encode_symbols(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch, struct token_list *out) {
+    /* Byte fallback with affixes may give more symbols than there are bytes. */
+    if (!reserve_symbols(scratch, bpe->byte_fallback ? size * (1 + bpe->prefix_size) + bpe->suffix_size : size)) {
+        out->failed = true;
+        return;
+    }
+    size_t n = bpe->ranking == BPE_SCORES ? symbols_of_sentencepiece(bpe, word, size, scratch)
+               : bpe->byte_level          ? symbols_of_bytes(bpe, word, size, scratch)
+                                          : symbols_of_characters(bpe, word, size, scratch);
+    if (n == 0) return;
+    scratch->symbols[n - 1].next = -1;
+    if (n <= SCAN_LIMIT) merge_by_scan(bpe, word, scratch->symbols, n);
+    else if (!merge_by_heap(bpe, word, scratch, n)) out->failed = true;
+    for (int32_t i = 0; i >= 0; i = scratch->symbols[i].next) {
+        const struct bpe_symbol *symbol = &scratch->symbols[i];
+        if (bpe->ranking == BPE_SCORES) emit_sentencepiece(bpe, word, symbol, out);
+        else token_list_push(out, symbol->id, symbol->begin, symbol->begin + symbol->size);
+    }
+}
+
+/* A word that is itself a token is that token if encoding leads there, which is the same every time it is asked. */
+static bool is_whole(const struct bpe *bpe, int32_t id, const char *word, size_t size, struct bpe_scratch *scratch, struct token_list *out) {
+    if (bpe->ignore_merges) return true;
+    unsigned char known = atomic_load_explicit(&bpe->whole[id], memory_order_relaxed);
+    if (known != WHOLE_UNKNOWN) return known == WHOLE_YES;
+    size_t n = out->n;
+    encode_symbols(bpe, word, size, scratch, out);
+    bool whole = !out->failed && out->n == n + 1 && out->items[n].id == id;
+    if (!out->failed) atomic_store_explicit(&bpe->whole[id], whole ? WHOLE_YES : WHOLE_NO, memory_order_relaxed);
+    out->n = n;
+    return whole;
+}
+
+void bpe_encode(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch, struct token_list *out) {
+    if (bpe->ranking != BPE_SCORES && size <= bpe->longest_token) {
+        bool plain = bpe->byte_level || (!bpe->prefix && !bpe->suffix);
+        int32_t id = plain || bpe->ignore_merges ? find_text(bpe, word, size) : -1;
+        if (id >= 0 && is_whole(bpe, id, word, size, scratch, out)) {
+            token_list_push(out, id, 0, size);
+            return;
+        }
+    }
+    encode_symbols(bpe, word, size, scratch, out);
+}
+
+/* ---- setting up and tearing down ---- */
+
+static bn_status index_bytes(struct bpe *bpe, bn_error *err) {
+    const struct vocabulary *vocabulary = bpe->vocabulary;
+    if (!string_map_init(&bpe->by_bytes, vocabulary->by_text.count)) return fail_no_memory(err, vocabulary->size);
+    size_t total = 0;
+    for (size_t id = 0; id < vocabulary->size; id++) total += vocabulary->tokens[id].size;
+    char *bytes = mem_alloc(total + 1);
+    if (!bytes) return fail_no_memory(err, total);
+    bpe->bytes = bytes;
+    for (size_t id = 0; id < vocabulary->size; id++) {
+        const struct vocabulary_token *token = &vocabulary->tokens[id];
+        size_t size;
+        if (!token->text || !(token->flags & TOKEN_MODEL)) continue;
+        if (!byte_alphabet_decode(token->text, token->size, bytes, &size) || size == 0) continue;
+        if (string_map_insert(&bpe->by_bytes, bytes, size, (uint32_t)id) < 0) return fail_no_memory(err, size);
+        if (size == 1) bpe->byte_ids[(uint8_t)*bytes] = (int32_t)id;
+        bytes += size;
+    }
+    return BN_OK;
+}
+
+bn_status bpe_finish(struct bpe *bpe, bn_error *err) {
+    const struct vocabulary *vocabulary = bpe->vocabulary;
+    if (bpe->prefix_size > AFFIX_MAX || bpe->suffix_size > AFFIX_MAX)
+        return fail(err, BN_STATUS_BAD_FILE, "continuing_subword_prefix and end_of_word_suffix may have %d bytes", AFFIX_MAX);
+    memset(bpe->byte_ids, 0xff, sizeof bpe->byte_ids);
+    memset(bpe->byte_fallback_ids, 0xff, sizeof bpe->byte_fallback_ids);
+    for (size_t id = 0; id < vocabulary->size; id++) {
+        const struct vocabulary_token *token = &vocabulary->tokens[id];
+        if (!token->text || !(token->flags & TOKEN_MODEL)) continue;
+        bpe->longest_token = max_size(bpe->longest_token, token->size);
+        int byte = byte_token_value(token->text, token->size);
+        if (byte >= 0) bpe->byte_fallback_ids[byte] = (int32_t)id;
+    }
+    if (!bpe->merges && bpe->ranking == BPE_MERGES) {
+        bn_status status = bpe_reserve_merges(bpe, 0, err);
+        if (status) return status;
+    }
+    bpe->whole = mem_calloc(vocabulary->size + 1, sizeof *bpe->whole);
+    if (!bpe->whole) return fail_no_memory(err, vocabulary->size);
+    return bpe->byte_level ? index_bytes(bpe, err) : BN_OK;
+}
+
+void bpe_release(struct bpe *bpe) {
+    string_map_release(&bpe->by_bytes);
+    mem_free(bpe->bytes);
+    mem_free(bpe->merges);
+    mem_free(bpe->whole);
+}
+
+void bpe_scratch_release(struct bpe_scratch *scratch) {
+    mem_free(scratch->symbols);
+    mem_free(scratch->heap);
+}

@@ -1,0 +1,71 @@
+/* Byte-pair encoding: a word begins as single symbols, and the neighbours with the best rank are joined until none can be.
+ *
+ * Three families differ only in how a pair is ranked:
+ *   BPE_MERGES   a list of merges (GPT-2, tokenizer.json): rank = place in the list;
+ *   BPE_RANKS    joined text in the vocabulary (tiktoken): rank = id;
+ *   BPE_SCORES   joined text in the vocabulary (SentencePiece): the highest score.
+ * Ties go to the leftmost pair. Short words are scanned for the best pair; long ones use a heap, so that time is
+ * O(n log n) whatever the text is. */
+#ifndef TOKENIZER_BPE_H
+#define TOKENIZER_BPE_H
+
+#include <stdatomic.h>
+
+#include "tokenizer/token_list.h"
+#include "tokenizer/trie.h"
+#include "tokenizer/vocabulary.h"
+
+enum bpe_ranking { BPE_MERGES, BPE_RANKS, BPE_SCORES };
+
+struct bpe_merge {
+    int32_t left, right; /* left < 0: free slot */
+    int32_t rank, id;
+};
+
+struct bpe {
+    const struct vocabulary *vocabulary;
+    enum bpe_ranking ranking;
+    /* BPE_MERGES: open addressing on the pair of ids. */
+    struct bpe_merge *merges;
+    size_t merge_capacity; /* power of two */
+    uint64_t merge_seed;
+    /* Vocabularies of byte strings: texts as bytes, not in GPT-2's alphabet, so that words needn't be rewritten. */
+    bool byte_level;
+    struct string_map by_bytes;
+    char *bytes;                 /* the keys of by_bytes */
+    int32_t byte_ids[256];       /* of single bytes, -1 for none */
+    size_t longest_token;        /* bytes; longer pairs aren't looked up */
+    const float *scores;         /* BPE_SCORES: [vocabulary size] */
+    const struct trie *user_symbols; /* BPE_SCORES: cut out first and never joined */
+
+    int32_t unknown_id;          /* -1 for none: unknown characters are dropped */
+    bool fuse_unknown, byte_fallback, ignore_merges;
+    int32_t byte_fallback_ids[256];
+    const char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix; NULL for none */
+    size_t prefix_size, suffix_size;
+    /* Per id: does its own text encode to it alone? Found out once and remembered; any thread may write the same answer. */
+    atomic_uchar *whole;
+};
+
+struct bpe_symbol;
+struct bpe_candidate;
+struct bpe_scratch {
+    struct bpe_symbol *symbols;
+    size_t symbol_capacity;
+    struct bpe_candidate *heap;
+    size_t heap_n, heap_capacity;
+};
+
+/* vocabulary is complete; the other fields as wanted, then this builds what is derived. */
+bn_status bpe_finish(struct bpe *bpe, bn_error *err);
+/* Room for n merges. */
+bn_status bpe_reserve_merges(struct bpe *bpe, size_t n, bn_error *err);
+/* Adds the merge of rank `rank`, both spelled as in the vocabulary. */
+bn_status bpe_add_merge(struct bpe *bpe, const char *left, size_t left_size, const char *right, size_t right_size,
+                        size_t rank, bn_error *err);
+void bpe_release(struct bpe *bpe);
+void bpe_scratch_release(struct bpe_scratch *scratch);
+/* Appends the tokens of one word; begin and end are bytes of the word. */
+void bpe_encode(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch, struct token_list *out);
+
+#endif

@@ -1,0 +1,306 @@
+/* Applying normalizers. Each step reads *text and writes the other text of the scratch, then the two change places. */
+#include "tokenizer/normalizer.h"
+
+#include <string.h>
+#include <utf8proc.h>
+
+#include "base/memory.h"
+#include "tokenizer/byte_alphabet.h"
+#include "tokenizer/normal_form.h"
+#include "tokenizer/sentencepiece_normalizer.h"
+#include "tokenizer/unicode.h"
+
+void normalizer_release(struct normalizer *normalizer) {
+    for (size_t i = 0; i < normalizer->n; i++) {
+        regex_free(normalizer->steps[i].regex);
+        precompiled_release(&normalizer->steps[i].precompiled);
+    }
+    mem_free(normalizer->steps);
+    *normalizer = (struct normalizer){0};
+}
+
+void normalizer_scratch_release(struct normalizer_scratch *scratch) {
+    text_release(&scratch->other);
+    changes_release(&scratch->changes);
+}
+
+static void swap(struct text *text, struct normalizer_scratch *scratch) {
+    struct text old = *text;
+    *text = scratch->other;
+    scratch->other = old;
+}
+
+static void transform(struct text *text, struct normalizer_scratch *scratch, size_t skip) {
+    text_transform(text, &scratch->other, &scratch->changes, skip);
+    swap(text, scratch);
+}
+
+/* ---- steps that take characters away or exchange them one for one ---- */
+
+static bool is_bert_space(uint32_t c) { return c == '\t' || c == '\n' || c == '\r' || unicode_is_space(c); }
+
+static bool in_nmt_spaces(uint32_t c) {
+    return c == 9 || c == 10 || c == 12 || c == 13 || c == 0x1680 || (c >= 0x200b && c <= 0x200f) || c == 0x2028 ||
+           c == 0x2029 || c == 0x2581 || c == 0xfeff || c == 0xfffd;
+}
+
+static bool nmt_drops(uint32_t c) {
+    return (c >= 1 && c <= 8) || c == 0xb || (c >= 0xe && c <= 0x1f) || c == 0x7f || c == 0x8f || c == 0x9f;
+}
+
+static bool keeps(const struct normalizer_step *step, uint32_t *c) {
+    switch (step->kind) {
+    case NORMALIZE_STRIP_ACCENTS: return !(step->nonspacing_only ? unicode_is_nonspacing_mark(*c) : unicode_is_mark(*c));
+    case NORMALIZE_NMT:
+        if (nmt_drops(*c)) return false;
+        if (in_nmt_spaces(*c)) *c = ' ';
+        return true;
+    default: /* NORMALIZE_BERT_CLEAN */
+        if (is_bert_space(*c)) {
+            *c = ' ';
+            return true;
+        }
+        return *c != 0 && *c != 0xfffd && !unicode_is_control(*c);
+    }
+}
+
+static void filter(const struct normalizer_step *step, struct text *text, struct normalizer_scratch *scratch) {
+    text_clear(&scratch->other, text->base);
+    for (size_t at = 0, length; at < text->size; at += length) {
+        uint32_t c;
+        length = unicode_next(text->bytes + at, text->size - at, &c);
+        uint32_t kept = c;
+        if (!keeps(step, &kept)) continue;
+        if (kept == c) {
+            text_append_text(&scratch->other, text, at, at + length);
+        } else {
+            char bytes[4];
+            text_append(&scratch->other, bytes, unicode_put(kept, bytes), text_span(text, at, at + length));
+        }
+    }
+    swap(text, scratch);
+}
+
+static void strip(const struct normalizer_step *step, struct text *text, struct normalizer_scratch *scratch) {
+    size_t begin = 0, end = text->size;
+    uint32_t c;
+    while (step->left && begin < end) {
+        size_t length = unicode_next(text->bytes + begin, end - begin, &c);
+        if (!unicode_is_space(c)) break;
+        begin += length;
+    }
+    while (step->right && end > begin) {
+        size_t previous = unicode_previous(text->bytes, end, &c);
+        if (!unicode_is_space(c)) break;
+        end = previous;
+    }
+    if (begin == 0 && end == text->size) return;
+    text_clear(&scratch->other, text->base);
+    text_append_text(&scratch->other, text, begin, end);
+    swap(text, scratch);
+}
+
+/* ---- steps that insert ---- */
+
+/* Full lower-case mapping without context: one character for one, but U+0130 (dotted capital I) gives two. */
+static void lowercase(struct text *text, struct normalizer_scratch *scratch) {
+    scratch->changes.n = 0;
+    for (size_t at = 0; at < text->size;) {
+        uint32_t c;
+        at += unicode_next(text->bytes + at, text->size - at, &c);
+        if (c == 0x130) {
+            changes_push(&scratch->changes, 'i', 0);
+            changes_push(&scratch->changes, 0x307, 1);
+        } else {
+            changes_push(&scratch->changes, c < INVALID_BYTE ? (uint32_t)utf8proc_tolower((utf8proc_int32_t)c) : c, 0);
+        }
+    }
+    transform(text, scratch, 0);
+}
+
+static bool is_chinese(uint32_t c) {
+    return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x2a6df) ||
+           (c >= 0x2a700 && c <= 0x2b73f) || (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) ||
+           (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
+}
+
+static void space_chinese(struct text *text, struct normalizer_scratch *scratch) {
+    scratch->changes.n = 0;
+    for (size_t at = 0; at < text->size;) {
+        uint32_t c;
+        at += unicode_next(text->bytes + at, text->size - at, &c);
+        bool chinese = is_chinese(c);
+        if (chinese) changes_push(&scratch->changes, ' ', 0);
+        changes_push(&scratch->changes, c, chinese);
+        if (chinese) changes_push(&scratch->changes, ' ', 1);
+    }
+    transform(text, scratch, 0);
+}
+
+static void prepend(const struct normalizer_step *step, struct text *text, struct normalizer_scratch *scratch) {
+    if (text->size == 0) return;
+    uint32_t c;
+    size_t length = unicode_next(text->bytes, text->size, &c);
+    text_clear(&scratch->other, text->base);
+    text_append(&scratch->other, step->content, step->content_size, text_span(text, 0, length));
+    text_append_text(&scratch->other, text, 0, text->size);
+    swap(text, scratch);
+}
+
+/* What is put in for a match takes the place of the match's last character. */
+static void put_replacement(const struct normalizer_step *step, const struct text *text, size_t begin, size_t end,
+                            struct text *out) {
+    struct span place = {text->base, text->base};
+    uint32_t c;
+    (void)begin;
+    if (end > 0) place = text_span(text, unicode_previous(text->bytes, end, &c), end);
+    text_append(out, step->content, step->content_size, place);
+}
+
+static bn_status replace(const struct normalizer_step *step, struct text *text, struct normalizer_scratch *scratch,
+                         bn_error *err) {
+    struct regex_search search;
+    bn_status status = step->regex ? regex_search_begin(step->regex, &search, err) : BN_OK;
+    if (status) return status;
+    size_t done = 0, from = 0, begin = 0, end = 0;
+    text_clear(&scratch->other, text->base);
+    while (from <= text->size) {
+        bool found;
+        if (step->regex) {
+            status = regex_search_next(&search, text->bytes, text->size, from, &found, &begin, &end, err);
+            if (status) break;
+        } else {
+            const char *at = step->pattern_size
+                                 ? memmem(text->bytes + from, text->size - from, step->pattern, step->pattern_size)
+                                 : NULL;
+            found = at != NULL;
+            begin = found ? (size_t)(at - text->bytes) : 0;
+            end = begin + step->pattern_size;
+        }
+        if (!found) break;
+        text_append_text(&scratch->other, text, done, begin);
+        put_replacement(step, text, begin, end, &scratch->other);
+        done = from = end;
+    }
+    if (step->regex) regex_search_end(&search);
+    if (status) return status;
+    if (done == 0 && scratch->other.size == 0) return BN_OK; /* nothing matched */
+    text_append_text(&scratch->other, text, done, text->size);
+    swap(text, scratch);
+    return BN_OK;
+}
+
+static void byte_level(struct text *text, struct normalizer_scratch *scratch) {
+    text_clear(&scratch->other, text->base);
+    for (size_t at = 0, length; at < text->size; at += length) {
+        uint32_t c;
+        length = unicode_next(text->bytes + at, text->size - at, &c);
+        struct span span = text_span(text, at, at + length);
+        for (size_t i = 0; i < length; i++) {
+            char bytes[4];
+            text_append(&scratch->other, bytes, byte_alphabet_put((uint8_t)text->bytes[at + i], bytes), span);
+        }
+    }
+    swap(text, scratch);
+}
+
+/* ---- precompiled maps, as tokenizer.json's normalizer applies them ---- */
+
+static void push_replacement(struct changes *changes, size_t old_count, const char *replacement) {
+    size_t count = 0, n = strlen(replacement);
+    for (size_t at = 0; at < n;) {
+        uint32_t c;
+        at += unicode_next(replacement + at, n - at, &c);
+        changes_push(changes, c, count >= old_count);
+        count++;
+    }
+    if (count < old_count && changes->n > 0) changes->items[changes->n - 1].change -= (int32_t)(old_count - count);
+}
+
+static size_t count_characters(const char *text, size_t n) {
+    size_t count = 0;
+    uint32_t c;
+    for (size_t at = 0; at < n; count++) at += unicode_next(text + at, n - at, &c);
+    return count;
+}
+
+/* End of the grapheme cluster at `at` (UAX #29, extended). */
+static size_t grapheme_end(const struct text *text, size_t at) {
+    uint32_t previous, next;
+    size_t end = at + unicode_next(text->bytes + at, text->size - at, &previous);
+    utf8proc_int32_t state = 0;
+    while (end < text->size) {
+        size_t length = unicode_next(text->bytes + end, text->size - end, &next);
+        if (previous >= INVALID_BYTE || next >= INVALID_BYTE) break;
+        if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)previous, (utf8proc_int32_t)next, &state)) break;
+        end += length;
+        previous = next;
+    }
+    return end;
+}
+
+/* A grapheme shorter than six bytes is looked up whole, by its first known prefix; otherwise each of its characters is. */
+static void precompiled_by_grapheme(const struct normalizer_step *step, struct text *text, struct normalizer_scratch *scratch) {
+    struct changes *changes = &scratch->changes;
+    changes->n = 0;
+    bool modified = false;
+    for (size_t at = 0, end; at < text->size; at = end) {
+        end = grapheme_end(text, at);
+        size_t prefix;
+        const char *replacement =
+            end - at < 6 ? precompiled_find(&step->precompiled, text->bytes + at, end - at, false, &prefix) : NULL;
+        if (replacement) {
+            push_replacement(changes, count_characters(text->bytes + at, end - at), replacement);
+            modified = true;
+            continue;
+        }
+        for (size_t i = at, length; i < end; i += length) {
+            uint32_t c;
+            length = unicode_next(text->bytes + i, end - i, &c);
+            replacement = precompiled_find(&step->precompiled, text->bytes + i, length, false, &prefix);
+            if (replacement) push_replacement(changes, 1, replacement);
+            else changes_push(changes, c, 0);
+            modified |= replacement != NULL;
+        }
+    }
+    if (modified) transform(text, scratch, 0);
+}
+
+static bn_status apply_step(const struct normalizer_step *step, struct text *text, struct normalizer_scratch *scratch,
+                            bn_error *err) {
+    switch (step->kind) {
+    case NORMALIZE_FORM:
+        if (normal_form_is_trivial(text, step->compatibility, step->compose)) return BN_OK;
+        if (!normal_form_changes(text, step->compatibility, step->compose, &scratch->changes))
+            return fail_no_memory(err, text->size);
+        transform(text, scratch, 0);
+        return BN_OK;
+    case NORMALIZE_LOWERCASE: lowercase(text, scratch); return BN_OK;
+    case NORMALIZE_STRIP: strip(step, text, scratch); return BN_OK;
+    case NORMALIZE_STRIP_ACCENTS:
+    case NORMALIZE_NMT:
+    case NORMALIZE_BERT_CLEAN: filter(step, text, scratch); return BN_OK;
+    case NORMALIZE_BERT_CHINESE: space_chinese(text, scratch); return BN_OK;
+    case NORMALIZE_PREPEND: prepend(step, text, scratch); return BN_OK;
+    case NORMALIZE_REPLACE: return replace(step, text, scratch, err);
+    case NORMALIZE_PRECOMPILED: precompiled_by_grapheme(step, text, scratch); return BN_OK;
+    case NORMALIZE_BYTE_LEVEL: byte_level(text, scratch); return BN_OK;
+    case NORMALIZE_SENTENCEPIECE:
+        sentencepiece_normalize(step, text, &scratch->other);
+        swap(text, scratch);
+        return BN_OK;
+    }
+    return BN_OK;
+}
+
+bn_status normalizer_apply(const struct normalizer *normalizer, struct text *text, struct normalizer_scratch *scratch,
+                           bn_error *err) {
+    for (size_t i = 0; i < normalizer->n; i++) {
+        bn_status status = apply_step(&normalizer->steps[i], text, scratch, err);
+        if (status) return status;
+        if (text->failed || scratch->other.failed) return fail_no_memory(err, text->size);
+        if (text->size > UINT32_MAX / 2)
+            return fail(err, BN_STATUS_BAD_ARGUMENT, "the text grows to %zu bytes when it is normalized, at most 2 GiB are read", text->size);
+    }
+    return BN_OK;
+}

@@ -1,0 +1,65 @@
+/* A tokenizer as a pipeline. Text goes through normalizer → added tokens → pre-tokenizer → model → post-processor; ids come
+ * back through the decoder. Every file format is read into this one shape. */
+#ifndef TOKENIZER_PIPELINE_H
+#define TOKENIZER_PIPELINE_H
+
+#include "tokenizer/added_tokens.h"
+#include "tokenizer/bpe.h"
+#include "tokenizer/decoder.h"
+#include "tokenizer/normalizer.h"
+#include "tokenizer/postprocessor.h"
+#include "tokenizer/pretokenizer.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/truncation.h"
+#include "tokenizer/unigram.h"
+#include "tokenizer/vocabulary.h"
+#include "tokenizer/wordpiece.h"
+
+enum model_kind { MODEL_BPE, MODEL_UNIGRAM, MODEL_WORDPIECE, MODEL_WORDLEVEL, MODEL_BYTES };
+
+struct bn_tokenizer {
+    struct vocabulary vocabulary;
+    struct normalizer normalizer;
+    struct added_tokens added;
+    struct pretokenizer pretokenizer;
+    enum model_kind model;
+    struct bpe bpe;
+    struct unigram unigram;
+    struct wordpiece wordpiece;   /* WORDLEVEL uses its unknown_id */
+    int32_t first_byte_id;        /* BYTES: id of byte 0 */
+    struct postprocessor postprocessor;
+    struct decoder decoder;
+    struct truncation truncation;
+    struct padding padding;
+    bool keeps_invalid_bytes;     /* byte-level: bytes that aren't UTF-8 are encoded as they are, not as U+FFFD */
+    struct trie user_symbols;     /* SentencePiece's user-defined symbols */
+    float *scores;                /* SentencePiece BPE: [vocabulary size] */
+    int32_t bos, eos;             /* -1 for none */
+    char *chat_template;          /* NULL for none */
+};
+
+/* A zeroed tokenizer whose release is safe at any time. */
+bn_status tokenizer_create(size_t expected_tokens, bn_tokenizer **out, bn_error *err);
+/* Once everything is read: builds what is derived from it and marks the tokens that end a generation. */
+bn_status tokenizer_finish(bn_tokenizer *tokenizer, bn_error *err);
+
+/* Steps are appended to growing arrays; the returned step is zeroed, NULL if memory is out. */
+struct normalizer_step *normalizer_append(struct normalizer *normalizer, enum normalizer_kind kind);
+struct pretokenizer_step *pretokenizer_append(struct pretokenizer *pretokenizer, enum pretokenizer_kind kind);
+struct decoder_step *decoder_append(struct decoder *decoder, enum decoder_kind kind);
+/* Appends a split by a regular expression: its scanner if it is a known one. */
+bn_status pretokenizer_append_regex(struct pretokenizer *pretokenizer, const char *pattern, size_t size,
+                                    enum split_behavior behavior, bool invert, bn_error *err);
+
+/* The token as an added one: id of the model's token with this text, else `id`. */
+bn_status tokenizer_add_token(bn_tokenizer *tokenizer, struct added_token token, bn_error *err);
+
+/* Model files other than those of tokenizer.h; each makes a whole tokenizer. `name` is for messages. */
+bn_status tokenizer_from_sentencepiece(const uint8_t *bytes, size_t size, const char *name, bn_tokenizer **out, bn_error *err);
+bn_status tokenizer_from_tiktoken(const char *text, size_t size, const char *encoding_json, size_t encoding_size,
+                                  const char *name, bn_tokenizer **out, bn_error *err);
+bn_status tokenizer_from_tekken(const char *text, size_t size, const char *name, bn_tokenizer **out, bn_error *err);
+bn_status tokenizer_from_vocab_and_merges(const char *vocab, size_t vocab_size, const char *merges, size_t merges_size,
+                                          const char *name, bn_tokenizer **out, bn_error *err);
+
+#endif

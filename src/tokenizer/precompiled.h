@@ -1,0 +1,24 @@
+/* SentencePiece's precompiled character maps: a double-array trie (Darts) from UTF-8 to replacements. */
+#ifndef TOKENIZER_PRECOMPILED_H
+#define TOKENIZER_PRECOMPILED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct precompiled {
+    uint32_t *units; /* NULL: no map */
+    size_t n_units;
+    char *replacements; /* NUL-terminated strings back to back */
+    size_t replacements_size;
+};
+
+/* blob: size of the trie in bytes (u32), its units, the replacements. Copied. */
+bn_status precompiled_read(const uint8_t *blob, size_t size, struct precompiled *out, bn_error *err);
+void precompiled_release(struct precompiled *map);
+/* The replacement of the shortest, or the longest, prefix of text that the map knows; NULL when there is none. */
+const char *precompiled_find(const struct precompiled *map, const char *text, size_t n, bool longest, size_t *prefix_size);
+
+#endif

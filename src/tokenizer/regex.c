@@ -1,0 +1,160 @@
+/* PCRE2 behind regex.h. Oniguruma (Ruby syntax) and PCRE2 agree on what tokenizers use but for a few letters, which are
+ * rewritten before compiling: \s is White_Space without U+180E, \w takes marks and connectors, \h is a hex digit, ^ and $
+ * are always per line. */
+#include "tokenizer/regex.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/memory.h"
+
+enum { MATCH_LIMIT = 4000000, HEAP_LIMIT_KIB = 65536, PATTERN_MAX = 65536 };
+
+struct regex {
+    pcre2_general_context *memory;
+    pcre2_code *code;
+    pcre2_match_context *context;
+};
+
+static void *allocate(PCRE2_SIZE size, void *unused) {
+    (void)unused;
+    return mem_alloc(size);
+}
+static void release(void *pointer, void *unused) {
+    (void)unused;
+    mem_free(pointer);
+}
+
+static const char *rewritten_class(char letter, bool in_set) {
+    switch (letter) {
+    case 's': return in_set ? "\\t-\\r\\x{85}\\p{Z}" : "[\\t-\\r\\x{85}\\p{Z}]";
+    case 'S': return in_set ? NULL : "[^\\t-\\r\\x{85}\\p{Z}]";
+    case 'w': return in_set ? "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}" : "[\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}]";
+    case 'W': return in_set ? NULL : "[^\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}]";
+    case 'h': return in_set ? "0-9a-fA-F" : "[0-9a-fA-F]";
+    case 'H': return in_set ? NULL : "[^0-9a-fA-F]";
+    default: return NULL;
+    }
+}
+
+/* Oniguruma's spelling into PCRE2's. */
+static void translate(const char *pattern, size_t size, struct buffer *out) {
+    bool in_set = false;
+    for (size_t i = 0; i < size; i++) {
+        char c = pattern[i];
+        if (c == '\\' && i + 1 < size) {
+            const char *class = rewritten_class(pattern[i + 1], in_set);
+            if (class) buffer_append_text(out, class);
+            else buffer_append(out, pattern + i, 2);
+            i++;
+            continue;
+        }
+        buffer_append_char(out, c);
+        if (in_set && c == '[' && i + 1 < size && pattern[i + 1] == ':') { /* [[:alpha:]] */
+            const char *close = memmem(pattern + i, size - i, ":]", 2);
+            if (close) {
+                size_t length = (size_t)(close + 2 - (pattern + i + 1));
+                buffer_append(out, pattern + i + 1, length);
+                i += length;
+            }
+        } else if (!in_set && c == '[') {
+            in_set = true;
+            if (i + 1 < size && pattern[i + 1] == '^') buffer_append_char(out, pattern[++i]);
+            if (i + 1 < size && pattern[i + 1] == ']') buffer_append_char(out, pattern[++i]);
+        } else if (in_set && c == ']') {
+            in_set = false;
+        }
+    }
+}
+
+static bn_status compile(struct regex *regex, const char *pattern, size_t size, bn_error *err) {
+    struct buffer translated;
+    buffer_init(&translated);
+    translate(pattern, size, &translated);
+    if (translated.failed) {
+        buffer_release(&translated);
+        return fail_no_memory(err, size);
+    }
+    int code;
+    PCRE2_SIZE offset;
+    pcre2_compile_context *options = pcre2_compile_context_create(regex->memory);
+    if (options)
+        regex->code = pcre2_compile((PCRE2_SPTR)(translated.data ? translated.data : ""), translated.size,
+                                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C,
+                                    &code, &offset, options);
+    buffer_release(&translated);
+    if (!options) return fail_no_memory(err, size);
+    pcre2_compile_context_free(options);
+    if (regex->code) return BN_OK;
+    char reason[160] = "";
+    pcre2_get_error_message(code, (PCRE2_UCHAR *)reason, sizeof reason);
+    return fail(err, BN_STATUS_BAD_FILE, "regular expression '%.80s': %s (at %zu)", pattern, reason, (size_t)offset);
+}
+
+bn_status regex_compile(const char *pattern, size_t size, struct regex **out, bn_error *err) {
+    if (size > PATTERN_MAX)
+        return fail(err, BN_STATUS_BAD_FILE, "regular expression of %zu bytes, at most %d are read", size, PATTERN_MAX);
+    struct regex *regex = mem_calloc(1, sizeof *regex);
+    if (!regex) return fail_no_memory(err, sizeof *regex);
+    regex->memory = pcre2_general_context_create(allocate, release, NULL);
+    bn_status status = regex->memory ? compile(regex, pattern, size, err) : fail_no_memory(err, 0);
+    if (!status) {
+        regex->context = pcre2_match_context_create(regex->memory);
+        if (!regex->context) status = fail_no_memory(err, 0);
+    }
+    if (status) {
+        regex_free(regex);
+        return status;
+    }
+    pcre2_set_match_limit(regex->context, MATCH_LIMIT);
+    pcre2_set_heap_limit(regex->context, HEAP_LIMIT_KIB);
+    (void)pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE); /* without it matching is only slower */
+    *out = regex;
+    return BN_OK;
+}
+
+void regex_free(struct regex *regex) {
+    if (!regex) return;
+    pcre2_match_context_free(regex->context);
+    pcre2_code_free(regex->code);
+    pcre2_general_context_free(regex->memory);
+    mem_free(regex);
+}
+
+bn_status regex_search_begin(const struct regex *regex, struct regex_search *search, bn_error *err) {
+    search->regex = regex;
+    search->last_end = SIZE_MAX;
+    search->match_data = pcre2_match_data_create(1, regex->memory);
+    return search->match_data ? BN_OK : fail_no_memory(err, 0);
+}
+
+void regex_search_end(struct regex_search *search) { pcre2_match_data_free(search->match_data); }
+
+bn_status regex_search_next(struct regex_search *search, const char *text, size_t n, size_t from, bool *found,
+                            size_t *begin, size_t *end, bn_error *err) {
+    const struct regex *regex = search->regex;
+    *found = false;
+    while (from <= n) {
+        int count = pcre2_match(regex->code, (PCRE2_SPTR)text, n, from, 0, search->match_data, regex->context);
+        if (count == PCRE2_ERROR_JIT_STACKLIMIT)
+            count = pcre2_match(regex->code, (PCRE2_SPTR)text, n, from, PCRE2_NO_JIT, search->match_data, regex->context);
+        if (count == PCRE2_ERROR_NOMATCH) return BN_OK;
+        if (count < 0)
+            return fail(err, BN_STATUS_UNSUPPORTED,
+                        "the tokenizer's split pattern needs too many steps on this text (PCRE2 error %d)", count);
+        const PCRE2_SIZE *ovector = pcre2_get_ovector_pointer(search->match_data);
+        *begin = ovector[0] < from ? from : ovector[0]; /* \K in a lookahead may point back */
+        *end = ovector[1];
+        if (*end < *begin) *end = *begin;
+        if (*begin < *end || *begin != search->last_end) {
+            search->last_end = *end;
+            *found = true;
+            return BN_OK;
+        }
+        do from++;
+        while (from < n && ((unsigned char)text[from] & 0xc0) == 0x80);
+    }
+    return BN_OK;
+}

@@ -1,0 +1,19 @@
+/* The split patterns of the big tokenizer families, as hand-written scanners.
+ *
+ * Each does exactly what a backtracking engine does with its regular expression, several times faster and in linear time.
+ * Patterns that aren't in the table go through regex.h. */
+#ifndef TOKENIZER_SPLIT_PATTERN_H
+#define TOKENIZER_SPLIT_PATTERN_H
+
+#include <stddef.h>
+
+/* End of the match that begins exactly at `at` < n, or `at` if none does. */
+typedef size_t (*split_scanner)(const char *text, size_t n, size_t at);
+
+/* The scanner for a regular expression as tokenizer files spell it, NULL if it isn't a known one. */
+split_scanner split_pattern_find(const char *regex);
+
+size_t split_scan_gpt2(const char *text, size_t n, size_t at);
+size_t split_scan_words(const char *text, size_t n, size_t at); /* \w+|[^\w\s]+ */
+
+#endif

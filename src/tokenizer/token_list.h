@@ -1,0 +1,27 @@
+/* The tokens an encoding is made of, while it is being made. */
+#ifndef TOKENIZER_TOKEN_LIST_H
+#define TOKENIZER_TOKEN_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct token {
+    int32_t id;
+    uint32_t begin, end; /* where in the text: bytes of the piece or text a model is given, later bytes, then code points
+                          * of the original */
+    uint8_t type_id;
+    bool added;          /* an added token found in the text */
+    uint16_t leading, trailing; /* white space at the ends of the text, counted for added tokens */
+};
+
+struct token_list {
+    struct token *items;
+    size_t n, capacity;
+    bool failed;
+};
+
+void token_list_push(struct token_list *list, int32_t id, size_t begin, size_t end);
+void token_list_release(struct token_list *list);
+
+#endif

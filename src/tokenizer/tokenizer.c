@@ -1,0 +1,259 @@
+/* Life of a tokenizer, its vocabulary seen from outside, and decoding. Encoding is encode.c, reading files hf_json.c and its
+ * neighbours. */
+#include "tokenizer/tokenizer.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "tokenizer/pipeline.h"
+
+bn_status tokenizer_create(size_t expected_tokens, bn_tokenizer **out, bn_error *err) {
+    bn_tokenizer *tokenizer = mem_calloc(1, sizeof *tokenizer);
+    if (!tokenizer) return fail_no_memory(err, sizeof *tokenizer);
+    tokenizer->bos = tokenizer->eos = -1;
+    tokenizer->bpe.vocabulary = &tokenizer->vocabulary;
+    tokenizer->bpe.unknown_id = -1;
+    tokenizer->unigram.vocabulary = &tokenizer->vocabulary;
+    tokenizer->unigram.unknown_id = -1;
+    tokenizer->wordpiece.unknown_id = -1;
+    bn_status status = vocabulary_init(&tokenizer->vocabulary, expected_tokens, err);
+    if (status) bn_tokenizer_close(tokenizer);
+    else *out = tokenizer;
+    return status;
+}
+
+void bn_tokenizer_close(bn_tokenizer *tokenizer) {
+    if (!tokenizer) return;
+    normalizer_release(&tokenizer->normalizer);
+    added_tokens_release(&tokenizer->added);
+    pretokenizer_release(&tokenizer->pretokenizer);
+    bpe_release(&tokenizer->bpe);
+    unigram_release(&tokenizer->unigram);
+    wordpiece_release(&tokenizer->wordpiece);
+    postprocessor_release(&tokenizer->postprocessor);
+    decoder_release(&tokenizer->decoder);
+    trie_release(&tokenizer->user_symbols);
+    mem_free(tokenizer->scores);
+    mem_free(tokenizer->chat_template);
+    vocabulary_release(&tokenizer->vocabulary);
+    mem_free(tokenizer);
+}
+
+/* ---- building ---- */
+
+static void *append(void *items, size_t *n, size_t item_bytes, void **out) {
+    char *grown = mem_realloc_array(items, *n + 1, item_bytes);
+    *out = NULL;
+    if (!grown) return items;
+    *out = grown + *n * item_bytes;
+    memset(*out, 0, item_bytes);
+    ++*n;
+    return grown;
+}
+
+struct normalizer_step *normalizer_append(struct normalizer *normalizer, enum normalizer_kind kind) {
+    void *step;
+    normalizer->steps = append(normalizer->steps, &normalizer->n, sizeof *normalizer->steps, &step);
+    if (step) ((struct normalizer_step *)step)->kind = kind;
+    return step;
+}
+
+struct pretokenizer_step *pretokenizer_append(struct pretokenizer *pretokenizer, enum pretokenizer_kind kind) {
+    void *step;
+    pretokenizer->steps = append(pretokenizer->steps, &pretokenizer->n, sizeof *pretokenizer->steps, &step);
+    if (step) ((struct pretokenizer_step *)step)->kind = kind;
+    return step;
+}
+
+struct decoder_step *decoder_append(struct decoder *decoder, enum decoder_kind kind) {
+    void *step;
+    decoder->steps = append(decoder->steps, &decoder->n, sizeof *decoder->steps, &step);
+    if (step) ((struct decoder_step *)step)->kind = kind;
+    return step;
+}
+
+bn_status pretokenizer_append_regex(struct pretokenizer *pretokenizer, const char *pattern, size_t size,
+                                    enum split_behavior behavior, bool invert, bn_error *err) {
+    split_scanner scan = strlen(pattern) == size ? split_pattern_find(pattern) : NULL;
+    struct pretokenizer_step *step = pretokenizer_append(pretokenizer, scan ? PRETOKENIZE_SCANNER : PRETOKENIZE_REGEX);
+    if (!step) return fail_no_memory(err, sizeof *step);
+    step->behavior = behavior;
+    step->invert = invert;
+    step->scan = scan;
+    return scan ? BN_OK : regex_compile(pattern, size, &step->regex, err);
+}
+
+bn_status tokenizer_add_token(bn_tokenizer *tokenizer, struct added_token token, bn_error *err) {
+    struct vocabulary *vocabulary = &tokenizer->vocabulary;
+    if (token.size == 0) return BN_OK;
+    int32_t known = vocabulary_find_model(vocabulary, token.content, token.size);
+    if (known >= 0) token.id = known;
+    uint32_t flags = TOKEN_ADDED | (token.special ? TOKEN_SPECIAL : 0);
+    bn_status status = vocabulary_add(vocabulary, (size_t)token.id, token.content, token.size, flags, err);
+    if (status) return status;
+    token.content = vocabulary->tokens[token.id].text;
+    return added_tokens_push(&tokenizer->added, &token, err);
+}
+
+/* Texts by which models end a turn or a document, whatever their files say of EOS. */
+static const char *const end_texts[] = {
+    "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>",
+    "<end_of_turn>", "<turn|>", "</s>", "<eos>", "<|end_of_turn|>", "<|endofturn|>", "<|eot|>", "<EOT>", "_<EOT>", "<|END_OF_TURN_TOKEN|>",
+    "<|end_of_role|>", "<|user_end|>", "<|message_end|>", "<|end_of_sentence|>", "<\xef\xbd\x9c" "end\xe2\x96\x81" "of\xe2\x96\x81" "sentence\xef\xbd\x9c>",
+};
+
+static void mark_ends(bn_tokenizer *tokenizer) {
+    struct vocabulary *vocabulary = &tokenizer->vocabulary;
+    for (size_t i = 0; i < sizeof end_texts / sizeof *end_texts; i++) {
+        int32_t id = vocabulary_find(vocabulary, end_texts[i], strlen(end_texts[i]));
+        if (id >= 0 && vocabulary->tokens[id].flags & (TOKEN_SPECIAL | TOKEN_ADDED | TOKEN_CONTROL)) vocabulary->tokens[id].flags |= TOKEN_END;
+    }
+    if (tokenizer->eos >= 0) vocabulary->tokens[tokenizer->eos].flags |= TOKEN_END;
+}
+
+bn_status tokenizer_finish(bn_tokenizer *tokenizer, bn_error *err) {
+    bn_status status = added_tokens_finish(&tokenizer->added, &tokenizer->normalizer, err);
+    if (status) return status;
+    if (tokenizer->decoder.n == 0 && !decoder_append(&tokenizer->decoder, DECODE_JOIN_SPACES)) return fail_no_memory(err, 0);
+    decoder_finish(&tokenizer->decoder);
+    mark_ends(tokenizer);
+    return BN_OK;
+}
+
+/* ---- the vocabulary ---- */
+
+static const struct vocabulary_token *token_at(const bn_tokenizer *tokenizer, int32_t id) {
+    if (id < 0 || (size_t)id >= tokenizer->vocabulary.size) return NULL;
+    return &tokenizer->vocabulary.tokens[id];
+}
+
+size_t bn_tokenizer_vocab_size(const bn_tokenizer *tokenizer) { return tokenizer->vocabulary.size; }
+
+const char *bn_tokenizer_token(const bn_tokenizer *tokenizer, int32_t id) {
+    const struct vocabulary_token *token = token_at(tokenizer, id);
+    if (!token) return NULL;
+    return token->text ? token->text : "";
+}
+
+bool bn_tokenizer_is_special(const bn_tokenizer *tokenizer, int32_t id) {
+    const struct vocabulary_token *token = token_at(tokenizer, id);
+    return token && token->flags & TOKEN_SPECIAL;
+}
+
+int32_t bn_tokenizer_find(const bn_tokenizer *tokenizer, const char *token) {
+    return vocabulary_find(&tokenizer->vocabulary, token, strlen(token));
+}
+
+int32_t bn_tokenizer_bos(const bn_tokenizer *tokenizer) { return tokenizer->bos; }
+int32_t bn_tokenizer_eos(const bn_tokenizer *tokenizer) { return tokenizer->eos; }
+
+bool bn_tokenizer_is_end(const bn_tokenizer *tokenizer, int32_t id) {
+    const struct vocabulary_token *token = token_at(tokenizer, id);
+    return token && token->flags & TOKEN_END;
+}
+
+const char *bn_tokenizer_chat_template(const bn_tokenizer *tokenizer) { return tokenizer->chat_template; }
+
+void bn_free(void *pointer) { mem_free(pointer); }
+
+/* ---- decoding ---- */
+
+static bn_status push_id(const bn_tokenizer *tokenizer, struct decoding *decoding, int32_t id, bool skip_special,
+                         struct buffer *out, bn_error *err) {
+    const struct vocabulary_token *token = token_at(tokenizer, id);
+    if (!token)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "token id %d is outside the vocabulary (0 to %zu)", id, tokenizer->vocabulary.size - 1);
+    if (!token->text || (skip_special && token->flags & TOKEN_SPECIAL)) return BN_OK;
+    return decoding_push(decoding, token, out, err);
+}
+
+bn_status bn_tokenizer_decode(const bn_tokenizer *tokenizer, const int32_t *ids, size_t n_ids, bool skip_special, char **text,
+                              size_t *text_bytes, bn_error *err) {
+    struct decoding *decoding;
+    struct buffer out;
+    bn_status status = decoding_create(&tokenizer->decoder, false, &decoding, err);
+    if (status) return status;
+    buffer_init(&out);
+    for (size_t i = 0; i < n_ids && !status; i++) status = push_id(tokenizer, decoding, ids[i], skip_special, &out, err);
+    if (!status) status = decoding_finish(decoding, &out, err);
+    decoding_destroy(decoding);
+    if (!status) {
+        size_t size = out.size;
+        char *taken = buffer_take(&out);
+        if (taken) {
+            *text = taken;
+            *text_bytes = size;
+        } else {
+            status = fail_no_memory(err, size);
+        }
+    }
+    buffer_release(&out);
+    return status;
+}
+
+struct bn_decoder {
+    const bn_tokenizer *tokenizer;
+    struct decoding *decoding;
+    bool skip_special;
+    struct buffer text;
+    size_t shown; /* bytes of text that the last call returned */
+};
+
+bn_status bn_decoder_create(const bn_tokenizer *tokenizer, bool skip_special, bn_decoder **out, bn_error *err) {
+    bn_decoder *decoder = mem_calloc(1, sizeof *decoder);
+    if (!decoder) return fail_no_memory(err, sizeof *decoder);
+    decoder->tokenizer = tokenizer;
+    decoder->skip_special = skip_special;
+    buffer_init(&decoder->text);
+    bn_status status = decoding_create(&tokenizer->decoder, true, &decoder->decoding, err);
+    if (status) mem_free(decoder);
+    else *out = decoder;
+    return status;
+}
+
+void bn_decoder_destroy(bn_decoder *decoder) {
+    if (!decoder) return;
+    decoding_destroy(decoder->decoding);
+    buffer_release(&decoder->text);
+    mem_free(decoder);
+}
+
+static void drop_shown(bn_decoder *decoder) {
+    struct buffer *text = &decoder->text;
+    if (decoder->shown == 0) return;
+    memmove(text->data, text->data + decoder->shown, text->size - decoder->shown);
+    text->size -= decoder->shown;
+    text->data[text->size] = '\0';
+    decoder->shown = 0;
+}
+
+static void show(bn_decoder *decoder, const char **piece, size_t *piece_bytes) {
+    decoder->shown = decoder->text.size;
+    *piece = decoder->text.data ? decoder->text.data : "";
+    *piece_bytes = decoder->shown;
+}
+
+/* A text that ends in U+FFFD waits too: the bytes to come may show that it was half a character. */
+static bool waits(const bn_decoder *decoder) {
+    const struct buffer *text = &decoder->text;
+    if (decoding_waits(decoder->decoding)) return true;
+    return text->size >= 3 && memcmp(text->data + text->size - 3, "\xef\xbf\xbd", 3) == 0;
+}
+
+bn_status bn_decoder_push(bn_decoder *decoder, int32_t id, const char **piece, size_t *piece_bytes, bn_error *err) {
+    drop_shown(decoder);
+    bn_status status = push_id(decoder->tokenizer, decoder->decoding, id, decoder->skip_special, &decoder->text, err);
+    if (status) return status;
+    *piece = "";
+    *piece_bytes = 0;
+    if (!waits(decoder)) show(decoder, piece, piece_bytes);
+    return BN_OK;
+}
+
+bn_status bn_decoder_finish(bn_decoder *decoder, const char **piece, size_t *piece_bytes, bn_error *err) {
+    drop_shown(decoder);
+    bn_status status = decoding_finish(decoder->decoding, &decoder->text, err);
+    if (status) return status;
+    show(decoder, piece, piece_bytes);
+    return BN_OK;
+}

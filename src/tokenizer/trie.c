@@ -1,0 +1,144 @@
+/* Building the trie breadth first from sorted keys makes the children of a node consecutive: edge e leads to node e + 1,
+ * so targets need no table. */
+#include "tokenizer/trie.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+static int compare_keys(const void *left, const void *right) {
+    const struct trie_key *a = left, *b = right;
+    int order = memcmp(a->bytes, b->bytes, min_size(a->size, b->size));
+    if (order) return order;
+    if (a->size != b->size) return a->size < b->size ? -1 : 1;
+    return (a->order > b->order) - (a->order < b->order);
+}
+
+void trie_release(struct trie *trie) {
+    mem_free(trie->nodes);
+    mem_free(trie->labels);
+    memset(trie, 0, sizeof *trie);
+}
+
+uint32_t trie_child(const struct trie *trie, uint32_t node, uint8_t byte) {
+    if (node == 0) return trie->root[byte];
+    const struct trie_node *n = &trie->nodes[node];
+    const uint8_t *labels = trie->labels + n->first_edge;
+    uint32_t low = 0, high = n->n_edges;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (labels[middle] < byte) low = middle + 1;
+        else high = middle;
+    }
+    return low < n->n_edges && labels[low] == byte ? n->first_edge + low + 1 : 0;
+}
+
+/* Gives node its edges: keys[low, high) share its path of `depth` bytes. ranges[i] is where the keys of node i begin. */
+static void expand(struct trie *trie, const struct trie_key *keys, uint32_t node, uint32_t (*ranges)[2]) {
+    struct trie_node *n = &trie->nodes[node];
+    uint32_t low = ranges[node][0], high = ranges[node][1], depth = n->depth;
+    n->value = -1;
+    n->first_edge = trie->n_nodes - 1;
+    for (; low < high && keys[low].size == depth; low++)
+        if (n->value < 0) n->value = keys[low].value;
+    while (low < high) {
+        uint8_t byte = (uint8_t)keys[low].bytes[depth];
+        uint32_t child = trie->n_nodes++, from = low;
+        while (low < high && (uint8_t)keys[low].bytes[depth] == byte) low++;
+        ranges[child][0] = from;
+        ranges[child][1] = low;
+        trie->nodes[child].depth = depth + 1;
+        trie->labels[child - 1] = byte;
+        trie->nodes[node].n_edges++;
+        if (node == 0) trie->root[byte] = child;
+    }
+}
+
+static void link_failures(struct trie *trie) {
+    struct trie_node *nodes = trie->nodes;
+    nodes[0].matched = TRIE_DEAD;
+    for (uint32_t node = 0; node < trie->n_nodes; node++) {
+        for (uint32_t e = 0; e < nodes[node].n_edges; e++) {
+            uint32_t child = nodes[node].first_edge + e + 1, fail = node ? nodes[node].fail : 0;
+            uint8_t byte = trie->labels[child - 1];
+            struct trie_node *c = &nodes[child];
+            if (c->value >= 0) {
+                c->fail = TRIE_DEAD;
+                c->matched = child;
+                continue;
+            }
+            if (node) {
+                uint32_t next = 0;
+                while (fail != TRIE_DEAD && !(next = trie_child(trie, fail, byte)) && fail) fail = nodes[fail].fail;
+                if (fail != TRIE_DEAD) fail = next;
+            }
+            c->fail = fail;
+            c->matched = fail == TRIE_DEAD ? TRIE_DEAD : nodes[fail].matched;
+        }
+    }
+}
+
+bn_status trie_build(struct trie *trie, struct trie_key *keys, size_t n, bn_error *err) {
+    memset(trie, 0, sizeof *trie);
+    size_t total = 1;
+    for (size_t i = 0; i < n; i++) {
+        keys[i].order = (uint32_t)i;
+        total += keys[i].size;
+    }
+    if (total > UINT32_MAX / 32) return fail(err, BN_STATUS_UNSUPPORTED, "vocabulary of %zu bytes, at most 128 MiB are read", total);
+    uint32_t(*ranges)[2] = mem_alloc_array(total, sizeof *ranges);
+    trie->nodes = mem_calloc(total, sizeof *trie->nodes);
+    trie->labels = mem_alloc_array(total, 1);
+    if (!ranges || !trie->nodes || !trie->labels) {
+        mem_free(ranges);
+        trie_release(trie);
+        return fail_no_memory(err, total * sizeof *trie->nodes);
+    }
+    if (n) qsort(keys, n, sizeof *keys, compare_keys);
+    trie->n_nodes = 1;
+    ranges[0][0] = 0;
+    ranges[0][1] = (uint32_t)n;
+    for (uint32_t node = 0; node < trie->n_nodes; node++) expand(trie, keys, node, ranges);
+    mem_free(ranges);
+    link_failures(trie);
+    struct trie_node *nodes = mem_realloc_array(trie->nodes, trie->n_nodes, sizeof *nodes);
+    if (nodes) trie->nodes = nodes;
+    return BN_OK;
+}
+
+bool trie_search(const struct trie *trie, const char *text, size_t n, size_t from, size_t *begin, size_t *end,
+                 int32_t *value) {
+    if (trie->n_nodes <= 1) return false;
+    bool found = false;
+    uint32_t state = 0;
+    for (size_t i = from; i < n; i++) {
+        uint8_t byte = (uint8_t)text[i];
+        uint32_t next;
+        while (!(next = trie_child(trie, state, byte)) && state) {
+            state = trie->nodes[state].fail;
+            if (state == TRIE_DEAD) return found;
+        }
+        state = next;
+        uint32_t matched = trie->nodes[state].matched;
+        if (state && matched != TRIE_DEAD) {
+            found = true;
+            *end = i + 1;
+            *begin = *end - trie->nodes[matched].depth;
+            *value = trie->nodes[matched].value;
+        }
+    }
+    return found;
+}
+
+size_t trie_longest_prefix(const struct trie *trie, const char *text, size_t n, int32_t *value) {
+    size_t longest = 0;
+    if (trie->n_nodes <= 1) return 0;
+    uint32_t node = 0;
+    for (size_t i = 0; i < n && (node = trie_child(trie, node, (uint8_t)text[i])); i++)
+        if (trie->nodes[node].value >= 0) {
+            longest = i + 1;
+            *value = trie->nodes[node].value;
+        }
+    return longest;
+}

@@ -1,0 +1,52 @@
+/* A trie over byte strings that is an Aho–Corasick automaton too ("Efficient string matching", CACM 18(6), 1975).
+ *
+ * Two uses: walking prefixes (Unigram, WordPiece), and finding the leftmost-longest of many strings in one pass whatever
+ * the strings and the text are (added tokens). For the latter, a state on whose path a match has been seen never falls
+ * back to a later start: its failure link is TRIE_DEAD. */
+#ifndef TOKENIZER_TRIE_H
+#define TOKENIZER_TRIE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define TRIE_DEAD UINT32_MAX
+
+struct trie_key {
+    const char *bytes; /* not empty; needed during trie_build only */
+    size_t size;
+    int32_t value; /* ≥ 0 */
+    uint32_t order; /* filled by trie_build */
+};
+
+struct trie_node {
+    uint32_t first_edge, n_edges;
+    int32_t value;    /* of the key that ends here, -1 for none */
+    uint32_t depth;
+    uint32_t fail;    /* node or TRIE_DEAD */
+    uint32_t matched; /* the node of the longest key that is a suffix of this path, TRIE_DEAD for none */
+};
+
+struct trie {
+    struct trie_node *nodes; /* [0] is the root; breadth first */
+    uint8_t *labels;         /* of edges, ascending within a node; edge e leads to node e + 1 */
+    uint32_t n_nodes;
+    uint32_t root[256];      /* child of the root, 0 for none */
+};
+
+/* Of equal keys the first wins. keys is reordered. n may be 0. */
+bn_status trie_build(struct trie *trie, struct trie_key *keys, size_t n, bn_error *err);
+void trie_release(struct trie *trie);
+
+/* The child of node along byte, 0 when there is none. */
+uint32_t trie_child(const struct trie *trie, uint32_t node, uint8_t byte);
+
+/* Leftmost-longest occurrence of any key in text[from, n): its value and place. */
+bool trie_search(const struct trie *trie, const char *text, size_t n, size_t from, size_t *begin, size_t *end,
+                 int32_t *value);
+/* Length of the longest key that text begins with, 0 for none. */
+size_t trie_longest_prefix(const struct trie *trie, const char *text, size_t n, int32_t *value);
+
+#endif

@@ -1,0 +1,117 @@
+/* Character classes over utf8proc's tables. */
+#include "tokenizer/unicode.h"
+
+#include <utf8proc.h>
+
+#include "base/utf8.h"
+
+#define S CLASS_SPACE
+#define L (CLASS_SPACE | CLASS_NEWLINE)
+#define P CLASS_PUNCTUATION
+#define Y CLASS_SYMBOL
+#define N CLASS_NUMBER
+#define U CLASS_UPPER
+#define W CLASS_LOWER
+const uint16_t unicode_ascii_class[128] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, S, L, S, S, L, 0, 0, /* controls */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    S, P, P, P, Y, P, P, P, P, P, P, Y, P, P, P, P, /*  !"#$%&'()*+,-./ */
+    N, N, N, N, N, N, N, N, N, N, P, P, Y, Y, Y, P, /* 0 … 9 : ; < = > ? */
+    P, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, /* @ A … */
+    U, U, U, U, U, U, U, U, U, U, U, P, P, P, Y, P, /* … Z [ \ ] ^ _ */
+    Y, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, /* ` a … */
+    W, W, W, W, W, W, W, W, W, W, W, P, Y, P, Y, 0, /* … z { | } ~ */
+};
+#undef S
+#undef L
+#undef P
+#undef Y
+#undef N
+#undef U
+#undef W
+
+static utf8proc_category_t category(uint32_t code_point) {
+    return code_point < INVALID_BYTE ? utf8proc_category((utf8proc_int32_t)code_point) : UTF8PROC_CATEGORY_CN;
+}
+
+unsigned unicode_class_beyond_ascii(uint32_t code_point) {
+    switch (category(code_point)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LT: return CLASS_UPPER;
+    case UTF8PROC_CATEGORY_LL: return CLASS_LOWER;
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO: return CLASS_OTHER_LETTER;
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME: return CLASS_MARK;
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO: return CLASS_NUMBER;
+    case UTF8PROC_CATEGORY_PC:
+    case UTF8PROC_CATEGORY_PD:
+    case UTF8PROC_CATEGORY_PS:
+    case UTF8PROC_CATEGORY_PE:
+    case UTF8PROC_CATEGORY_PI:
+    case UTF8PROC_CATEGORY_PF:
+    case UTF8PROC_CATEGORY_PO: return CLASS_PUNCTUATION;
+    case UTF8PROC_CATEGORY_SM:
+    case UTF8PROC_CATEGORY_SC:
+    case UTF8PROC_CATEGORY_SK:
+    case UTF8PROC_CATEGORY_SO: return CLASS_SYMBOL;
+    case UTF8PROC_CATEGORY_ZS:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP: return CLASS_SPACE;
+    default: return code_point == 0x85 ? CLASS_SPACE : 0;
+    }
+}
+
+size_t unicode_next_slow(const char *text, size_t n, uint32_t *code_point) {
+    int length = utf8_decode(text, n, code_point);
+    if (length > 0) return (size_t)length;
+    *code_point = INVALID_BYTE + (unsigned char)text[0];
+    return 1;
+}
+
+size_t unicode_put(uint32_t code_point, char out[4]) {
+    if (code_point < INVALID_BYTE) return utf8_encode(code_point, out);
+    out[0] = (char)(unsigned char)(code_point - INVALID_BYTE);
+    return 1;
+}
+
+size_t unicode_previous(const char *text, size_t end, uint32_t *code_point) {
+    for (size_t length = 1; length <= 4 && length <= end; length++) {
+        if (((unsigned char)text[end - length] & 0xc0) == 0x80) continue;
+        if (unicode_next(text + end - length, length, code_point) == length) return end - length;
+        break;
+    }
+    *code_point = INVALID_BYTE + (unsigned char)text[end - 1];
+    return end - 1;
+}
+
+bool unicode_is_space(uint32_t code_point) { return (unicode_class(code_point) & CLASS_SPACE) != 0; }
+bool unicode_is_mark(uint32_t code_point) { return (unicode_class(code_point) & CLASS_MARK) != 0; }
+bool unicode_is_nonspacing_mark(uint32_t code_point) { return category(code_point) == UTF8PROC_CATEGORY_MN; }
+bool unicode_is_decimal(uint32_t code_point) { return category(code_point) == UTF8PROC_CATEGORY_ND; }
+
+/* Alphabetic beyond letters, marks and letter numbers: the circled and squared Latin letters. */
+static bool other_alphabetic(uint32_t c) {
+    return (c >= 0x24b6 && c <= 0x24e9) || (c >= 0x1f130 && c <= 0x1f149) || (c >= 0x1f150 && c <= 0x1f169) ||
+           (c >= 0x1f170 && c <= 0x1f189);
+}
+
+bool unicode_is_word(uint32_t code_point) {
+    if (unicode_class(code_point) & (CLASS_LETTER | CLASS_MARK)) return true;
+    utf8proc_category_t kind = category(code_point);
+    return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_PC ||
+           code_point == 0x200c || code_point == 0x200d || other_alphabetic(code_point);
+}
+
+bool unicode_is_control(uint32_t code_point) {
+    utf8proc_category_t kind = category(code_point);
+    return code_point < INVALID_BYTE && (kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF || kind == UTF8PROC_CATEGORY_CO);
+}
+
+bool unicode_is_punctuation(uint32_t code_point) {
+    unsigned kind = unicode_class(code_point);
+    return (kind & CLASS_PUNCTUATION) || (code_point < 128 && (kind & CLASS_SYMBOL));
+}

@@ -1,0 +1,58 @@
+/* What pre-tokenizers ask of a character: its general category as a set of bits, white space, word characters.
+ *
+ * Categories come from utf8proc; ASCII is answered without it. Bytes that aren't UTF-8 travel through the pipeline as
+ * pseudo code points (INVALID_BYTE + byte) of no class at all, so that byte-level vocabularies get them back unchanged. */
+#ifndef TOKENIZER_UNICODE_H
+#define TOKENIZER_UNICODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define INVALID_BYTE 0x110000u
+
+enum {
+    CLASS_UPPER = 1,        /* Lu, Lt */
+    CLASS_LOWER = 2,        /* Ll */
+    CLASS_OTHER_LETTER = 4, /* Lm, Lo */
+    CLASS_MARK = 8,         /* Mn, Mc, Me */
+    CLASS_NUMBER = 16,      /* Nd, Nl, No */
+    CLASS_PUNCTUATION = 32, /* Pc … Po */
+    CLASS_SYMBOL = 64,      /* Sm … So */
+    CLASS_SPACE = 128,      /* White_Space */
+    CLASS_NEWLINE = 256,    /* \r \n, white space too */
+    CLASS_LETTER = CLASS_UPPER | CLASS_LOWER | CLASS_OTHER_LETTER,
+};
+
+unsigned unicode_class_beyond_ascii(uint32_t code_point);
+
+extern const uint16_t unicode_ascii_class[128];
+
+static inline unsigned unicode_class(uint32_t code_point) {
+    return code_point < 128 ? unicode_ascii_class[code_point] : unicode_class_beyond_ascii(code_point);
+}
+
+/* Decodes the character at text[0], n > 0; returns its length. An invalid byte is INVALID_BYTE + byte, length 1. */
+size_t unicode_next_slow(const char *text, size_t n, uint32_t *code_point);
+static inline size_t unicode_next(const char *text, size_t n, uint32_t *code_point) {
+    unsigned char first = (unsigned char)text[0];
+    if (first < 128) {
+        *code_point = first;
+        return 1;
+    }
+    return unicode_next_slow(text, n, code_point);
+}
+/* Writes a code point or pseudo code point; returns its length, at most 4. */
+size_t unicode_put(uint32_t code_point, char out[4]);
+/* Start of the character that ends at text[end], end > 0. */
+size_t unicode_previous(const char *text, size_t end, uint32_t *code_point);
+
+bool unicode_is_space(uint32_t code_point);         /* White_Space */
+bool unicode_is_word(uint32_t code_point);          /* \w of UTS #18: Alphabetic, M, Nd, Pc, Join_Control */
+bool unicode_is_mark(uint32_t code_point);          /* M */
+bool unicode_is_nonspacing_mark(uint32_t code_point); /* Mn */
+bool unicode_is_control(uint32_t code_point);       /* Cc, Cf, Co: what BERT calls control, \t \n \r apart */
+bool unicode_is_punctuation(uint32_t code_point);   /* P and the ASCII symbols, BERT's rule */
+bool unicode_is_decimal(uint32_t code_point);       /* Nd */
+
+#endif

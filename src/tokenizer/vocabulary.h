@@ -1,0 +1,52 @@
+/* Ids and their texts. */
+#ifndef TOKENIZER_VOCABULARY_H
+#define TOKENIZER_VOCABULARY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/string_map.h"
+
+enum {
+    TOKEN_MODEL = 1,   /* part of the model's vocabulary */
+    TOKEN_ADDED = 2,   /* an added token */
+    TOKEN_SPECIAL = 4, /* left out when decoding with skip_special */
+    TOKEN_END = 8,     /* ends a generation */
+    TOKEN_BYTE = 16,   /* stands for one byte, <0xXX> */
+    TOKEN_CONTROL = 32, /* SentencePiece: never comes out of text, decodes to nothing there */
+    TOKEN_UNUSED = 64,
+    TOKEN_USER = 128,  /* user-defined */
+    TOKEN_MAY_REPEAT = 256, /* given to vocabulary_add: a text that is there already is fine, the first id keeps it */
+};
+
+struct vocabulary_token {
+    const char *text; /* NUL-terminated, in the arena; NULL: no token has this id */
+    uint32_t size;
+    uint32_t flags;
+};
+
+struct vocabulary {
+    struct vocabulary_token *tokens;
+    size_t size; /* highest id + 1 */
+    size_t capacity;
+    size_t expected; /* how many tokens the file has */
+    struct string_map by_text; /* the model's own tokens */
+    struct string_map added;   /* added tokens: looked at first */
+    struct arena arena;        /* texts, and other small strings of the tokenizer */
+};
+
+bn_status vocabulary_init(struct vocabulary *vocabulary, size_t expected, bn_error *err);
+void vocabulary_release(struct vocabulary *vocabulary);
+/* Copies text. An id that already has a text gets the new one only if it is an added token; ids may leave gaps, within
+ * reason. A model token whose text is there already is refused. */
+bn_status vocabulary_add(struct vocabulary *vocabulary, size_t id, const char *text, size_t size, uint32_t flags, bn_error *err);
+/* The id of a model token / of any token (added ones first), or -1. */
+int32_t vocabulary_find_model(const struct vocabulary *vocabulary, const char *text, size_t size);
+int32_t vocabulary_find(const struct vocabulary *vocabulary, const char *text, size_t size);
+/* The byte that the text <0xXX> stands for, or -1. */
+int byte_token_value(const char *text, size_t size);
+
+#endif
