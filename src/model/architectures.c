@@ -35,6 +35,14 @@ static const struct tensor_names gemma2_names = {
     HF_MODEL, HF_ATTENTION, HF_FFN, .attn_norm = "input_layernorm", .attn_post_norm = "post_attention_layernorm",
     .ffn_norm = "pre_feedforward_layernorm", .ffn_post_norm = "post_feedforward_layernorm",
 };
+static const struct tensor_names olmo2_names = {
+    HF_MODEL, HF_ATTENTION, HF_FFN, .attn_post_norm = "post_attention_layernorm",
+    .ffn_post_norm = "post_feedforward_layernorm",
+};
+static const struct tensor_names starcoder2_names = {
+    HF_MODEL, HF_ATTENTION, .attn_norm = "input_layernorm", .ffn_norm = "post_attention_layernorm",
+    .up = "mlp.c_fc", .down = "mlp.c_proj",
+};
 static const struct tensor_names gpt2_names = {
     .prefix = "transformer.", .layer = "h.%zu.",
     .embedding = "wte", .position_embedding = "wpe", .output_norm = "ln_f", .head = "lm_head",
@@ -92,6 +100,28 @@ static const struct architecture architectures[] = {
      .absent = {.n_kv_heads = 4, .head_dim = 256, .context_length = 8192, .sliding_window = 4096, .eps = 1e-6f,
                 .rope_theta = 10000, .attention_softcap = 50, .final_softcap = 30, .query_scalar = 256,
                 .tied = true}},
+    {.name = "gemma", .hf_types = {"gemma"}, .gguf_names = {"gemma"}, .hf_names = &llama_names,
+     .norm_places = NORM_BEFORE, .hf_norm_minus_one = true, .gated_ffn = true, .embedding_times_sqrt = true,
+     .activation = ACT_GELU_TANH, .activation_is_certain = true,
+     .qkv_bias = BIAS_IF_PRESENT, .o_bias = BIAS_IF_PRESENT,
+     .absent = {.n_kv_heads = 16, .head_dim = 256, .context_length = 8192, .eps = 1e-6f, .rope_theta = 10000,
+                .tied = true}},
+    {.name = "gemma3", .hf_types = {"gemma3_text"}, .gguf_names = {"gemma3"}, .hf_names = &gemma2_names,
+     .norm_places = NORM_BEFORE | NORM_AFTER, .hf_norm_minus_one = true, .gated_ffn = true,
+     .embedding_times_sqrt = true, .activation = ACT_GELU_TANH, .activation_is_certain = true,
+     .qk_norm = QK_NORM_PER_HEAD, .window_rule = WINDOW_FIVE_OF_SIX,
+     .qkv_bias = BIAS_IF_PRESENT, .o_bias = BIAS_IF_PRESENT,
+     .absent = {.n_kv_heads = 4, .head_dim = 256, .context_length = 131072, .sliding_window = 4096, .eps = 1e-6f,
+                .rope_theta = 1000000, .local_rope_theta = 10000, .query_scalar = 256, .tied = true}},
+    {.name = "olmo2", .hf_types = {"olmo2"}, .gguf_names = {"olmo2"}, .hf_names = &olmo2_names,
+     .norm_places = NORM_AFTER, .gated_ffn = true, .activation = ACT_SILU, .qk_norm = QK_NORM_ALL_HEADS,
+     .qkv_bias = BIAS_IF_PRESENT, .o_bias = BIAS_IF_PRESENT,
+     .absent = {.context_length = 2048, .eps = 1e-5f, .rope_theta = 10000}},
+    {.name = "starcoder2", .hf_types = {"starcoder2"}, .gguf_names = {"starcoder2"}, .hf_names = &starcoder2_names,
+     .norm = NORM_LAYER, .norm_places = NORM_BEFORE, .activation = ACT_GELU_TANH, .window_rule = WINDOW_ALL_LAYERS,
+     .qkv_bias = BIAS_IF_PRESENT, .o_bias = BIAS_IF_PRESENT, .ffn_bias = BIAS_IF_PRESENT,
+     .absent = {.n_kv_heads = 2, .context_length = 4096, .eps = 1e-5f, .rope_theta = 10000, .tied = true,
+                .bias = true}},
     {.name = "gpt2", .hf_types = {"gpt2"}, .gguf_names = {"gpt2"}, .hf_names = &gpt2_names,
      .norm = NORM_LAYER, .norm_places = NORM_BEFORE, .hf_transposed = true, .activation = ACT_GELU_TANH,
      .position = POSITION_LEARNED,
@@ -102,7 +132,7 @@ static const struct architecture architectures[] = {
      .hf_qkv_rows = QKV_PER_HEAD,
      .qkv_bias = BIAS_IF_PRESENT, .o_bias = BIAS_IF_PRESENT, .ffn_bias = BIAS_REQUIRED,
      .absent = {.context_length = 2048, .eps = 1e-5f, .rope_theta = 10000, .rotary_fraction = 0.25f,
-                .attention_bias = true}},
+                .bias = true}},
 };
 #define N_ARCHITECTURES (sizeof architectures / sizeof architectures[0])
 

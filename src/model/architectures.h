@@ -56,7 +56,7 @@ struct architecture {
     enum position_kind position;
     enum qkv_rows hf_qkv_rows;
     enum window_rule window_rule;
-    enum bias_rule qkv_bias, o_bias, ffn_bias; /* BIAS_IF_PRESENT: by the keys attention_bias/mlp_bias in HF */
+    enum bias_rule qkv_bias, o_bias, ffn_bias; /* BIAS_IF_PRESENT: in HF, as config.json says */
 
     /* What absent keys mean (REFERENCE of the Hugging Face classes). 0 = no default of its own. */
     struct {
@@ -65,9 +65,9 @@ struct architecture {
         size_t context_length;
         size_t sliding_window;
         float eps, rope_theta, rotary_fraction;
-        float attention_softcap, final_softcap, query_scalar; /* query_scalar 0 = head_dim */
+        float attention_softcap, final_softcap, query_scalar; /* 0: the family has no such key */
         float local_rope_theta;  /* of windowed layers; 0 = the same rotation everywhere */
-        bool tied, attention_bias;
+        bool tied, bias;
     } absent;
 };
 

@@ -94,7 +94,8 @@ static void read_sizes(struct key_reader *r, struct model_config *c) {
 static void read_numbers(struct key_reader *r, struct model_config *c) {
     bool rms = c->arch->norm == NORM_RMS;
     read_positive_float(r, rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", &c->norm_eps);
-    read_positive_float(r, "attn_logit_softcapping", &c->attention_softcap);
+    if (c->arch->absent.attention_softcap > 0)
+        read_positive_float(r, "attn_logit_softcapping", &c->attention_softcap);
     read_positive_float(r, "final_logit_softcapping", &c->final_softcap);
     read_positive_float(r, "attention.scale", &c->attention_scale);
     if (find(r, "use_parallel_residual"))
@@ -102,8 +103,9 @@ static void read_numbers(struct key_reader *r, struct model_config *c) {
     /* A window for all layers, or for the upper ones, is only there if the file says so. */
     if (c->arch->window_rule == WINDOW_ALL_LAYERS || c->arch->window_rule == WINDOW_UPPER_LAYERS) c->sliding_window = 0;
     read_size(r, "attention.sliding_window", 0, CONFIG_MAX_CONTEXT, &c->sliding_window);
-    /* gemma2's scores are scaled by query_pre_attn_scalar, which files lack: it's the head size, but for the 27B. */
-    if (c->arch->absent.query_scalar > 0 && isnan(c->attention_scale) && c->n_layers == 46)
+    /* Gemma's scores are scaled by query_pre_attn_scalar, which files lack: it's the head size, but for the 27B models
+     * (46 layers in gemma2, 62 in gemma3). */
+    if (c->arch->absent.query_scalar > 0 && isnan(c->attention_scale) && (c->n_layers == 46 || c->n_layers == 62))
         c->attention_scale = (float)(1 / sqrt((double)c->hidden_size / (double)c->n_heads));
 }
 
@@ -145,6 +147,11 @@ static void read_rope(struct key_reader *r, struct model_config *c) {
     rope->neighbours = c->arch->gguf_rope_neighbours;
     rope->n_dims = c->head_dim;
     read_size(r, "rope.dimension_count", 2, CONFIG_MAX_HEAD_DIM, &rope->n_dims);
+    if (c->arch->absent.local_rope_theta > 0) {
+        c->local_rope = *rope;
+        c->local_rope.theta = (double)c->arch->absent.local_rope_theta;
+        read_positive(r, "rope.freq_base_swa", &c->local_rope.theta);
+    }
     read_positive(r, "rope.freq_base", &rope->theta);
     read_rope_type(r, rope);
     if (rope->type != ROPE_DEFAULT) read_positive(r, "rope.scaling.factor", &rope->factor);

@@ -52,8 +52,8 @@ static void read_positive_float(struct config_reader *r, const char *spellings, 
     *out = (float)value;
 }
 
-static void read_bool(struct config_reader *r, const json_t *object, const char *key, bool *out) {
-    if (find(r, object, key)) r->status = json_get_bool(object, key, out, r->err);
+static void read_bool(struct config_reader *r, const json_t *object, const char *spellings, bool *out) {
+    if (find(r, object, spellings)) r->status = json_get_bool(object, r->key, out, r->err);
 }
 
 static void read_text(struct config_reader *r, const json_t *object, const char *key, const char **out) {
@@ -87,7 +87,8 @@ static void read_numbers(struct config_reader *r, struct model_config *c) {
     read_positive_float(r, "rms_norm_eps|layer_norm_epsilon|layer_norm_eps|norm_epsilon", &c->norm_eps);
     if (is_null(r, "attn_logit_softcapping")) c->attention_softcap = 0;
     if (is_null(r, "final_logit_softcapping")) c->final_softcap = 0;
-    read_positive_float(r, "attn_logit_softcapping", &c->attention_softcap);
+    if (c->arch->absent.attention_softcap > 0) /* gemma3 has the key and ignores it */
+        read_positive_float(r, "attn_logit_softcapping", &c->attention_softcap);
     read_positive_float(r, "final_logit_softcapping", &c->final_softcap);
     float scalar = c->arch->absent.query_scalar;
     if (scalar > 0) {
@@ -103,12 +104,12 @@ static void read_numbers(struct config_reader *r, struct model_config *c) {
     c->tie = tied ? TIE_ALWAYS : TIE_NEVER;
 }
 
-/* attention_bias and mlp_bias decide where the family leaves it open. */
+/* Keys decide where the family leaves it open. */
 static void read_biases(struct config_reader *r, struct model_config *c) {
     const struct architecture *arch = c->arch;
-    bool attention = arch->absent.attention_bias, ffn = false;
-    read_bool(r, r->json, "attention_bias", &attention);
-    read_bool(r, r->json, "mlp_bias", &ffn);
+    bool attention = arch->absent.bias, ffn = arch->absent.bias;
+    read_bool(r, r->json, "attention_bias|use_bias", &attention);
+    read_bool(r, r->json, "mlp_bias|use_bias", &ffn);
     if (arch->qkv_bias == BIAS_IF_PRESENT) c->qkv_bias = attention ? BIAS_REQUIRED : BIAS_NONE;
     if (arch->o_bias == BIAS_IF_PRESENT) c->o_bias = attention ? BIAS_REQUIRED : BIAS_NONE;
     if (arch->ffn_bias == BIAS_IF_PRESENT) c->ffn_bias = ffn ? BIAS_REQUIRED : BIAS_NONE;

@@ -112,7 +112,7 @@ static size_t check_prompt(const struct subject *s, const bn_model *model, const
     for (size_t i = 0; i < n; i++)
         tokens[i] = (int32_t)json_integer_value(json_array_get(json_object_get(prompt, "tokens"), i));
     struct model_run run;
-    assert_true(model_run_init(&run, model, 2, n + 64 < info.context_length ? n + 64 : info.context_length));
+    assert_true(model_run_init(&run, model, 2, max_size(n, min_size(n + 64, info.context_length))));
     run.reserved_length = n;
     model_run_append(&run, tokens, n, true, logits);
     broken += check_logits(s, name, logits, (const float *)(const void *)theirs, n, vocab, ternary, worst);
@@ -186,6 +186,7 @@ static void add_root(const char *root) {
 
 int main(void) {
     add_root(TEST_DATA "/models");
+    add_root(TEST_DATA "/models/made");
     add_root(SHARED_DATA "/models");
     add_root(SHARED_DATA "/gguf/models");
     add_subject("demo (Hugging Face)", SHARED_DATA "/demo", SHARED_DATA "/demo/reference");
