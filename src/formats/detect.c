@@ -30,7 +30,8 @@ static const struct {
 
 /* Protocol 2 to 5 and then an opcode that begins an object: other pickles than torch.save's. */
 static bool is_pickle(const uint8_t *bytes, size_t size) {
-    return size > 2 && bytes[0] == 0x80 && bytes[1] >= 2 && bytes[1] <= 5 && memchr("}](c\x95\x8a", bytes[2], 6);
+    static const uint8_t openers[] = {'}', ']', '(', ')', 'c', 'X', 0x8a, 0x8c, 0x95};
+    return size > 2 && bytes[0] == 0x80 && bytes[1] >= 2 && bytes[1] <= 5 && memchr(openers, bytes[2], sizeof openers);
 }
 
 /* ONNX is a protocol buffer without a magic: field 1, ir_version, a small number, then field 2 (producer name) or later

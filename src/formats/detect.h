@@ -6,8 +6,8 @@
 
 enum file_kind {
     FILE_GGUF,
-    FILE_HF_FOLDER,      /* a folder with config.json and safetensors weights */
-    FILE_SAFETENSORS,    /* a single .safetensors file */
+    FILE_HF_FOLDER,   /* a folder with config.json and safetensors weights */
+    FILE_SAFETENSORS, /* a single .safetensors file */
 };
 
 /* BN_STATUS_UNSUPPORTED with advice for what people try instead: pickles (.bin, .pt), legacy GGML files, ONNX, tar

@@ -10,11 +10,26 @@
 #include "formats/tensor_file.h"
 
 enum gguf_value_type {
-    GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL, GGUF_STRING, GGUF_ARRAY,
-    GGUF_U64, GGUF_I64, GGUF_F64,
+    GGUF_U8,
+    GGUF_I8,
+    GGUF_U16,
+    GGUF_I16,
+    GGUF_U32,
+    GGUF_I32,
+    GGUF_F32,
+    GGUF_BOOL,
+    GGUF_STRING,
+    GGUF_ARRAY,
+    GGUF_U64,
+    GGUF_I64,
+    GGUF_F64,
 };
 
-struct gguf_string { const char *text; size_t size; }; /* UTF-8, not NUL-terminated, into the mapped file */
+/* UTF-8, not NUL-terminated, into the mapped file. */
+struct gguf_string {
+    const char *text;
+    size_t size;
+};
 
 /* One metadata entry. Scalars are widened; an array keeps its raw elements (already checked to lie in the file). */
 struct gguf_value {
@@ -28,8 +43,8 @@ struct gguf_value {
         struct {
             enum gguf_value_type type;
             size_t n;
-            const uint8_t *bytes;       /* elements back to back */
-            const uint64_t *string_at;  /* of strings: offset of each element's length field from `bytes` */
+            const uint8_t *bytes;      /* elements back to back */
+            const uint64_t *string_at; /* of strings: offset of each element's length field from `bytes` */
             size_t size_bytes;
         } array;
     };

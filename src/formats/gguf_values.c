@@ -79,7 +79,7 @@ static void load_scalar(struct gguf_value *out, enum gguf_value_type type, const
         out->u = v.u64;
         break;
     case GGUF_I8:
-        out->i = v.i8;
+        out->i = (int64_t)v.i8;
         break;
     case GGUF_I16:
         out->i = v.i16;

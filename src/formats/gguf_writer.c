@@ -86,7 +86,7 @@ static bool is_own_key(const char *key) {
 }
 
 static bn_status begin_value(struct gguf_writer *writer, const char *key, enum gguf_value_type type, bn_error *err) {
-    const char *copy;
+    const char *copy = NULL;
     if (is_own_key(key)) return fail(err, BN_STATUS_BAD_ARGUMENT, "'%s' is written by the writer itself", key);
     bn_status status = claim(writer, &writer->keys, key, GGUF_MAX_NAME_BYTES, &copy, err);
     if (status) return status;

@@ -113,11 +113,11 @@ static bn_status read_entry(const char *name, const json_t *entry, struct arena 
 
 /* ---- the header ---- */
 
-static bn_status check_metadata(const json_t *metadata, bn_error *err) {
+static bn_status check_metadata(json_t *metadata, bn_error *err) {
     if (!json_is_object(metadata)) return fail(err, BN_STATUS_BAD_FILE, "'__metadata__' must be an object");
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) {
+    json_object_foreach(metadata, key, value) {
         if (!json_is_string(value)) {
             return fail(err, BN_STATUS_BAD_FILE, "'__metadata__': the value of '%.100s' must be a string", key);
         }
@@ -153,12 +153,11 @@ static bn_status check_places(struct place *places, size_t n, uint64_t data_byte
     return fail(err, BN_STATUS_BAD_FILE, "%" PRIu64 " bytes behind the last tensor belong to none", data_bytes - end);
 }
 
-static bn_status read_header(const json_t *header, struct arena *arena, struct place *places, size_t *n,
-                             bn_error *err) {
+static bn_status read_header(json_t *header, struct arena *arena, struct place *places, size_t *n, bn_error *err) {
     const char *name;
     json_t *entry;
     *n = 0;
-    json_object_foreach((json_t *)(uintptr_t)header, name, entry) {
+    json_object_foreach(header, name, entry) {
         bool is_metadata = strcmp(name, "__metadata__") == 0;
         bn_status status = is_metadata ? check_metadata(entry, err) : read_entry(name, entry, arena, &places[*n], err);
         if (status) return status;
@@ -167,8 +166,8 @@ static bn_status read_header(const json_t *header, struct arena *arena, struct p
     return BN_OK;
 }
 
-static bn_status parse_json_header(const json_t *header, const uint8_t *data, uint64_t data_bytes,
-                                   struct tensor_set *set, bn_error *err) {
+static bn_status parse_json_header(json_t *header, const uint8_t *data, uint64_t data_bytes, struct tensor_set *set,
+                                   bn_error *err) {
     size_t n = json_object_size(header);
     struct place *places = mem_calloc(max_size(n, 1), sizeof *places);
     if (!places) return fail_no_memory(err, n * sizeof *places);

@@ -12,15 +12,49 @@
 #include "base/error.h"
 
 enum tensor_type {
-    TYPE_F32 = 0, TYPE_F16 = 1, TYPE_Q4_0 = 2, TYPE_Q4_1 = 3, TYPE_Q5_0 = 6, TYPE_Q5_1 = 7, TYPE_Q8_0 = 8,
-    TYPE_Q2_K = 10, TYPE_Q3_K = 11, TYPE_Q4_K = 12, TYPE_Q5_K = 13, TYPE_Q6_K = 14, TYPE_IQ4_NL = 20,
-    TYPE_IQ4_XS = 23, TYPE_I8 = 24, TYPE_I16 = 25, TYPE_I32 = 26, TYPE_I64 = 27, TYPE_F64 = 28, TYPE_BF16 = 30,
-    TYPE_TQ1_0 = 34, TYPE_TQ2_0 = 35, TYPE_I2_S = 36, TYPE_MXFP4 = 39, TYPE_NVFP4 = 40, TYPE_Q1_0 = 41,
-    TYPE_Q2_0 = 42, TYPE_PQ2_0 = 142, TYPE_PTQ1_0 = 143,
+    TYPE_F32 = 0,
+    TYPE_F16 = 1,
+    TYPE_Q4_0 = 2,
+    TYPE_Q4_1 = 3,
+    TYPE_Q5_0 = 6,
+    TYPE_Q5_1 = 7,
+    TYPE_Q8_0 = 8,
+    TYPE_Q2_K = 10,
+    TYPE_Q3_K = 11,
+    TYPE_Q4_K = 12,
+    TYPE_Q5_K = 13,
+    TYPE_Q6_K = 14,
+    TYPE_IQ4_NL = 20,
+    TYPE_IQ4_XS = 23,
+    TYPE_I8 = 24,
+    TYPE_I16 = 25,
+    TYPE_I32 = 26,
+    TYPE_I64 = 27,
+    TYPE_F64 = 28,
+    TYPE_BF16 = 30,
+    TYPE_TQ1_0 = 34,
+    TYPE_TQ2_0 = 35,
+    TYPE_I2_S = 36,
+    TYPE_MXFP4 = 39,
+    TYPE_NVFP4 = 40,
+    TYPE_Q1_0 = 41,
+    TYPE_Q2_0 = 42,
+    TYPE_PQ2_0 = 142,
+    TYPE_PTQ1_0 = 143,
     /* known by name and size, not decodable: their grids of code points aren't built in */
-    TYPE_IQ2_XXS = 16, TYPE_IQ2_XS = 17, TYPE_IQ3_XXS = 18, TYPE_IQ1_S = 19, TYPE_IQ3_S = 21, TYPE_IQ2_S = 22,
+    TYPE_IQ2_XXS = 16,
+    TYPE_IQ2_XS = 17,
+    TYPE_IQ3_XXS = 18,
+    TYPE_IQ1_S = 19,
+    TYPE_IQ3_S = 21,
+    TYPE_IQ2_S = 22,
     TYPE_IQ1_M = 29,
-    TYPE_U8 = 1000, TYPE_U16, TYPE_U32, TYPE_U64, TYPE_BOOL, /* safetensors */
+    /* safetensors only */
+    TYPE_U8 = 1000,
+    TYPE_U16,
+    TYPE_U32,
+    TYPE_U64,
+    TYPE_BOOL,
 };
 
 /* How I2_S packs its codes (value + 1, two bits each); the type number is the same for all. X86_128, ARM_64 and
@@ -36,8 +70,8 @@ enum i2s_layout i2s_layout_by_name(const char *name, size_t name_bytes);
 
 struct tensor_type_info {
     enum tensor_type type;
-    const char *name;     /* "Q4_K" */
-    size_t block;         /* values per block */
+    const char *name; /* "Q4_K" */
+    size_t block;     /* values per block */
     size_t block_bytes;
 };
 
