@@ -185,7 +185,8 @@ bool beam_advance(bn_request *request, struct kv_cache *cache) {
     if (at_limit || search->open.n == 0) return true;
     if (search->n_hypotheses == search->width) {
         double best_possible = search->open.items[0].score / norm;
-        if (request->options.early_stopping || best_possible <= search->hypotheses[search->width - 1].score) return true;
+        double worst = search->hypotheses[search->width - 1].score;
+        if (request->options.early_stopping || best_possible <= worst) return true;
     }
     next_beams(request, cache);
     return false;

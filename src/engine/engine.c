@@ -11,8 +11,8 @@
 #define DEFAULT_BATCH_TOKENS 256
 #define MAX_SEQUENCES 4096
 #define MAX_BATCH_TOKENS 65536
-#define MIN_ROWS 32                                /* of logits in a step: what log-probabilities of prompts are cut to */
-#define EXACT_KV_BYTES ((size_t)64 << 20)          /* up to here a context's keys and values are kept in float32 */
+#define MIN_ROWS 32                       /* of logits in a step; log-probabilities of prompts come in such portions */
+#define EXACT_KV_BYTES ((size_t)64 << 20) /* up to here a context's keys and values are kept in float32 */
 
 /* ---- creation ---- */
 

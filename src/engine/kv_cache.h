@@ -2,7 +2,8 @@
  *
  * A page is in one of three states: used (some sequences' page tables have it), cached (no user, but the prefix tree
  * knows what is in it), or free. A page may be written while it has exactly one user and the tree doesn't know it; one
- * with more users is copied first (copy on write). Memory is taken from the system when a page is first needed and kept.
+ * with more users is copied first (copy on write). Memory is taken from the system when a page is first needed, and
+ * kept.
  * Not thread-safe: guarded by the engine's lock. */
 #ifndef ENGINE_KV_CACHE_H
 #define ENGINE_KV_CACHE_H

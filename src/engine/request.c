@@ -62,8 +62,8 @@ static bn_status check_prompt(const bn_engine *engine, const int32_t *prompt, si
 static bn_status check_beams_fit(const bn_engine *engine, const bn_request *request, bn_error *err) {
     size_t pages = pages_for(request->capacity) * request->options.beams;
     if (pages <= engine->cache.n_pages) return BN_OK;
-    return fail(err, BN_STATUS_BAD_ARGUMENT, "%zu beams of up to %zu tokens take %zu KV pages, the cache has %zu: lower "
-                "beams or max_tokens, or raise kv_bytes", request->options.beams, request->capacity, pages,
+    return fail(err, BN_STATUS_BAD_ARGUMENT, "%zu beams of up to %zu tokens take %zu KV pages, the cache has %zu: "
+                "lower beams or max_tokens, or raise kv_bytes", request->options.beams, request->capacity, pages,
                 engine->cache.n_pages);
 }
 
@@ -71,7 +71,8 @@ static bn_status check_beams_fit(const bn_engine *engine, const bn_request *requ
 
 static bn_status copy_stops(bn_request *request, const bn_request_options *options, bn_error *err) {
     if (options->n_stop > MAX_STOP_STRINGS)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "%zu stop strings; the limit is %d", options->n_stop, MAX_STOP_STRINGS);
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "%zu stop strings; the limit is %d", options->n_stop,
+                    MAX_STOP_STRINGS);
     if (options->n_stop && (!options->stop || !request->engine->tokenizer))
         return fail(err, BN_STATUS_BAD_ARGUMENT, options->stop ? "stop strings need a model with a tokenizer"
                                                                : "stop is NULL, n_stop isn't 0");

@@ -115,8 +115,8 @@ static void admit(bn_engine *engine) {
 
 /* ---- shares of the budget ---- */
 
-/* Before its first chunk a sequence takes what the tree knows by now, which may have come since it was admitted: of many
- * prompts that begin alike only the first is computed. */
+/* Before its first chunk a sequence takes what the tree knows by now, which may have come since it was admitted: of
+ * many prompts that begin alike only the first is computed. */
 static void take_prefix(bn_engine *engine, struct sequence *s) {
     struct prefix_match match;
     s->fresh = false;

@@ -51,7 +51,8 @@ static inline bn_request_options sampled(size_t max_tokens, uint64_t seed) {
     return options;
 }
 
-static inline bn_request *submit(bn_engine *engine, const int32_t *prompt, size_t n, const bn_request_options *options) {
+static inline bn_request *submit(bn_engine *engine, const int32_t *prompt, size_t n,
+                                 const bn_request_options *options) {
     bn_request *request = NULL;
     bn_error err = {0};
     assert_ok(bn_engine_submit(engine, prompt, n, options, &request, &err), err);

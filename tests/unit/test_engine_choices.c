@@ -110,6 +110,8 @@ static void test_choices_share_the_prompts_pages(void **state) {
     bn_engine_destroy(engine);
 }
 
+static double mean_logprob(const struct answer *a) { return a->sum_logprob / (double)a->n_ids; }
+
 static void test_best_of_ranks_by_mean_logprob(void **state) {
     (void)state;
     enum { ALL = 6, KEPT = 3 };
@@ -142,8 +144,7 @@ static void test_best_of_ranks_by_mean_logprob(void **state) {
         size_t best = ALL;
         for (size_t i = 0; i < ALL; i++) {
             if (taken[i]) continue;
-            if (best == ALL || all[i].sum_logprob / (double)all[i].n_ids > all[best].sum_logprob / (double)all[best].n_ids)
-                best = i;
+            if (best == ALL || mean_logprob(&all[i]) > mean_logprob(&all[best])) best = i;
         }
         taken[best] = true;
         read_choice(request, rank, &got);
@@ -301,8 +302,9 @@ static void test_beams_in_a_crowd(void **state) {
     bn_engine *probe = make_engine(model, NULL);
     bn_engine_stats full = stats_of(probe);
     bn_engine_destroy(probe);
-    bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 2, .batch_tokens = 3, .kv_type = full.kv_type,
-                                                                .kv_bytes = 8 * (full.kv_bytes / full.kv_pages_total)});
+    uint64_t page_bytes = full.kv_bytes / full.kv_pages_total;
+    bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 2, .batch_tokens = 3,
+                                                                .kv_type = full.kv_type, .kv_bytes = 8 * page_bytes});
     make_prompt(prompt, N_PROMPT, 3);
     bn_request_options options = greedy(12), stranger = sampled(60, 5);
     options.ignore_end = stranger.ignore_end = true;
