@@ -46,9 +46,9 @@ static bn_status init_cache(bn_engine *engine, const bn_engine_options *o, bn_er
     engine->kv_type = f32 ? KV_F32 : KV_F16;
     page_bytes = model_kv_page_bytes(engine->model, engine->kv_type);
     if (!mul_size(context_pages, engine->max_sequences, &n_pages)) n_pages = SIZE_MAX;
-    n_pages = min_size(n_pages, (o->kv_bytes ? o->kv_bytes : half_of_memory()) / page_bytes);
+    n_pages = o->kv_bytes ? o->kv_bytes / page_bytes : min_size(n_pages, half_of_memory() / page_bytes);
     if (n_pages == 0)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "kv_bytes is %zu, but the KV page of %d tokens takes %zu bytes",
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "kv_bytes is %zu, but a KV page of %d tokens takes %zu bytes",
                     o->kv_bytes, KV_PAGE_TOKENS, page_bytes);
     engine->context_length = min_size(engine->context_length, n_pages * KV_PAGE_TOKENS);
     engine->use_prefixes = !o->no_prefix_cache;
