@@ -13,10 +13,9 @@
 #include "kernels/functions.h"
 #include "kernels/kernels.h"
 #include "kernels/layout.h"
+#include "kernels/unroll.h"
 
-#define LANES         16
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
+#define LANES 16
 enum element { ELEMENT_F32, ELEMENT_F16, ELEMENT_BF16 };
 
 ALWAYS_INLINE f32x16 load_up_to(const float *x, size_t left) {
@@ -52,8 +51,7 @@ ALWAYS_INLINE f32x16 load_elements_n(const void *array, size_t i, size_t n, enum
 
 ALWAYS_INLINE f32x16 lanes_polynomial(const float *coefficients, int n_terms, f32x16 x) {
     f32x16 sum = lanes_set(coefficients[n_terms - 1]);
-#pragma GCC unroll 16
-    for (int i = n_terms - 2; i >= 0; i--) sum = lanes_fma(sum, x, lanes_set(coefficients[i]));
+    UNROLL for (int i = n_terms - 2; i >= 0; i--) sum = lanes_fma(sum, x, lanes_set(coefficients[i]));
     return sum;
 }
 
@@ -117,35 +115,29 @@ ALWAYS_INLINE f32x16 lanes_relu2(f32x16 x) {
 ALWAYS_INLINE void dot_tile(float *sums, const void *w, size_t w_stride, const float *x, size_t x_stride, size_t n_cols,
                             enum element element, const int rows, const int tokens) {
     f32x16 acc[TILE_ROWS * TILE_TOKENS > VECTOR_ROWS ? TILE_ROWS * TILE_TOKENS : VECTOR_ROWS];
-#pragma GCC unroll 16
-    for (int i = 0; i < rows * tokens; i++) acc[i] = lanes_set(0.0f);
+    UNROLL for (int i = 0; i < rows * tokens; i++) acc[i] = lanes_set(0.0f);
     size_t c = 0;
     for (; c + LANES <= n_cols; c += LANES) {
         f32x16 inputs[TILE_TOKENS];
-#pragma GCC unroll 16
-        for (int t = 0; t < tokens; t++) inputs[t] = lanes_load(x + (size_t)t * x_stride + c);
-#pragma GCC unroll 16
-        for (int r = 0; r < rows; r++) {
+        UNROLL for (int t = 0; t < tokens; t++) inputs[t] = lanes_load(x + (size_t)t * x_stride + c);
+        UNROLL for (int r = 0; r < rows; r++) {
             f32x16 weights = load_elements(w, (size_t)r * w_stride + c, element);
-#pragma GCC unroll 16
-            for (int t = 0; t < tokens; t++) acc[r * tokens + t] = lanes_fma(weights, inputs[t], acc[r * tokens + t]);
+            UNROLL for (int t = 0; t < tokens; t++) acc[r * tokens + t] =
+                lanes_fma(weights, inputs[t], acc[r * tokens + t]);
         }
     }
     if (c < n_cols) {
         size_t left = n_cols - c;
-#pragma GCC unroll 16
-        for (int r = 0; r < rows; r++) {
+        UNROLL for (int r = 0; r < rows; r++) {
             f32x16 weights = load_elements_n(w, (size_t)r * w_stride + c, left, element);
-#pragma GCC unroll 16
-            for (int t = 0; t < tokens; t++) {
+            UNROLL for (int t = 0; t < tokens; t++) {
                 f32x16 *sum = &acc[r * tokens + t];
                 f32x16 inputs = lanes_load_n(x + (size_t)t * x_stride + c, left);
                 *sum = lanes_first(left, lanes_fma(weights, inputs, *sum), *sum);
             }
         }
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < rows * tokens; i++) sums[i] = lanes_sum(acc[i]);
+    UNROLL for (int i = 0; i < rows * tokens; i++) sums[i] = lanes_sum(acc[i]);
 }
 
 ALWAYS_INLINE const void *element_at(const void *array, size_t i, enum element element) {
@@ -226,16 +218,13 @@ static void attention_scores_f16(float *scores, const float *q, const uint16_t *
 ALWAYS_INLINE void values_block(float *out, const float *p, const void *v, size_t key_stride, size_t n_keys, size_t d,
                                 enum element element, const int vectors) {
     f32x16 acc[VALUE_VECTORS];
-#pragma GCC unroll 16
-    for (int i = 0; i < vectors; i++) acc[i] = lanes_load(out + d + LANES * i);
+    UNROLL for (int i = 0; i < vectors; i++) acc[i] = lanes_load(out + d + LANES * i);
     for (size_t j = 0; j < n_keys; j++) {
         f32x16 weight = lanes_set(p[j]);
-#pragma GCC unroll 16
-        for (int i = 0; i < vectors; i++)
-            acc[i] = lanes_fma(weight, load_elements(v, j * key_stride + d + (size_t)(LANES * i), element), acc[i]);
+        UNROLL for (int i = 0; i < vectors; i++) acc[i] =
+            lanes_fma(weight, load_elements(v, j * key_stride + d + (size_t)(LANES * i), element), acc[i]);
     }
-#pragma GCC unroll 16
-    for (int i = 0; i < vectors; i++) lanes_store(out + d + LANES * i, acc[i]);
+    UNROLL for (int i = 0; i < vectors; i++) lanes_store(out + d + LANES * i, acc[i]);
 }
 
 ALWAYS_INLINE void attention_values(float *out, const float *p, const void *v, size_t key_stride, size_t n_keys,

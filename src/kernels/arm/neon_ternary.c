@@ -8,11 +8,10 @@
 
 #include "kernels/arm/ternary.h"
 #include "kernels/layout.h"
+#include "kernels/unroll.h"
 
 #define PREFETCH_BYTES 4096 /* ahead in the stream of weights */
 #define TILE_TOKENS    4    /* × 4 registers of rows: 16 of the 32 registers are accumulators */
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 ALWAYS_INLINE void store_group(int32_t *y, const int32x4_t sums[4], int32_t q_sum, size_t n) {
     int32_t rows[L16_ROWS], *out = n < L16_ROWS ? rows : y;
@@ -36,13 +35,11 @@ ALWAYS_INLINE struct planes unpack(const uint8_t *packed) {
 /* A group's products with one token: an accumulator per plane, since four chains wouldn't hide the latency of sdot. */
 static void vector_group(int32_t *y, const uint8_t *packed, const int8_t *q, int32_t q_sum, size_t n_steps, size_t n) {
     int32x4_t sums[4][4], totals[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) sums[i][0] = sums[i][1] = sums[i][2] = sums[i][3] = vdupq_n_s32(0);
+    UNROLL for (int i = 0; i < 4; i++) sums[i][0] = sums[i][1] = sums[i][2] = sums[i][3] = vdupq_n_s32(0);
     for (size_t step = 0; step < n_steps; step++, packed += L16_BLOCK_BYTES, q += L16_COLS) {
         int8x16_t x = vld1q_s8(q);
         __builtin_prefetch(packed + PREFETCH_BYTES);
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
+        UNROLL for (int i = 0; i < 4; i++) {
             struct planes codes = unpack(packed + 16 * i);
             sums[i][0] = vdotq_laneq_s32(sums[i][0], codes.p0, x, 0);
             sums[i][1] = vdotq_laneq_s32(sums[i][1], codes.p1, x, 1);
@@ -50,9 +47,8 @@ static void vector_group(int32_t *y, const uint8_t *packed, const int8_t *q, int
             sums[i][3] = vdotq_laneq_s32(sums[i][3], codes.p3, x, 3);
         }
     }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++)
-        totals[i] = vaddq_s32(vaddq_s32(sums[i][0], sums[i][1]), vaddq_s32(sums[i][2], sums[i][3]));
+    UNROLL for (int i = 0; i < 4; i++) totals[i] =
+        vaddq_s32(vaddq_s32(sums[i][0], sums[i][1]), vaddq_s32(sums[i][2], sums[i][3]));
     store_group(y, totals, q_sum, n);
 }
 
@@ -61,19 +57,13 @@ ALWAYS_INLINE void tile_group(int32_t *y, const uint8_t *packed, const int8_t *q
                               const struct matmul_shape *shape, size_t n, const int tokens) {
     size_t n_steps = l16_steps(shape->n_cols);
     int32x4_t sums[TILE_TOKENS][4];
-#pragma GCC unroll 4
-    for (int t = 0; t < tokens; t++)
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) sums[t][i] = vdupq_n_s32(0);
+    UNROLL for (int t = 0; t < tokens; t++) UNROLL for (int i = 0; i < 4; i++) sums[t][i] = vdupq_n_s32(0);
     for (size_t step = 0; step < n_steps; step++, packed += L16_BLOCK_BYTES, q += L16_COLS) {
         int8x16_t x[TILE_TOKENS];
-#pragma GCC unroll 4
-        for (int t = 0; t < tokens; t++) x[t] = vld1q_s8(q + (size_t)t * shape->x_stride);
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
+        UNROLL for (int t = 0; t < tokens; t++) x[t] = vld1q_s8(q + (size_t)t * shape->x_stride);
+        UNROLL for (int i = 0; i < 4; i++) {
             struct planes codes = unpack(packed + 16 * i);
-#pragma GCC unroll 4
-            for (int t = 0; t < tokens; t++) {
+            UNROLL for (int t = 0; t < tokens; t++) {
                 int32x4_t sum = vdotq_laneq_s32(sums[t][i], codes.p0, x[t], 0);
                 sum = vdotq_laneq_s32(sum, codes.p1, x[t], 1);
                 sum = vdotq_laneq_s32(sum, codes.p2, x[t], 2);
@@ -81,8 +71,7 @@ ALWAYS_INLINE void tile_group(int32_t *y, const uint8_t *packed, const int8_t *q
             }
         }
     }
-#pragma GCC unroll 4
-    for (int t = 0; t < tokens; t++) store_group(y + (size_t)t * shape->y_stride, sums[t], q_sums[t], n);
+    UNROLL for (int t = 0; t < tokens; t++) store_group(y + (size_t)t * shape->y_stride, sums[t], q_sums[t], n);
 }
 
 /* Groups outside, tokens inside: a group's weights come from memory once and from the cache for further tiles. */

@@ -12,14 +12,13 @@
 #include <string.h>
 
 #include "kernels/layout.h"
+#include "kernels/unroll.h"
 #include "kernels/x86/ternary.h"
 
 #define PREFETCH_BYTES 4096 /* ahead in the stream of weights: what it took to reach the memory's full bandwidth */
 #define VECTOR_STEPS   8    /* int16 holds 8 steps × 2 planes × 4·2·127·2 = 32512 */
 #define TILE_STEPS     16   /* 16 steps × 4 planes × 2·127·2 = 32512 */
 #define TILE_TOKENS    4    /* 8 int16 accumulators, leaving registers for the codes and one activation */
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* Four activations for every lane. */
 ALWAYS_INLINE __m256i broadcast4(const int8_t *q) {
@@ -28,8 +27,12 @@ ALWAYS_INLINE __m256i broadcast4(const int8_t *q) {
     return _mm256_set1_epi32(four);
 }
 
+/* The empty statement makes the compiler add at once: left alone, gcc puts off the sums of an unrolled loop to its end
+ * and spills the products until then. */
 ALWAYS_INLINE __m256i add_products(__m256i sum, __m256i codes, __m256i activations) {
-    return _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, activations));
+    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, activations));
+    __asm__("" : "+x"(sum));
+    return sum;
 }
 
 /* Adds the pairs of int16 in each int32 lane to it. */
@@ -86,22 +89,18 @@ ALWAYS_INLINE void tile_group(int32_t *y, const uint8_t *packed, const int8_t *q
     const __m256i mask = _mm256_set1_epi8(3);
     size_t n_steps = l16_steps(shape->n_cols), stride = shape->x_stride;
     __m256i low[TILE_TOKENS], high[TILE_TOKENS];
-#pragma GCC unroll 4
-    for (int t = 0; t < tokens; t++) low[t] = high[t] = _mm256_setzero_si256();
+    UNROLL for (int t = 0; t < tokens; t++) low[t] = high[t] = _mm256_setzero_si256();
     for (size_t step = 0; step < n_steps;) {
         size_t end = min_size(step + TILE_STEPS, n_steps);
         __m256i a_sums[TILE_TOKENS], b_sums[TILE_TOKENS];
-#pragma GCC unroll 4
-        for (int t = 0; t < tokens; t++) a_sums[t] = b_sums[t] = _mm256_setzero_si256();
+        UNROLL for (int t = 0; t < tokens; t++) a_sums[t] = b_sums[t] = _mm256_setzero_si256();
         for (; step < end; step++, packed += L16_BLOCK_BYTES, q += L16_COLS) {
             __m256i a = _mm256_loadu_si256((const __m256i *)packed);
             __m256i b = _mm256_loadu_si256((const __m256i *)(packed + 32));
             _mm_prefetch((const char *)packed + PREFETCH_BYTES, _MM_HINT_T0);
-#pragma GCC unroll 4
-            for (int plane = 0; plane < 4; plane++) {
+            UNROLL for (int plane = 0; plane < 4; plane++) {
                 __m256i a_codes = _mm256_and_si256(a, mask), b_codes = _mm256_and_si256(b, mask);
-#pragma GCC unroll 4
-                for (int t = 0; t < tokens; t++) {
+                UNROLL for (int t = 0; t < tokens; t++) {
                     __m256i x = broadcast4(q + (size_t)t * stride + 4 * plane);
                     a_sums[t] = add_products(a_sums[t], a_codes, x);
                     b_sums[t] = add_products(b_sums[t], b_codes, x);
@@ -110,8 +109,7 @@ ALWAYS_INLINE void tile_group(int32_t *y, const uint8_t *packed, const int8_t *q
                 b = _mm256_srli_epi16(b, 2);
             }
         }
-#pragma GCC unroll 4
-        for (int t = 0; t < tokens; t++) {
+        UNROLL for (int t = 0; t < tokens; t++) {
             low[t] = widen_add(low[t], a_sums[t]);
             high[t] = widen_add(high[t], b_sums[t]);
         }

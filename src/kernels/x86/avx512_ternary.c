@@ -11,12 +11,11 @@
 #include <string.h>
 
 #include "kernels/layout.h"
+#include "kernels/unroll.h"
 #include "kernels/x86/ternary.h"
 
 #define PREFETCH_BYTES 4096 /* ahead in the stream of weights: what it took to reach the memory's full bandwidth */
 #define TILE_TOKENS    8    /* × 2 groups: 16 of the 32 registers are accumulators */
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* sum + codes·activations for the four activations at q. */
 ALWAYS_INLINE __m512i add_products(__m512i sum, __m512i codes, const int8_t *q) {
@@ -33,16 +32,14 @@ ALWAYS_INLINE void store_group(int32_t *y, __m512i sums, int32_t q_sum, size_t n
 ALWAYS_INLINE void vector_step(__m512i sums[4], const uint8_t *packed, const int8_t *q) {
     __m512i codes = _mm512_loadu_si512(packed);
     _mm_prefetch((const char *)packed + PREFETCH_BYTES, _MM_HINT_T0);
-#pragma GCC unroll 4
-    for (int p = 0; p < 4; p++)
-        sums[p] = add_products(sums[p], _mm512_and_si512(codes, _mm512_set1_epi8((char)(3 << 2 * p))), q + 4 * p);
+    UNROLL for (int p = 0; p < 4; p++) sums[p] =
+        add_products(sums[p], _mm512_and_si512(codes, _mm512_set1_epi8((char)(3 << 2 * p))), q + 4 * p);
 }
 
 /* Two steps at a time have eight independent sums, which hides the latency of vpdpbusd. */
 static void vector_group(int32_t *y, const uint8_t *packed, const int8_t *q, int32_t q_sum, size_t n_steps, size_t n) {
     __m512i even[4], odd[4];
-#pragma GCC unroll 4
-    for (int p = 0; p < 4; p++) even[p] = odd[p] = _mm512_setzero_si512();
+    UNROLL for (int p = 0; p < 4; p++) even[p] = odd[p] = _mm512_setzero_si512();
     size_t step = 0;
     for (; step + 2 <= n_steps; step += 2) {
         vector_step(even, packed + step * L16_BLOCK_BYTES, q + step * L16_COLS);
@@ -50,9 +47,8 @@ static void vector_group(int32_t *y, const uint8_t *packed, const int8_t *q, int
     }
     if (step < n_steps) vector_step(even, packed + step * L16_BLOCK_BYTES, q + step * L16_COLS);
     __m512i total = _mm512_setzero_si512();
-#pragma GCC unroll 4
-    for (unsigned p = 0; p < 4; p++)
-        total = _mm512_add_epi32(total, _mm512_srai_epi32(_mm512_add_epi32(even[p], odd[p]), 2 * p));
+    UNROLL for (unsigned p = 0; p < 4; p++) total =
+        _mm512_add_epi32(total, _mm512_srai_epi32(_mm512_add_epi32(even[p], odd[p]), 2 * p));
     store_group(y, total, q_sum, n);
 }
 
@@ -63,8 +59,7 @@ ALWAYS_INLINE void tile(int32_t *y, const uint8_t *packed, const int8_t *q, cons
     size_t n_steps = l16_steps(shape->n_cols), stride = shape->x_stride;
     const uint8_t *second = packed + n_steps * L16_BLOCK_BYTES;
     __m512i a_sums[TILE_TOKENS], b_sums[TILE_TOKENS];
-#pragma GCC unroll 8
-    for (int t = 0; t < tokens; t++) a_sums[t] = b_sums[t] = _mm512_setzero_si512();
+    UNROLL for (int t = 0; t < tokens; t++) a_sums[t] = b_sums[t] = _mm512_setzero_si512();
     for (size_t step = 0; step < n_steps; step++, q += L16_COLS) {
         __m512i a = _mm512_loadu_si512(packed + step * L16_BLOCK_BYTES), b = a;
         _mm_prefetch((const char *)packed + step * L16_BLOCK_BYTES + PREFETCH_BYTES, _MM_HINT_T0);
@@ -72,11 +67,9 @@ ALWAYS_INLINE void tile(int32_t *y, const uint8_t *packed, const int8_t *q, cons
             b = _mm512_loadu_si512(second + step * L16_BLOCK_BYTES);
             _mm_prefetch((const char *)second + step * L16_BLOCK_BYTES + PREFETCH_BYTES, _MM_HINT_T0);
         }
-#pragma GCC unroll 4
-        for (int plane = 0; plane < 4; plane++) {
+        UNROLL for (int plane = 0; plane < 4; plane++) {
             __m512i a_codes = _mm512_and_si512(a, mask), b_codes = _mm512_and_si512(b, mask);
-#pragma GCC unroll 8
-            for (int t = 0; t < tokens; t++) {
+            UNROLL for (int t = 0; t < tokens; t++) {
                 const int8_t *x = q + (size_t)t * stride + 4 * plane;
                 a_sums[t] = add_products(a_sums[t], a_codes, x);
                 if (groups == 2) b_sums[t] = add_products(b_sums[t], b_codes, x);
@@ -85,8 +78,7 @@ ALWAYS_INLINE void tile(int32_t *y, const uint8_t *packed, const int8_t *q, cons
             b = _mm512_srli_epi16(b, 2);
         }
     }
-#pragma GCC unroll 8
-    for (int t = 0; t < tokens; t++) {
+    UNROLL for (int t = 0; t < tokens; t++) {
         int32_t *out = y + (size_t)t * shape->y_stride;
         store_group(out, a_sums[t], q_sums[t], min_size(n, L16_ROWS));
         if (groups == 2) store_group(out + L16_ROWS, b_sums[t], q_sums[t], n - L16_ROWS);
@@ -102,8 +94,9 @@ typedef void tile_function(int32_t *y, const uint8_t *packed, const int8_t *q, c
         tile(y, packed, q, q_sums, shape, n, groups, tokens);                                                          \
     }
 TILE(1, 1)
-TILE(1, 2) TILE(1, 3) TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8) TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4)
-    TILE(2, 5) TILE(2, 6) TILE(2, 7) TILE(2, 8)
+TILE(1, 2)
+TILE(1, 3) TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8) TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4) TILE(2, 5)
+    TILE(2, 6) TILE(2, 7) TILE(2, 8)
 
         static tile_function *const tiles[2][TILE_TOKENS] = {
             {tile_1x1, tile_1x2, tile_1x3, tile_1x4, tile_1x5, tile_1x6, tile_1x7, tile_1x8},
