@@ -114,7 +114,7 @@ static bool on_token(void *context, const bn_token_event *event) {
     if (stream->top && event->id >= 0) collect_top(stream->top, event);
     if (stream->text && event->text_bytes) {
         fwrite(event->text, 1, event->text_bytes, stdout);
-        if (fflush(stdout)) stream->broken = true;
+        if (!output_flush()) stream->broken = true;
     }
     return !stream->broken && !interrupted();
 }
@@ -171,7 +171,7 @@ static bn_status show_result(bn_request *request, const struct invocation *invoc
         putchar('\n');
     else
         print_choices(request, prompt, settings->echo);
-    fflush(stdout);
+    output_flush();
     say_timings(invocation, &usage);
     return status;
 }
@@ -196,7 +196,7 @@ static bn_status generate(struct invocation *invocation, const struct loaded_mod
     prepared.options.on_token_context = &stream;
     if (stream.text && settings->echo && prompt->text.size) {
         fwrite(prompt->text.data, 1, prompt->text.size, stdout);
-        fflush(stdout);
+        output_flush();
     }
     bn_request *request = NULL;
     const int32_t *ids = prompt->ids ? prompt->ids : prompt->own_ids;

@@ -75,12 +75,12 @@ static void summarize(struct summary *summary, const bn_model *model, const stru
 
 static void row(const char *name, const char *format, ...) PRINTF_LIKE(2, 3);
 static void row(const char *name, const char *format, ...) {
-    char text[512];
+    char text[512], shown[512];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    printf("%s%-18s%s %s\n", style_out(STYLE_BOLD), name, style_out(STYLE_PLAIN), text);
+    printf("%s%-18s%s %s\n", style_out(STYLE_BOLD), name, style_out(STYLE_PLAIN), printable(text, shown, sizeof shown));
 }
 
 static const char *count_text(uint64_t n, char out[32]) {
@@ -160,11 +160,12 @@ static json_t *parameters_json(const bn_model_info *info) {
 }
 
 static json_t *memory_json(const struct summary *summary) {
+    uint64_t total = summary->info.weight_bytes + summary->info.resident_bytes + summary->kv_bytes;
     return json_pack("{s:I, s:I, s:I, s:s, s:I, s:I, s:I}", "weight_bytes", (json_int_t)summary->info.weight_bytes,
                      "resident_bytes", (json_int_t)summary->info.resident_bytes, "kv_bytes",
                      (json_int_t)summary->kv_bytes, "kv_type", kv_type_name(summary->kv_type), "context",
                      (json_int_t)summary->context, "sequences", (json_int_t)summary->sequences, "total_bytes",
-                     (json_int_t)(summary->info.weight_bytes + summary->info.resident_bytes + summary->kv_bytes));
+                     (json_int_t)total);
 }
 
 static json_t *token_json(const bn_tokenizer *tokenizer, int32_t id) {

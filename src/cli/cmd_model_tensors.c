@@ -51,19 +51,23 @@ static bn_status print_json(const struct tensor_set *set, bn_error *err) {
     return json_write_line(stdout, json_pack("{s:o}", "tensors", array), err);
 }
 
+/* "[2048, 256]" */
+static void shape_text(const struct tensor *tensor, char *out, size_t size) {
+    size_t at = 0;
+    for (size_t k = 0; k < tensor->n_dims && at < size; k++)
+        at += (size_t)snprintf(out + at, size - at, "%s%zu", k ? ", " : "[", tensor->shape[k]);
+    if (at < size) snprintf(out + at, size - at, "%s", tensor->n_dims ? "]" : "[]");
+}
+
 static void print_table(const struct tensor_set *set) {
     size_t total = 0;
     printf("%-44s %-8s %-24s %14s\n", "name", "type", "shape", "bytes");
     for (size_t i = 0; i < set->n_tensors; i++) {
         const struct tensor *tensor = &set->tensors[i];
-        char shape[100] = "[", item[32];
-        for (size_t k = 0; k < tensor->n_dims; k++) {
-            snprintf(item, sizeof item, "%s%zu", k ? ", " : "", tensor->shape[k]);
-            strncat(shape, item, sizeof shape - strlen(shape) - 2);
-        }
-        strcat(shape, "]");
-        printf("%-44s %-8s %-24s %14zu%s%s\n", tensor->name, type_name(tensor), shape, tensor->size_bytes,
-               *layout_name(tensor) ? "  " : "", layout_name(tensor));
+        char name[200], shape[100];
+        shape_text(tensor, shape, sizeof shape);
+        printf("%-44s %-8s %-24s %14zu%s%s\n", printable(tensor->name, name, sizeof name), type_name(tensor), shape,
+               tensor->size_bytes, *layout_name(tensor) ? "  " : "", layout_name(tensor));
         total += tensor->size_bytes;
     }
     printf("%zu tensors, %zu bytes\n", set->n_tensors, total);

@@ -61,7 +61,7 @@ static bool on_token(void *context, const bn_token_event *event) {
     const bool *streaming = context;
     if (*streaming && event->text_bytes) {
         fwrite(event->text, 1, event->text_bytes, stdout);
-        if (fflush(stdout)) return false;
+        if (!output_flush()) return false;
     }
     return !interrupted();
 }
@@ -106,7 +106,7 @@ static bn_status answer(struct session *session, bn_error *err) {
             }
             status = json_write_line(stdout, object, err);
         }
-        fflush(stdout);
+        output_flush();
         say_timings(session->invocation, &usage);
         advise_if_full(session, &choice, &usage);
     }

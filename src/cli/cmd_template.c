@@ -111,8 +111,7 @@ static bn_status render_lines(const struct renderer *renderer, bool *any_failed,
     struct buffer prompt;
     buffer_init(&prompt);
     bn_status status = BN_OK;
-    int got;
-    while (!status && (got = line_reader_next(&lines)) > 0) {
+    while (!status && line_reader_next(&lines) > 0) {
         bn_error line_error = {0};
         buffer_clear(&prompt);
         json_t *answer;
@@ -123,7 +122,7 @@ static bn_status render_lines(const struct renderer *renderer, bool *any_failed,
             answer = json_pack("{s:o}", "prompt", json_text(prompt.data ? prompt.data : "", prompt.size));
         }
         status = json_write_line(stdout, answer, err);
-        if (fflush(stdout)) break;
+        if (!output_flush()) break;
     }
     buffer_release(&prompt);
     line_reader_release(&lines);
@@ -136,13 +135,14 @@ static enum exit_code run(struct invocation *invocation) {
     bn_error error = {0};
     bool any_failed = false;
     bn_status status = settings->now ? parse_now(settings->now, &renderer.now, &error) : BN_OK;
-    if (!status) status = renderer_open(&renderer, invocation->arguments[0], &error);
+    if (status) return say_failure(&error);
+    status = renderer_open(&renderer, invocation->arguments[0], &error);
     if (!status)
         status =
             settings->jsonl ? render_lines(&renderer, &any_failed, &error) : render_one(&renderer, invocation, &error);
     renderer_close(&renderer);
-    if (status) return say_failure(&error);
-    return any_failed ? EXIT_FAILED : EXIT_DONE;
+    if (status) say_failure(&error); /* whatever the template or its values do is a failure, not misuse */
+    return status || any_failed ? EXIT_FAILED : EXIT_DONE;
 }
 
 const struct command command_template_render = {

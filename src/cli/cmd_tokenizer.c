@@ -183,7 +183,7 @@ static bn_status answer_lines(const struct tokenizer_settings *settings, const b
             answer = json_pack("{s:o}", "error", json_text(line_error.message, strlen(line_error.message)));
         }
         status = json_write_line(stdout, answer, err);
-        if (fflush(stdout)) break;
+        if (!output_flush()) break;
     }
     if (lines.stream != stdin) fclose(lines.stream);
     line_reader_release(&lines);

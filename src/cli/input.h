@@ -18,8 +18,9 @@ bn_status read_file_or_stdin(const char *path, struct buffer *out, bn_error *err
 /* The same as a prompt: without a newline at its very end, which editors and echo put there. */
 bn_status read_prompt_file(const char *path, struct buffer *out, bn_error *err);
 
-/* The ids of a text as a prompt: with the model's BOS if add_special, special tokens' text read as such. Release with
- * bn_free. BN_STATUS_UNSUPPORTED without a tokenizer. */
+/* The ids of a text as a prompt: with the model's BOS if add_special (an empty text is BOS alone, also where the
+ * vocabulary doesn't add it), special tokens' text read as such. Release with bn_free. BN_STATUS_UNSUPPORTED without a
+ * tokenizer. */
 bn_status encode_prompt(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes, bool add_special,
                         int32_t **ids, size_t *n, bn_error *err);
 

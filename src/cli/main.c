@@ -27,7 +27,7 @@ static const struct command *const commands[] = {
     &command_man,
     &command_completion,
 };
-enum { N_COMMANDS = sizeof commands / sizeof *commands };
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
 const struct command *command_at(size_t index) {
     return index < N_COMMANDS ? commands[index] : NULL;

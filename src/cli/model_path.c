@@ -113,17 +113,16 @@ static void visit_folder(const struct visitor *visitor, const char *folder, cons
     size_t n, n_gguf;
     char **names = folder_names(folder, &n);
     for (size_t i = 0; i < n; i++) {
-        char name[512];
+        char name[512], inside[520];
         snprintf(name, sizeof name, "%s%s", prefix, names[i]);
+        snprintf(inside, sizeof inside, "%s/", name);
         char *path = path_join(folder, names[i]), *model = NULL;
         if (path && ends_with(path, ".gguf") && !file_is_directory(path))
             visitor->visit(visitor->context, name, path);
         else if (path && file_is_directory(path) && (model = model_in_folder(path, &n_gguf)))
             visitor->visit(visitor->context, name, model);
-        else if (path && depth && file_is_directory(path) && strlen(name) + 1 < sizeof name) {
-            strcat(name, "/");
-            visit_folder(visitor, path, name, depth - 1);
-        }
+        else if (path && depth && file_is_directory(path))
+            visit_folder(visitor, path, inside, depth - 1);
         mem_free(model);
         mem_free(path);
     }

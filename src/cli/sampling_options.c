@@ -178,10 +178,10 @@ static bn_status parse_biases(const struct text_list *list, bn_logit_bias **out,
     if (!biases) return fail_no_memory(err, list->n * sizeof *biases);
     for (size_t i = 0; i < list->n; i++) {
         const char *text = list->items[i];
-        char *sign, *end;
+        char *sign, *end = NULL;
         long id = strtol(text, &sign, 10);
         float bias = *sign == '+' || *sign == '-' ? strtof(sign, &end) : NAN;
-        if (sign == text || id < 0 || id > INT32_MAX || isnan(bias) || *end) {
+        if (sign == text || id < 0 || id > INT32_MAX || !isfinite(bias) || !end || *end) {
             mem_free(biases);
             return fail(err, BN_STATUS_BAD_ARGUMENT,
                         "--logit-bias: '%s' isn't a token id and a signed number, as in 15043-1", text);

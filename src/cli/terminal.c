@@ -11,7 +11,10 @@
 
 #include "base/clock.h"
 
-static struct { bool colour_out, colour_err; } terminal; /* written by terminal_init only */
+static struct {
+    bool colour_out, colour_err; /* written by terminal_init only */
+    int output_errno;            /* of the first write that failed; main thread */
+} terminal;
 
 void terminal_init(void) {
     if (!setlocale(LC_CTYPE, "C.UTF-8")) setlocale(LC_CTYPE, ""); /* line editing needs to know characters */
@@ -63,6 +66,13 @@ void say_verbose(const struct invocation *invocation, const char *format, ...) {
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
+}
+
+const char *printable(const char *text, char *out, size_t size) {
+    size_t n = 0;
+    for (; text[n] && n + 1 < size; n++) out[n] = (unsigned char)text[n] < 0x20 || text[n] == 0x7f ? '?' : text[n];
+    out[n] = 0;
+    return out;
 }
 
 static const char *style_text(enum style style) {
@@ -118,9 +128,16 @@ void progress_end(struct progress *progress) {
     progress->shown = false;
 }
 
+bool output_flush(void) {
+    if (fflush(stdout) == 0) return !ferror(stdout);
+    if (!terminal.output_errno) terminal.output_errno = errno;
+    return false;
+}
+
 bool output_finish(void) {
-    errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout)) return true;
-    if (errno != EPIPE && errno != 0) say_error("can't write to standard output: %s", strerror(errno));
+    if (output_flush()) return true;
+    /* an errno that was lost inside stdio is most likely a reader that went away */
+    if (terminal.output_errno && terminal.output_errno != EPIPE)
+        say_error("can't write to standard output: %s", strerror(terminal.output_errno));
     return false;
 }

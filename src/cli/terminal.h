@@ -23,6 +23,10 @@ void say(const struct invocation *invocation, const char *format, ...) PRINTF_LI
 /* Said with --verbose. */
 void say_verbose(const struct invocation *invocation, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Text out of a file as a terminal may get it: control characters, which could be escape sequences, become '?'. Returns
+ * out; what doesn't fit is cut off. */
+const char *printable(const char *text, char *out, size_t size);
+
 /* Escape sequences for standard output / standard error, "" where colours don't belong. */
 enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_GREEN, STYLE_RED };
 const char *style_out(enum style style);
@@ -39,7 +43,9 @@ void progress_begin(struct progress *progress, const struct invocation *invocati
 void progress_update(struct progress *progress, const char *what, size_t done, size_t total);
 void progress_end(struct progress *progress);
 
-/* Flushes standard output. False (and said, but for a reader that went away) when something could not be written. */
+/* Hands standard output on to its reader now; false when that fails (which output_finish will tell). */
+bool output_flush(void);
+/* Flushes standard output at the end. False (and said, but for a reader that went away) when something could not be written. */
 bool output_finish(void);
 
 #endif
