@@ -44,6 +44,12 @@ static void pass_work(struct decoding *d, size_t i, bool begins) {
     pass(d, i, work->data ? work->data : "", work->size, begins);
 }
 
+/* Clearing a buffer forgets that an append failed; the text would come out with a hole and no error. */
+static void clear_pending(struct decoding *d, struct buffer *pending) {
+    if (pending->failed) d->out->failed = true;
+    buffer_clear(pending);
+}
+
 static bool starts_with(const char *text, size_t n, const char *what, size_t size) {
     return size > 0 && n >= size && memcmp(text, what, size) == 0;
 }
@@ -76,7 +82,7 @@ static void settle_bytes(struct decoding *d, size_t i, bool all) {
     }
     char kept[4];
     if (tail) memcpy(kept, bytes + n - tail, tail);
-    buffer_clear(&stage->pending);
+    clear_pending(d, &stage->pending);
     buffer_append(&stage->pending, kept, tail);
     if (stage->work.size == 0) return;
     pass_work(d, i, !stage->started);
@@ -117,7 +123,7 @@ static void settle_fallback(struct decoding *d, size_t i, bool run_ends) {
     }
     stage->shown = run->size;
     if (run_ends) {
-        buffer_clear(run);
+        clear_pending(d, run);
         stage->shown = 0;
     }
 }
@@ -174,17 +180,23 @@ static void clean_up(struct buffer *text) {
     buffer_release(&other);
 }
 
-static void push_wordpiece(struct decoding *d, size_t i, const char *text, size_t n) {
+/* GGUF's spelling: tokens that begin a word have U+2581 in front, the others are continuations. */
+static bool continues_word(const struct decoder_step *step, const struct vocabulary_token *token, const char **text, size_t *n) {
+    const char *mark = step->content ? step->content : step->pattern;
+    size_t size = step->content ? step->content_size : step->pattern_size;
+    bool marked = starts_with(*text, *n, mark, size);
+    if (marked) {
+        *text += size;
+        *n -= size;
+    }
+    return step->content ? !marked && !(token && token->flags & TOKEN_SPECIAL) : marked;
+}
+
+static void push_wordpiece(struct decoding *d, size_t i, const struct vocabulary_token *token, const char *text, size_t n) {
     struct stage *stage = &d->stages[i];
     buffer_clear(&stage->work);
-    if (stage->started) {
-        if (starts_with(text, n, stage->step->pattern, stage->step->pattern_size)) {
-            text += stage->step->pattern_size;
-            n -= stage->step->pattern_size;
-        } else {
-            buffer_append_char(&stage->work, ' ');
-        }
-    }
+    if ((stage->started || stage->step->content) && !continues_word(stage->step, token, &text, &n) && stage->started)
+        buffer_append_char(&stage->work, ' ');
     buffer_append(&stage->work, text, n);
     if (stage->step->cleanup) clean_up(&stage->work);
     stage->started = true;
@@ -198,7 +210,7 @@ static void release_suffixed(struct decoding *d, size_t i, bool last) {
     buffer_clear(&stage->work);
     append_replaced(&stage->work, stage->pending.data, stage->pending.size, stage->step->pattern, stage->step->pattern_size, " ",
                     last ? 0 : 1);
-    buffer_clear(&stage->pending);
+    clear_pending(d, &stage->pending);
     pass_work(d, i, true);
 }
 
@@ -217,7 +229,7 @@ static void push_ctc(struct decoding *d, size_t i, const char *text, size_t n) {
     const struct decoder_step *step = stage->step;
     if (stage->started && stage->pending.size == n && (n == 0 || memcmp(stage->pending.data, text, n) == 0)) return;
     stage->started = true;
-    buffer_clear(&stage->pending);
+    clear_pending(d, &stage->pending);
     buffer_append(&stage->pending, text, n);
     buffer_clear(&stage->work);
     append_replaced(&stage->work, text, n, step->pattern, step->pattern_size, "", 0);
@@ -307,7 +319,7 @@ static void settle_sentencepiece_bytes(struct decoding *d, size_t i, bool all) {
     }
     char kept[4];
     if (tail) memcpy(kept, bytes + n - tail, tail);
-    buffer_clear(&stage->pending);
+    clear_pending(d, &stage->pending);
     buffer_append(&stage->pending, kept, tail);
 }
 
@@ -324,7 +336,7 @@ static void push_sentencepiece(struct decoding *d, size_t i, const struct vocabu
     }
     settle_sentencepiece_bytes(d, i, true);
     if (token->flags & TOKEN_CONTROL) {
-        if (step->cleanup) pass(d, i, text, n, true);
+        pass(d, i, text, n, true);
         return;
     }
     if (stage->space_dropped) stage->text_seen = true;
@@ -335,7 +347,7 @@ static void push_sentencepiece(struct decoding *d, size_t i, const struct vocabu
         stage->space_dropped = !step->drop_all_first_spaces;
     }
     buffer_clear(&stage->work);
-    if (step->content && token->flags & TOKEN_UNUSED) buffer_append(&stage->work, step->content, step->content_size);
+    if (step->content && token->flags & TOKEN_UNKNOWN) buffer_append(&stage->work, step->content, step->content_size);
     else append_replaced(&stage->work, text, n, escaped_space, 3, " ", 1);
     if (stage->work.size) stage->text_seen = true;
     pass_work(d, i, true);
@@ -348,7 +360,7 @@ static void push(struct decoding *d, size_t i, const struct vocabulary_token *to
     case DECODE_BYTE_LEVEL: push_byte_level(d, i, text, n); break;
     case DECODE_BYTE_FALLBACK: push_fallback(d, i, text, n); break;
     case DECODE_METASPACE: push_metaspace(d, i, text, n); break;
-    case DECODE_WORDPIECE: push_wordpiece(d, i, text, n); break;
+    case DECODE_WORDPIECE: push_wordpiece(d, i, token, text, n); break;
     case DECODE_BPE_SUFFIX: push_bpe_suffix(d, i, text, n); break;
     case DECODE_CTC: push_ctc(d, i, text, n); break;
     case DECODE_REPLACE: push_replace(d, i, text, n, begins); break;
