@@ -39,90 +39,59 @@ static void decode_row(const struct tensor *tensor, size_t row, size_t n_cols, f
     tensor_decode(tensor->type, tensor->data + row * row_bytes, out, n_cols);
 }
 
-/* ---- statistics of float tensors: per row, then over rows in order ---- */
-struct statistics {
+/* ---- magnitudes ---- */
+
+struct summing {
     const struct tensor *tensor;
     size_t n_rows, n_cols;
     struct rows rows;
-    double *row_sums;           /* [n_rows] of magnitudes */
-    float *row_largest;         /* [n_rows] */
-    double sum;                 /* over all rows; finite, or the tensor is refused */
-    float magnitude;            /* largest of all rows */
-    atomic_bool differs;
+    double *sums;   /* [n_rows] of magnitudes */
 };
 
-static void measure_rows(void *context, size_t chunk, size_t slot) {
-    struct statistics *s = context;
+static void sum_rows(void *context, size_t chunk, size_t slot) {
+    struct summing *s = context;
     float *values = s->rows.values + slot * s->n_cols;
     for (size_t r = chunk * ROWS_PER_CHUNK; r < min_size(s->n_rows, (chunk + 1) * ROWS_PER_CHUNK); r++) {
         decode_row(s->tensor, r, s->n_cols, values);
         double sum = 0;
-        float largest = 0;
-        for (size_t c = 0; c < s->n_cols; c++) {
-            float magnitude = fabsf(values[c]);
-            sum += (double)magnitude;
-            if (magnitude > largest) largest = magnitude;
-        }
-        s->row_sums[r] = sum;
-        s->row_largest[r] = largest;
+        for (size_t c = 0; c < s->n_cols; c++) sum += (double)fabsf(values[c]);
+        s->sums[r] = sum;
     }
-}
-
-static void compare_rows(void *context, size_t chunk, size_t slot) {
-    struct statistics *s = context;
-    float *values = s->rows.values + slot * s->n_cols;
-    for (size_t r = chunk * ROWS_PER_CHUNK; r < min_size(s->n_rows, (chunk + 1) * ROWS_PER_CHUNK); r++) {
-        if (atomic_load_explicit(&s->differs, memory_order_relaxed)) return;
-        decode_row(s->tensor, r, s->n_cols, values);
-        for (size_t c = 0; c < s->n_cols; c++)
-            if (values[c] != 0 && fabsf(values[c]) != s->magnitude) {
-                atomic_store_explicit(&s->differs, true, memory_order_relaxed);
-                break;
-            }
-    }
-}
-
-static bn_status statistics_init(struct statistics *s, struct thread_pool *pool, const struct tensor *tensor,
-                                 bn_error *err) {
-    *s = (struct statistics){.tensor = tensor, .n_rows = tensor_rows(tensor), .n_cols = tensor_cols(tensor)};
-    bn_status status = rows_init(&s->rows, thread_pool_size(pool), s->n_cols, err);
-    s->row_sums = mem_alloc_array(s->n_rows, sizeof(double));
-    s->row_largest = mem_alloc_array(s->n_rows, sizeof(float));
-    if (status == BN_OK && (!s->row_sums || !s->row_largest)) status = fail_no_memory(err, s->n_rows * sizeof(double));
-    if (status != BN_OK) return status;
-    thread_pool_run(pool, measure_rows, s, (s->n_rows + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK);
-    for (size_t r = 0; r < s->n_rows; r++) {
-        s->sum += s->row_sums[r];
-        s->magnitude = fmaxf(s->magnitude, s->row_largest[r]);
-    }
-    if (!isfinite(s->sum))
-        return fail(err, BN_STATUS_BAD_FILE, "tensor '%s' holds NaN or infinite weights or scales", tensor->name);
-    return BN_OK;
-}
-
-static void statistics_release(struct statistics *s) {
-    rows_release(&s->rows);
-    mem_free(s->row_sums);
-    mem_free(s->row_largest);
 }
 
 bn_status ternary_mean_magnitude(struct thread_pool *pool, const struct tensor *tensor, float *mean, bn_error *err) {
-    struct statistics s;
-    bn_status status = statistics_init(&s, pool, tensor, err);
-    *mean = (float)(s.sum / ((double)s.n_rows * (double)s.n_cols));
-    statistics_release(&s);
+    struct summing s = {.tensor = tensor, .n_rows = tensor_rows(tensor), .n_cols = tensor_cols(tensor)};
+    bn_status status = rows_init(&s.rows, thread_pool_size(pool), s.n_cols, err);
+    s.sums = mem_alloc_array(s.n_rows, sizeof(double));
+    if (status == BN_OK && !s.sums) status = fail_no_memory(err, s.n_rows * sizeof(double));
+    double sum = 0;
+    if (status == BN_OK) {
+        thread_pool_run(pool, sum_rows, &s, (s.n_rows + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK);
+        for (size_t r = 0; r < s.n_rows; r++) sum += s.sums[r];
+        *mean = (float)(sum / ((double)s.n_rows * (double)s.n_cols));
+        if (!isfinite(*mean))
+            status = fail(err, BN_STATUS_BAD_FILE, "tensor '%s' holds NaN or infinite weights or scales", tensor->name);
+    }
+    rows_release(&s.rows);
+    mem_free(s.sums);
     return status;
 }
 
-bn_status ternary_common_magnitude(struct thread_pool *pool, const struct tensor *tensor, float *magnitude,
-                                   bool *uniform, bn_error *err) {
-    struct statistics s;
-    bn_status status = statistics_init(&s, pool, tensor, err);
-    if (status == BN_OK) thread_pool_run(pool, compare_rows, &s, (s.n_rows + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK);
-    *magnitude = s.magnitude;
-    *uniform = !atomic_load(&s.differs);
-    statistics_release(&s);
-    return status;
+bn_status ternary_guess_magnitude(const struct tensor *tensor, float *magnitude, bool *uniform, bn_error *err) {
+    size_t n_rows = tensor_rows(tensor), n_cols = tensor_cols(tensor);
+    float *values = mem_alloc_array(n_cols, sizeof(float));
+    if (!values) return fail_no_memory(err, n_cols * sizeof(float));
+    *magnitude = 0;
+    *uniform = true;
+    for (size_t r = 0; r < n_rows && *magnitude == 0; r++) {
+        decode_row(tensor, r, n_cols, values);
+        for (size_t c = 0; c < n_cols; c++) {
+            if (*magnitude == 0) *magnitude = fabsf(values[c]);
+            if (values[c] != 0 && fabsf(values[c]) != *magnitude) *uniform = false;
+        }
+    }
+    mem_free(values);
+    return BN_OK;
 }
 
 /* ---- packing ---- */
@@ -131,7 +100,7 @@ struct packing {
     struct rows rows;
     uint8_t *out;
     float inverse; /* 1/max(mean|W|, 1e-5) of masters */
-    atomic_bool bad_code;
+    atomic_bool bad_code, other_values;
 };
 
 static bool unpack_hf_row(const struct ternary_source *s, size_t row, int8_t *out) {
@@ -146,21 +115,44 @@ static bool unpack_hf_row(const struct ternary_source *s, size_t row, int8_t *ou
     return !seen;
 }
 
-static bool unpack_row(const struct packing *job, size_t row, float *values, int8_t *out) {
-    const struct ternary_source *s = job->source;
-    if (s->form == TERNARY_HF_PACKED) return unpack_hf_row(s, row, out);
-    if (s->form == TERNARY_I2S)
-        return i2s_unpack(s->tensor->data, s->layout, s->tensor_rows, s->n_cols, row, row + 1, out, NULL) == BN_OK;
-    decode_row(s->tensor, row, s->n_cols, values);
-    if (s->form == TERNARY_VALUES) {
-        for (size_t c = 0; c < s->n_cols; c++) out[c] = (int8_t)((values[c] > 0) - (values[c] < 0));
-        return true;
+/* Signs of values that should be 0 or ± magnitude; true when all are. */
+static bool signs_of_values(const float *values, float magnitude, int8_t *out, size_t n) {
+    unsigned others = 0;
+    for (size_t c = 0; c < n; c++) {
+        int sign = (values[c] > 0) - (values[c] < 0);
+        others |= values[c] != (float)sign * magnitude;
+        out[c] = (int8_t)sign;
     }
-    for (size_t c = 0; c < s->n_cols; c++) { /* t = clamp(rint(W · 1/mean|W|), ±1), ties to even */
-        float scaled = values[c] * job->inverse;
+    return others == 0;
+}
+
+/* t = clamp(rint(w / mean|W|), ±1), ties to even: ± beyond one half. */
+static void round_masters(const float *values, float inverse, int8_t *out, size_t n) {
+    for (size_t c = 0; c < n; c++) {
+        float scaled = values[c] * inverse;
         out[c] = (int8_t)((scaled > 0.5f) - (scaled < -0.5f));
     }
-    return true;
+}
+
+static void unpack_row(struct packing *job, size_t row, float *values, int8_t *out) {
+    const struct ternary_source *s = job->source;
+    bool good = true;
+    switch (s->form) {
+    case TERNARY_HF_PACKED: good = unpack_hf_row(s, row, out); break;
+    case TERNARY_I2S:
+        good = i2s_unpack(s->tensor->data, s->layout, s->tensor_rows, s->n_cols, row, row + 1, out, NULL) == BN_OK;
+        break;
+    case TERNARY_VALUES:
+        decode_row(s->tensor, row, s->n_cols, values);
+        if (!signs_of_values(values, s->magnitude, out, s->n_cols))
+            atomic_store_explicit(&job->other_values, true, memory_order_relaxed);
+        break;
+    case TERNARY_MASTERS:
+        decode_row(s->tensor, row, s->n_cols, values);
+        round_masters(values, job->inverse, out, s->n_cols);
+        break;
+    }
+    if (!good) atomic_store_explicit(&job->bad_code, true, memory_order_relaxed);
 }
 
 static void pack_groups(void *context, size_t chunk, size_t slot) {
@@ -171,23 +163,24 @@ static void pack_groups(void *context, size_t chunk, size_t slot) {
     size_t group_bytes = l16_steps(s->n_cols) * L16_BLOCK_BYTES;
     size_t last = min_size(l16_groups(s->n_rows), (chunk + 1) * GROUPS_PER_CHUNK);
     for (size_t g = chunk * GROUPS_PER_CHUNK; g < last; g++) {
+        if (atomic_load_explicit(&job->bad_code, memory_order_relaxed) ||
+            atomic_load_explicit(&job->other_values, memory_order_relaxed)) return; /* the result is of no use */
         size_t n = min_size(L16_ROWS, s->n_rows - g * L16_ROWS);
         for (size_t r = 0; r < n; r++)
-            if (!unpack_row(job, row_map_at(&s->map, g * L16_ROWS + r), values, codes + r * s->n_cols)) {
-                atomic_store_explicit(&job->bad_code, true, memory_order_relaxed);
-                return;
-            }
+            unpack_row(job, row_map_at(&s->map, g * L16_ROWS + r), values, codes + r * s->n_cols);
         l16_pack_group(job->out + g * group_bytes, codes, n, s->n_cols);
     }
 }
 
-bn_status ternary_pack(struct thread_pool *pool, const struct ternary_source *source, uint8_t *out, bn_error *err) {
+bn_status ternary_pack(struct thread_pool *pool, const struct ternary_source *source, uint8_t *out, bool *uniform,
+                       bn_error *err) {
     struct packing job = {.source = source, .out = out, .inverse = 1 / fmaxf(source->magnitude, 1e-5f)};
     bn_status status = rows_init(&job.rows, thread_pool_size(pool), source->n_cols, err);
     if (status == BN_OK)
         thread_pool_run(pool, pack_groups, &job,
                         (l16_groups(source->n_rows) + GROUPS_PER_CHUNK - 1) / GROUPS_PER_CHUNK);
     rows_release(&job.rows);
+    if (uniform) *uniform = !atomic_load(&job.other_values);
     if (status == BN_OK && atomic_load(&job.bad_code))
         status = fail(err, BN_STATUS_BAD_FILE, "tensor '%s' can't be unpacked: it holds the code 3, which no ternary value "
                       "has, or a shape its packing can't hold (damaged file or another layout)", source->tensor->name);

@@ -35,10 +35,11 @@ struct ternary_source {
 
 /* Mean of |W| over a whole float tensor: double sums of rows, added in the order of rows. */
 bn_status ternary_mean_magnitude(struct thread_pool *pool, const struct tensor *tensor, float *mean, bn_error *err);
-/* The largest magnitude, and whether every value is 0 or ± that. */
-bn_status ternary_common_magnitude(struct thread_pool *pool, const struct tensor *tensor, float *magnitude,
-                                   bool *uniform, bn_error *err);
-/* Fills out[l16_bytes(n_rows, n_cols)]. BN_STATUS_BAD_FILE when the data holds the code 3, which no ternary value has. */
-bn_status ternary_pack(struct thread_pool *pool, const struct ternary_source *source, uint8_t *out, bn_error *err);
+/* Whether the tensor looks like 0 and ± one magnitude, by its first row that isn't all zero. */
+bn_status ternary_guess_magnitude(const struct tensor *tensor, float *magnitude, bool *uniform, bn_error *err);
+/* Fills out[l16_bytes(n_rows, n_cols)]. BN_STATUS_BAD_FILE when the data holds the code 3, which no ternary value has.
+ * *uniform (of TERNARY_VALUES; else may be NULL) is false when there were values other than 0 and ± the magnitude. */
+bn_status ternary_pack(struct thread_pool *pool, const struct ternary_source *source, uint8_t *out, bool *uniform,
+                       bn_error *err);
 
 #endif

@@ -186,17 +186,21 @@ static bool kept_float(const struct loader *l, const struct matrix *m) {
     return false;
 }
 
-static void pack(struct loader *l, const struct matrix *m, struct ternary_source *source, struct linear *out) {
+/* False when TERNARY_VALUES turn out to be others; then nothing has been set. */
+static bool pack(struct loader *l, const struct matrix *m, struct ternary_source *source, struct linear *out) {
+    bool uniform = true;
     source->tensor_rows = m->tensor_rows;
     source->n_cols = m->n_cols;
     source->n_rows = m->n_rows;
     source->map = m->map;
-    out->ternary = true;
     uint8_t *packed = allocate(l, 1, l16_bytes(m->n_rows, m->n_cols));
-    if (!packed) return;
+    if (!packed) return false;
+    l->status = ternary_pack(l->pool, source, packed, &uniform, l->err);
+    if (l->status != BN_OK || !uniform) return false;
+    out->ternary = true;
     out->data = packed;
-    l->status = ternary_pack(l->pool, source, packed, l->err);
-    if (l->status == BN_OK) forget_mapped(l, source->tensor);
+    forget_mapped(l, source->tensor);
+    return true;
 }
 
 /* I2_S: always a BitNet's weight. In the run layout it's used where it is mapped. */
@@ -224,14 +228,17 @@ static void load_i2s(struct loader *l, const struct matrix *m, const struct tens
     pack(l, m, &(struct ternary_source){.tensor = t, .form = TERNARY_I2S, .layout = layout}, out);
 }
 
-/* Values 0 and ± one magnitude, in whatever type. False when there are others. */
+/* Values 0 and ± one magnitude, in whatever type. False when there are others, or after an error. */
 static bool load_values(struct loader *l, const struct matrix *m, const struct tensor *t, struct linear *out) {
     bool uniform = false;
     struct ternary_source source = {.tensor = t, .form = TERNARY_VALUES};
-    l->status = ternary_common_magnitude(l->pool, t, &source.magnitude, &uniform, l->err);
-    if (l->status != BN_OK || !uniform) return false;
+    l->status = ternary_guess_magnitude(t, &source.magnitude, &uniform, l->err);
+    if (l->status != BN_OK || !uniform || !pack(l, m, &source, out)) {
+        float mean; /* only to refuse NaN */
+        if (l->status == BN_OK) l->status = ternary_mean_magnitude(l->pool, t, &mean, l->err);
+        return false;
+    }
     out->scale *= source.magnitude;
-    pack(l, m, &source, out);
     return true;
 }
 
