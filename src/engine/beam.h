@@ -34,13 +34,13 @@ struct hypothesis {
 
 struct beam_search {
     size_t width;
-    size_t n_active;               /* sequences[0 … n_active) of the request are its beams, best first */
-    size_t n_ready;                /* of them have been scored in this round */
-    struct beam *beams;            /* [width] */
+    size_t n_active;                  /* sequences[0 … n_active) of the request are its beams, best first */
+    size_t n_ready;                   /* of them have been scored in this round */
+    struct beam *beams;               /* [width] */
     struct beam_candidates any, open; /* over all beams */
-    struct hypothesis *hypotheses; /* [width], best first */
+    struct hypothesis *hypotheses;    /* [width], best first */
     size_t n_hypotheses;
-    struct sequence *spare;        /* [width] tokens and page tables to build the next beams in */
+    struct sequence *spare; /* [width] tokens and page tables to build the next beams in */
 };
 
 /* From the request's arena, whose sequences exist. NULL: no memory. */

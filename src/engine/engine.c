@@ -7,12 +7,12 @@
 
 #include "base/memory.h"
 
-#define DEFAULT_SEQUENCES 16
+#define DEFAULT_SEQUENCES    16
 #define DEFAULT_BATCH_TOKENS 256
-#define MAX_SEQUENCES 4096
-#define MAX_BATCH_TOKENS 65536
-#define MIN_ROWS 32                       /* of logits in a step; log-probabilities of prompts come in such portions */
-#define EXACT_KV_BYTES ((size_t)64 << 20) /* up to here a context's keys and values are kept in float32 */
+#define MAX_SEQUENCES        4096
+#define MAX_BATCH_TOKENS     65536
+#define MIN_ROWS             32 /* of logits in a step; log-probabilities of prompts come in such portions */
+#define EXACT_KV_BYTES       ((size_t)64 << 20) /* up to here a context's keys and values are kept in float32 */
 
 /* ---- creation ---- */
 
@@ -121,8 +121,10 @@ bn_status bn_engine_create(bn_model *model, const bn_engine_options *options, bn
     pthread_mutex_init(&engine->lock, NULL);
     pthread_cond_init(&engine->changed, NULL);
     bn_status status = init(engine, model, &own, err);
-    if (status) bn_engine_destroy(engine);
-    else *out = engine;
+    if (status)
+        bn_engine_destroy(engine);
+    else
+        *out = engine;
     return status;
 }
 
@@ -167,14 +169,16 @@ static bn_status enqueue(bn_engine *engine, bn_request *request, bn_error *err) 
     return BN_OK;
 }
 
-bn_status bn_engine_submit(bn_engine *engine, const int32_t *prompt, size_t n_prompt,
-                           const bn_request_options *options, bn_request **out, bn_error *err) {
+bn_status bn_engine_submit(bn_engine *engine, const int32_t *prompt, size_t n_prompt, const bn_request_options *options,
+                           bn_request **out, bn_error *err) {
     bn_request *request;
     bn_status status = request_create(engine, prompt, n_prompt, options, &request, err);
     if (status) return status;
     status = enqueue(engine, request, err);
-    if (status) request_destroy(request);
-    else *out = request;
+    if (status)
+        request_destroy(request);
+    else
+        *out = request;
     return status;
 }
 
@@ -213,8 +217,10 @@ static void wait_until_finished(bn_request *request) {
     bn_engine *engine = request->engine;
     pthread_mutex_lock(&engine->lock);
     while (!bn_request_finished(request)) {
-        if (engine->driving) pthread_cond_wait(&engine->changed, &engine->lock);
-        else drive(engine);
+        if (engine->driving)
+            pthread_cond_wait(&engine->changed, &engine->lock);
+        else
+            drive(engine);
     }
     pthread_mutex_unlock(&engine->lock);
 }

@@ -22,11 +22,11 @@ struct plan {
     struct plan_item *items; /* [batch_tokens] */
     struct batch_sequence *sequences;
     size_t n_items;
-    int32_t *tokens;         /* [batch_tokens] */
+    int32_t *tokens; /* [batch_tokens] */
     uint8_t *want_logits;
     size_t n_tokens;
     size_t n_rows;
-    float *logits;           /* where the rows go: engine->logits, or straight into the caller's buffer */
+    float *logits; /* where the rows go: engine->logits, or straight into the caller's buffer */
 };
 
 struct bn_engine {
@@ -43,24 +43,24 @@ struct bn_engine {
 
     /* Of the driving thread; nobody else touches these. */
     struct workspace *workspace;
-    float *logits;    /* [max_rows, vocab_size] */
+    float *logits; /* [max_rows, vocab_size] */
     size_t max_rows;
-    double *scratch;  /* [n_threads, vocab_size]: a row per working thread, as doubles or floats */
+    double *scratch; /* [n_threads, vocab_size]: a row per working thread, as doubles or floats */
     struct plan plan;
     struct sequence *touched, *last_touched; /* sequences of this step with news or an end to tell, linked by next */
 
     /* Guarded by lock. */
     pthread_mutex_t lock;
-    pthread_cond_t changed;       /* a request finished, or a step ended that someone waits for */
-    bool driving;                 /* a thread is in a step: it alone changes sequences and pages */
+    pthread_cond_t changed; /* a request finished, or a step ended that someone waits for */
+    bool driving;           /* a thread is in a step: it alone changes sequences and pages */
     size_t n_step_waiters;
-    struct sequence **live;       /* in order of service: priority, arrival, index; done ones until the step's end */
+    struct sequence **live; /* in order of service: priority, arrival, index; done ones until the step's end */
     size_t n_live, live_capacity;
     size_t n_requests;
     uint64_t arrivals;
     struct kv_cache cache;
     struct prefix_tree prefixes;
-    uint64_t drives;              /* how often a thread has driven, cancellations included */
+    uint64_t drives; /* how often a thread has driven, cancellations included */
     uint64_t steps, prompt_tokens, output_tokens, cached_tokens;
 };
 

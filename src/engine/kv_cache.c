@@ -8,17 +8,23 @@
 static void list_append(struct kv_page_list *list, struct kv_page *page) {
     page->older = list->newest;
     page->newer = NULL;
-    if (list->newest) list->newest->newer = page;
-    else list->oldest = page;
+    if (list->newest)
+        list->newest->newer = page;
+    else
+        list->oldest = page;
     list->newest = page;
     list->n++;
 }
 
 static void list_remove(struct kv_page_list *list, struct kv_page *page) {
-    if (page->older) page->older->newer = page->newer;
-    else list->oldest = page->newer;
-    if (page->newer) page->newer->older = page->older;
-    else list->newest = page->older;
+    if (page->older)
+        page->older->newer = page->newer;
+    else
+        list->oldest = page->newer;
+    if (page->newer)
+        page->newer->older = page->older;
+    else
+        list->newest = page->older;
     page->older = page->newer = NULL;
     list->n--;
 }
@@ -62,8 +68,10 @@ static struct kv_page *back_page(struct kv_cache *cache) {
 
 struct kv_page *kv_cache_acquire(struct kv_cache *cache) {
     struct kv_page *page = cache->free.oldest;
-    if (page) list_remove(&cache->free, page);
-    else page = back_page(cache);
+    if (page)
+        list_remove(&cache->free, page);
+    else
+        page = back_page(cache);
     if (!page) page = evict_oldest(cache);
     if (!page) return NULL;
     page->n_users = 1;

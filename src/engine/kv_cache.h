@@ -56,6 +56,8 @@ static inline size_t kv_cache_used(const struct kv_cache *cache) {
     return cache->n_backed - cache->free.n - cache->cached.n;
 }
 /* How many pages kv_cache_acquire can give. */
-static inline size_t kv_cache_available(const struct kv_cache *cache) { return cache->n_pages - kv_cache_used(cache); }
+static inline size_t kv_cache_available(const struct kv_cache *cache) {
+    return cache->n_pages - kv_cache_used(cache);
+}
 
 #endif

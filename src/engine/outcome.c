@@ -10,8 +10,10 @@ static void touch(bn_engine *engine, struct sequence *s) {
     if (s->touched) return;
     s->touched = true;
     s->next = NULL;
-    if (engine->last_touched) engine->last_touched->next = s;
-    else engine->touched = s;
+    if (engine->last_touched)
+        engine->last_touched->next = s;
+    else
+        engine->touched = s;
     engine->last_touched = s;
 }
 
@@ -70,8 +72,10 @@ void sequence_append(bn_engine *engine, struct sequence *s) {
     touch(engine, s);
     request->output_tokens++;
     engine->output_tokens++;
-    if (s->text.stopped || request_is_end(request, draw->id)) sequence_finish(engine, s, BN_FINISH_STOP);
-    else if (s->n_tokens == request->capacity) sequence_finish(engine, s, BN_FINISH_LENGTH);
+    if (s->text.stopped || request_is_end(request, draw->id))
+        sequence_finish(engine, s, BN_FINISH_STOP);
+    else if (s->n_tokens == request->capacity)
+        sequence_finish(engine, s, BN_FINISH_LENGTH);
 }
 
 void beams_finish(bn_engine *engine, bn_request *request) {
@@ -97,8 +101,7 @@ void beams_finish(bn_engine *engine, bn_request *request) {
 
 static void tell(bn_request *request, bn_token_event *event) {
     event->size = sizeof *event;
-    if (!request->options.on_token(request->options.on_token_context, event))
-        bn_request_cancel(request);
+    if (!request->options.on_token(request->options.on_token_context, event)) bn_request_cancel(request);
 }
 
 static void tell_end(bn_request *request, struct sequence *s, size_t choice) {

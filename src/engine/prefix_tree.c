@@ -24,8 +24,10 @@ static void link_node(struct prefix_node **first, struct prefix_node *node) {
 }
 
 static void unlink_node(struct prefix_node **first, struct prefix_node *node) {
-    if (node->previous) node->previous->next = node->next;
-    else *first = node->next;
+    if (node->previous)
+        node->previous->next = node->next;
+    else
+        *first = node->next;
     if (node->next) node->next->previous = node->previous;
     mem_free(node);
 }

@@ -19,11 +19,11 @@
 #include "model/model.h"
 
 struct prefix_node {
-    struct prefix_node *parent;                         /* NULL: a root */
-    struct prefix_node *children, *previous, *next;     /* siblings are doubly linked */
-    struct kv_page *page;                               /* NULL: a root */
-    size_t rope_class;                                  /* of a root */
-    size_t n_tokens;                                    /* < KV_PAGE_TOKENS only in a leaf */
+    struct prefix_node *parent;                     /* NULL: a root */
+    struct prefix_node *children, *previous, *next; /* siblings are doubly linked */
+    struct kv_page *page;                           /* NULL: a root */
+    size_t rope_class;                              /* of a root */
+    size_t n_tokens;                                /* < KV_PAGE_TOKENS only in a leaf */
     int32_t tokens[KV_PAGE_TOKENS];
 };
 

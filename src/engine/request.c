@@ -31,8 +31,7 @@ static bn_status check_counts(const bn_engine *engine, const bn_request *request
         return fail(err, BN_STATUS_BAD_ARGUMENT, "beams and best_of are two ways to choose: give one");
     if (o->beams > 1 && o->n_stop)
         return fail(err, BN_STATUS_UNSUPPORTED, "beam search can't look for stop strings: use stop_ids");
-    if (!isfinite(o->length_penalty))
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "length_penalty must be finite");
+    if (!isfinite(o->length_penalty)) return fail(err, BN_STATUS_BAD_ARGUMENT, "length_penalty must be finite");
     if (o->n_logprobs < -1 || o->n_logprobs > MAX_LOGPROBS || (size_t)(o->n_logprobs + 1) > engine->vocab_size)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "n_logprobs is %d; -1 … %d are possible", (int)o->n_logprobs,
                     MAX_LOGPROBS);
@@ -62,9 +61,10 @@ static bn_status check_prompt(const bn_engine *engine, const int32_t *prompt, si
 static bn_status check_beams_fit(const bn_engine *engine, const bn_request *request, bn_error *err) {
     size_t pages = pages_for(request->capacity) * request->options.beams;
     if (pages <= engine->cache.n_pages) return BN_OK;
-    return fail(err, BN_STATUS_BAD_ARGUMENT, "%zu beams of up to %zu tokens take %zu KV pages, the cache has %zu: "
-                "lower beams or max_tokens, or raise kv_bytes", request->options.beams, request->capacity, pages,
-                engine->cache.n_pages);
+    return fail(err, BN_STATUS_BAD_ARGUMENT,
+                "%zu beams of up to %zu tokens take %zu KV pages, the cache has %zu: "
+                "lower beams or max_tokens, or raise kv_bytes",
+                request->options.beams, request->capacity, pages, engine->cache.n_pages);
 }
 
 /* ---- copies ---- */
@@ -74,8 +74,8 @@ static bn_status copy_stops(bn_request *request, const bn_request_options *optio
         return fail(err, BN_STATUS_BAD_ARGUMENT, "%zu stop strings; the limit is %d", options->n_stop,
                     MAX_STOP_STRINGS);
     if (options->n_stop && (!options->stop || !request->engine->tokenizer))
-        return fail(err, BN_STATUS_BAD_ARGUMENT, options->stop ? "stop strings need a model with a tokenizer"
-                                                               : "stop is NULL, n_stop isn't 0");
+        return fail(err, BN_STATUS_BAD_ARGUMENT,
+                    options->stop ? "stop strings need a model with a tokenizer" : "stop is NULL, n_stop isn't 0");
     request->stops = arena_alloc_array(&request->arena, options->n_stop, sizeof *request->stops);
     if (!request->stops) return fail_no_memory(err, options->n_stop * sizeof *request->stops);
     for (size_t i = 0; i < options->n_stop; i++) {
@@ -212,8 +212,10 @@ bn_status request_create(bn_engine *engine, const int32_t *prompt, size_t n_prom
     bn_request *request = allocate(engine, n_prompt, n_prompt + room);
     if (!request) return fail_no_memory(err, sizeof *request);
     status = fill(request, prompt, &own, err);
-    if (status) request_destroy(request);
-    else *out = request;
+    if (status)
+        request_destroy(request);
+    else
+        *out = request;
     return status;
 }
 
@@ -228,8 +230,10 @@ bn_status request_create_logits(bn_engine *engine, const int32_t *ids, size_t n_
     request->logits = logits;
     request->last_row_only = last_only;
     status = create_sequences(request, ids, 1, err);
-    if (status) request_destroy(request);
-    else *out = request;
+    if (status)
+        request_destroy(request);
+    else
+        *out = request;
     return status;
 }
 

@@ -10,11 +10,11 @@
 struct beam_search;
 
 /* Bounds of what one request may ask for. */
-#define MAX_CHOICES 256
+#define MAX_CHOICES      256
 #define MAX_STOP_STRINGS 256
-#define MAX_STOP_BYTES 4096
-#define MAX_STOP_IDS 4096
-#define MAX_LOGPROBS 64
+#define MAX_STOP_BYTES   4096
+#define MAX_STOP_IDS     4096
+#define MAX_LOGPROBS     64
 
 /* What the engine's lock guards is written by the driving thread under it, read by the driving thread without and by
  * others with it. */
@@ -23,32 +23,32 @@ struct bn_request {
     struct arena arena;         /* all arrays below and those of the sequences */
     bn_request_options options; /* settled: n ≥ 1; beams, best_of 0 or > 1. Stop strings and ids are below */
     struct stop_string *stops;
-    int32_t *end_ids;           /* ids that end this request */
+    int32_t *end_ids; /* ids that end this request */
     size_t n_end_ids;
     size_t n_prompt;
-    size_t capacity;            /* longest a sequence may become; also the reserved length that picks rope factors */
+    size_t capacity; /* longest a sequence may become; also the reserved length that picks rope factors */
     size_t rope_class;
     uint64_t arrival;
 
     struct sequence *sequences; /* [n_sequences] */
     size_t n_sequences;
     size_t n_done;
-    bool begun;                 /* something of the prompt has been computed */
-    bool forked;                /* the prompt's last row has been sampled for all sequences */
-    bool ranked;                /* best_of or beams: choices are sorted at the end, callbacks come then … */
-    bool told;                  /* … and came */
-    struct beam_search *beams;  /* NULL: no beam search */
-    size_t *order;              /* [n_choices] choice → sequence */
+    bool begun;                /* something of the prompt has been computed */
+    bool forked;               /* the prompt's last row has been sampled for all sequences */
+    bool ranked;               /* best_of or beams: choices are sorted at the end, callbacks come then … */
+    bool told;                 /* … and came */
+    struct beam_search *beams; /* NULL: no beam search */
+    size_t *order;             /* [n_choices] choice → sequence */
     size_t n_choices;
 
-    float *prompt_logprobs;     /* [n_prompt]; NULL: not asked for */
-    size_t n_echoed;            /* positions whose successor's log-probability is there */
-    float *logits;              /* bn_engine_logits: the caller's rows; NULL: a request that generates */
+    float *prompt_logprobs; /* [n_prompt]; NULL: not asked for */
+    size_t n_echoed;        /* positions whose successor's log-probability is there */
+    float *logits;          /* bn_engine_logits: the caller's rows; NULL: a request that generates */
     bool last_row_only;
 
-    atomic_bool cancelled;      /* set by anyone, acted on by the driver */
-    atomic_bool finished;       /* release/acquire: set last, after which the driver doesn't touch the request */
-    bn_status status;           /* guarded by the engine's lock */
+    atomic_bool cancelled; /* set by anyone, acted on by the driver */
+    atomic_bool finished;  /* release/acquire: set last, after which the driver doesn't touch the request */
+    bn_status status;      /* guarded by the engine's lock */
     bn_error error;
 
     uint64_t submitted_ns, started_ns, first_token_ns, last_token_ns; /* 0: not yet */
@@ -67,7 +67,9 @@ bool request_is_end(const bn_request *request, int32_t id);
 /* Will the row of logits of this position be needed? */
 bool request_wants_row(const bn_request *request, const struct sequence *s, size_t position);
 /* Whether log-probabilities of drawn tokens are needed. */
-static inline bool request_wants_logprobs(const bn_request *r) { return r->options.n_logprobs >= 0 || r->ranked; }
+static inline bool request_wants_logprobs(const bn_request *r) {
+    return r->options.n_logprobs >= 0 || r->ranked;
+}
 
 /* What the sampler needs to know besides the logits. */
 struct sampler_input request_sampler_input(const bn_request *request, const struct sequence *s, float *logits);

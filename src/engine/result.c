@@ -18,7 +18,9 @@ bool bn_request_finished(const bn_request *request) {
     return atomic_load_explicit(&request->finished, memory_order_acquire);
 }
 
-void bn_request_cancel(bn_request *request) { atomic_store(&request->cancelled, true); }
+void bn_request_cancel(bn_request *request) {
+    atomic_store(&request->cancelled, true);
+}
 
 size_t bn_request_n_choices(const bn_request *request) {
     pthread_mutex_lock(&request->engine->lock);
@@ -49,8 +51,10 @@ bn_status bn_request_choice(const bn_request *request, size_t choice, bn_choice 
                           .logprobs = request->options.n_logprobs >= 0 ? s->logprobs : NULL,
                           .sum_logprob = request_wants_logprobs(request) ? s->sum_logprob : NAN,
                           .finish = s->finish};
-        if (full.text) copy_out(out, &full, sizeof full);
-        else status = BN_STATUS_NO_MEMORY;
+        if (full.text)
+            copy_out(out, &full, sizeof full);
+        else
+            status = BN_STATUS_NO_MEMORY;
     } else {
         status = BN_STATUS_BAD_ARGUMENT;
     }
@@ -60,7 +64,9 @@ bn_status bn_request_choice(const bn_request *request, size_t choice, bn_choice 
 
 void bn_request_usage(const bn_request *request, bn_usage *out) {
     pthread_mutex_lock(&request->engine->lock);
-    bn_usage full = {.size = sizeof full, .prompt_tokens = request->n_prompt, .cached_tokens = request->cached_tokens,
+    bn_usage full = {.size = sizeof full,
+                     .prompt_tokens = request->n_prompt,
+                     .cached_tokens = request->cached_tokens,
                      .output_tokens = request->output_tokens};
     if (request->started_ns) full.queue_ns = request->started_ns - request->submitted_ns;
     if (request->first_token_ns) {

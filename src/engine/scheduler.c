@@ -45,7 +45,9 @@ static size_t count_running(const bn_engine *engine) {
     return n;
 }
 
-bool scheduler_has_slot(const bn_engine *engine) { return count_running(engine) < engine->max_sequences; }
+bool scheduler_has_slot(const bn_engine *engine) {
+    return count_running(engine) < engine->max_sequences;
+}
 
 /* ---- admission ---- */
 
@@ -108,7 +110,8 @@ static void admit(bn_engine *engine) {
         size_t n = beams ? beams->n_active : 1;
         if (n_running && n_running + n > engine->max_sequences) return;
         if (!(beams ? admit_beams(engine, s->request, &promised, n_running)
-                    : admit_one(engine, s, &promised, n_running))) return;
+                    : admit_one(engine, s, &promised, n_running)))
+            return;
         n_running += n;
     }
 }
@@ -198,8 +201,10 @@ static void secure_pages(bn_engine *engine, struct sequence *s) {
         }
         if (runs_alone(engine, s)) {
             bn_error error;
-            fail(&error, BN_STATUS_NO_MEMORY, "no memory for another KV page of %zu bytes: lower kv_bytes or "
-                 "context_length", engine->cache.page_bytes);
+            fail(&error, BN_STATUS_NO_MEMORY,
+                 "no memory for another KV page of %zu bytes: lower kv_bytes or "
+                 "context_length",
+                 engine->cache.page_bytes);
             request_abort(engine, s->request, BN_FINISH_ERROR, &error);
             return;
         }

@@ -32,32 +32,36 @@ struct sequence {
     size_t index; /* in the request; numbers the random stream */
     enum sequence_state state;
 
-    int32_t *tokens;   /* [request->capacity] prompt and output */
+    int32_t *tokens; /* [request->capacity] prompt and output */
     size_t n_tokens;
-    size_t n_computed; /* of these have keys and values in pages; the rest is pending */
-    size_t n_planned;  /* of the pending ones are in this step's batch */
+    size_t n_computed;      /* of these have keys and values in pages; the rest is pending */
+    size_t n_planned;       /* of the pending ones are in this step's batch */
     struct kv_page **pages; /* [pages of capacity] */
     uint8_t **page_data;    /* their data, as the forward pass wants them */
     size_t n_pages;
-    bool fresh;        /* admitted, nothing computed yet */
+    bool fresh; /* admitted, nothing computed yet */
 
     struct sampler *sampler; /* NULL: bn_engine_logits */
     struct draw draw;
-    bn_logprob *top;         /* [n_logprobs] of the last token */
-    float *logprobs;         /* [output capacity]; NULL: not asked for */
+    bn_logprob *top; /* [n_logprobs] of the last token */
+    float *logprobs; /* [output capacity]; NULL: not asked for */
     double sum_logprob;
     struct output_text text;
-    char *snapshot;          /* text given out by bn_request_choice while the sequence ran */
+    char *snapshot; /* text given out by bn_request_choice while the sequence ran */
     bn_finish finish;
-    bool touched;            /* is in the engine's list of touched sequences … */
-    struct sequence *next;   /* … with this one behind it */
-    bool has_news;           /* a token the callback hasn't seen */
-    bool told_finish;        /* the callback has had the last event */
-    size_t n_told;           /* bytes of text it has had */
+    bool touched;          /* is in the engine's list of touched sequences … */
+    struct sequence *next; /* … with this one behind it */
+    bool has_news;         /* a token the callback hasn't seen */
+    bool told_finish;      /* the callback has had the last event */
+    size_t n_told;         /* bytes of text it has had */
 };
 
-static inline size_t sequence_pending(const struct sequence *s) { return s->n_tokens - s->n_computed; }
-static inline size_t pages_for(size_t n_tokens) { return (n_tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS; }
+static inline size_t sequence_pending(const struct sequence *s) {
+    return s->n_tokens - s->n_computed;
+}
+static inline size_t pages_for(size_t n_tokens) {
+    return (n_tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;
+}
 
 /* Gives back all pages, after telling the tree (NULL: none) what they hold. */
 void sequence_drop_pages(struct sequence *s, struct kv_cache *cache, struct prefix_tree *tree);

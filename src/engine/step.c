@@ -123,11 +123,14 @@ static void book_item(bn_engine *engine, struct sequence *s, uint64_t now_ns) {
 
     if (request->first_token_ns == 0) request->first_token_ns = now_ns;
     request->last_token_ns = now_ns;
-    if (request->logits) sequence_finish(engine, s, BN_FINISH_STOP);
+    if (request->logits)
+        sequence_finish(engine, s, BN_FINISH_STOP);
     else if (request->beams) {
         if (beam_advance(request, &engine->cache)) beams_finish(engine, request);
-    } else if (!request->forked) fork_choices(engine, request);
-    else sequence_append(engine, s);
+    } else if (!request->forked)
+        fork_choices(engine, request);
+    else
+        sequence_append(engine, s);
 }
 
 static bool abort_cancelled(bn_engine *engine) {

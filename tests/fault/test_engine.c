@@ -5,7 +5,7 @@
 #include "base/memory.h"
 
 #define N_PROMPT 50
-#define MANY 2000
+#define MANY     2000
 
 static bn_model *model;
 static struct answer expected;

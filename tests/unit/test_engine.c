@@ -5,9 +5,11 @@
 #include "engine_run.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "kernels/kernels.h"
+#include "temporary_folder.h"
 
 #define N_PROMPT 75
 
@@ -182,6 +184,62 @@ static void test_cached_prefixes_change_nothing(void **state) {
     }
 }
 
+/* Writes the small llama of the reference data with long and short position factors (longrope). */
+static bool write_longrope_model(const struct temporary_folder *folder) {
+    static const char rope[] = "{\"rope_type\":\"longrope\",\"rope_theta\":10000.0,\"factor\":4.0,"
+                               "\"original_max_position_embeddings\":64,\"short_factor\":[1,1,1,1,1,1,1,1],"
+                               "\"long_factor\":[1.5,2,2,3,3,4,4,4]}";
+    json_t *config = json_load_file(SHARED_DATA "/models/llama/config.json", 0, NULL);
+    json_t *scaling = json_loads(rope, 0, NULL);
+    if (!config) {
+        json_decref(scaling);
+        return false;
+    }
+    json_object_set_new(config, "rope_parameters", scaling);
+    assert_int_equal(json_dump_file(config, temporary_path(folder, "config.json"), 0), 0);
+    json_decref(config);
+    assert_int_equal(
+        symlink(SHARED_DATA "/models/llama/model.safetensors", temporary_path(folder, "model.safetensors")), 0);
+    return true;
+}
+
+/* A prompt whose output may become long has other keys than the same prompt with a short one: no sharing there. */
+static void test_prefixes_respect_position_factors(void **state) {
+    (void)state;
+    int32_t prompt[50];
+    struct answer expected[2], got;
+    bn_model *longrope;
+    bn_error err = {0};
+    struct temporary_folder folder = temporary_folder_create();
+    if (!write_longrope_model(&folder)) {
+        print_message("no reference models: skipped\n");
+        temporary_folder_remove(&folder);
+        return;
+    }
+    make_prompt(prompt, 50, 1);
+    assert_ok(bn_model_open(folder.path, &(bn_model_options){.size = sizeof(bn_model_options), .no_tokenizer = true},
+                            &longrope, &err),
+              err);
+    bn_request_options options[2] = {sampled(10, 1), sampled(40, 1)}; /* at most 60, 90 positions; the limit is 64 */
+    for (int i = 0; i < 2; i++) {
+        bn_engine *alone = make_engine(longrope, &(bn_engine_options){.n_threads = 1, .no_prefix_cache = true});
+        options[i].ignore_end = true;
+        options[i].n_logprobs = 0;
+        ask(alone, prompt, 50, &options[i], &expected[i]);
+        bn_engine_destroy(alone);
+    }
+    assert_true(expected[0].logprobs[0] != expected[1].logprobs[0]); /* or this would test nothing */
+    bn_engine *engine = make_engine(longrope, NULL);
+    for (int i = 0; i < 4; i++) {
+        ask(engine, prompt, 50, &options[i % 2], &got);
+        assert_same(&got, &expected[i % 2]);
+    }
+    assert_int_equal(stats_of(engine).cached_tokens, 2 * 49);
+    bn_engine_destroy(engine);
+    bn_model_close(longrope);
+    temporary_folder_remove(&folder);
+}
+
 /* With pages for one sequence only, several take turns, start over, and still say the same. */
 static void test_few_pages_still_progress(void **state) {
     (void)state;
@@ -195,7 +253,8 @@ static void test_few_pages_still_progress(void **state) {
         for (size_t pages = 4; pages <= 7; pages++) {
             bn_request *requests[N];
             int32_t prompt[N_PROMPT];
-            bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 1, .kv_type = BN_KV_F32,
+            bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 1,
+                                                                        .kv_type = BN_KV_F32,
                                                                         .kv_bytes = pages * page_bytes,
                                                                         .no_prefix_cache = !cached});
             assert_int_equal(stats_of(engine).kv_pages_total, pages);
@@ -207,8 +266,10 @@ static void test_few_pages_still_progress(void **state) {
             }
             for (int i = 0; i < N; i++) {
                 finish(requests[i], &got);
-                if (i % 2 == 0) assert_same(&got, &expected);
-                else assert_int_equal(got.n_ids, 40);
+                if (i % 2 == 0)
+                    assert_same(&got, &expected);
+                else
+                    assert_int_equal(got.n_ids, 40);
             }
             assert_int_equal(stats_of(engine).kv_pages_used, 0);
             bn_engine_destroy(engine);
@@ -621,6 +682,7 @@ int main(void) {
         cmocka_unit_test(test_instruction_sets_change_nothing),
         cmocka_unit_test(test_strangers_change_nothing),
         cmocka_unit_test(test_cached_prefixes_change_nothing),
+        cmocka_unit_test(test_prefixes_respect_position_factors),
         cmocka_unit_test(test_few_pages_still_progress),
         cmocka_unit_test(test_f16_pages_agree_with_themselves),
         cmocka_unit_test(test_logits_are_the_same_rows),

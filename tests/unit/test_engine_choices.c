@@ -43,8 +43,8 @@ static void run_by_hand(bn_engine *engine, const bn_request_options *options, ui
     assert_ok(sampler_create(&options->sampling, vocab_size, NULL, stream, &sampler, &err), err);
     for (size_t i = 0; i < n; i++) {
         assert_ok(bn_engine_logits(engine, ids, N_PROMPT + i, true, logits, &err), err);
-        struct sampler_input input = {.logits = logits, .history = ids, .n_history = N_PROMPT + i,
-                                      .n_prompt = N_PROMPT, .position = i};
+        struct sampler_input input = {
+            .logits = logits, .history = ids, .n_history = N_PROMPT + i, .n_prompt = N_PROMPT, .position = i};
         assert_ok(sampler_sample(sampler, &input, &ids[N_PROMPT + i], &err), err);
     }
     sampler_destroy(sampler);
@@ -110,7 +110,9 @@ static void test_choices_share_the_prompts_pages(void **state) {
     bn_engine_destroy(engine);
 }
 
-static double mean_logprob(const struct answer *a) { return a->sum_logprob / (double)a->n_ids; }
+static double mean_logprob(const struct answer *a) {
+    return a->sum_logprob / (double)a->n_ids;
+}
 
 static void test_best_of_ranks_by_mean_logprob(void **state) {
     (void)state;
@@ -156,7 +158,7 @@ static void test_best_of_ranks_by_mean_logprob(void **state) {
 
 /* ---- beam search, by the book ---- */
 
-#define MAX_WIDTH 5
+#define MAX_WIDTH  5
 #define MAX_LENGTH 16
 
 struct path {
@@ -303,8 +305,9 @@ static void test_beams_in_a_crowd(void **state) {
     bn_engine_stats full = stats_of(probe);
     bn_engine_destroy(probe);
     uint64_t page_bytes = full.kv_bytes / full.kv_pages_total;
-    bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 2, .batch_tokens = 3,
-                                                                .kv_type = full.kv_type, .kv_bytes = 8 * page_bytes});
+    bn_engine *engine = make_engine(
+        model,
+        &(bn_engine_options){.n_threads = 2, .batch_tokens = 3, .kv_type = full.kv_type, .kv_bytes = 8 * page_bytes});
     make_prompt(prompt, N_PROMPT, 3);
     bn_request_options options = greedy(12), stranger = sampled(60, 5);
     options.ignore_end = stranger.ignore_end = true;

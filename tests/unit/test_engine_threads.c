@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #define N_THREADS 6
-#define N_ROUNDS 8
+#define N_ROUNDS  8
 
 static bn_model *model;
 static struct answer expected[N_THREADS];
@@ -97,8 +97,8 @@ static void *work(void *context) {
     struct worker *worker = context;
     for (size_t round = 0; round < N_ROUNDS && !worker->wrong; round++) {
         size_t n_heard = 0;
-        worker->wrong = !run_one(worker, &n_heard) || n_heard < expected[worker->index].n_ids ||
-                        !abandon_one(worker, round);
+        worker->wrong =
+            !run_one(worker, &n_heard) || n_heard < expected[worker->index].n_ids || !abandon_one(worker, round);
     }
     return NULL;
 }
@@ -131,8 +131,12 @@ static void test_many_threads(void **state) {
     bn_engine_stats full = stats_of(alone);
     bn_engine_destroy(alone);
     run_all(&(bn_engine_options){.n_threads = 2});
-    run_all(&(bn_engine_options){.n_threads = 1, .max_sequences = 3, .batch_tokens = 16, .kv_type = full.kv_type,
-                                 .kv_bytes = 16 * (full.kv_bytes / full.kv_pages_total), .context_length = 256});
+    run_all(&(bn_engine_options){.n_threads = 1,
+                                 .max_sequences = 3,
+                                 .batch_tokens = 16,
+                                 .kv_type = full.kv_type,
+                                 .kv_bytes = 16 * (full.kv_bytes / full.kv_pages_total),
+                                 .context_length = 256});
 }
 
 int main(void) {

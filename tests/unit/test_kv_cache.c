@@ -135,7 +135,9 @@ struct run {
     struct kv_page *pages[4];
 };
 
-static uint32_t next_random(uint32_t *x) { return (*x = *x * 1664525u + 1013904223u) >> 8; }
+static uint32_t next_random(uint32_t *x) {
+    return (*x = *x * 1664525u + 1013904223u) >> 8;
+}
 
 static void check_states(const struct kv_cache *cache, const struct run *runs) {
     size_t used = 0;
