@@ -14,9 +14,10 @@ typedef struct {
     __m256i a, b;
 } i32x16;
 
-/* Register tiles of a float product: 8 accumulators of the 16 registers hide the latency of an FMA. */
+/* Register tiles of a float product: 8 accumulators of the 16 registers hide the latency of an FMA, and 12 spare loads
+ * besides. */
 #define VECTOR_ROWS   4
-#define TILE_ROWS     2
+#define TILE_ROWS     3
 #define TILE_TOKENS   2
 #define VALUE_VECTORS 4
 
