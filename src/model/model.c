@@ -227,6 +227,10 @@ const bn_tokenizer *bn_model_tokenizer(const bn_model *model) { return model->to
 size_t model_vocab_size(const struct bn_model *model) { return model->config.vocab_size; }
 size_t model_context_length(const struct bn_model *model) { return model->config.context_length; }
 
+size_t model_rope_class(const struct bn_model *model, size_t reserved_length) {
+    return rope_class(&model->rope, reserved_length); /* the rotation of windowed layers is never scaled */
+}
+
 void bn_model_get_generation_defaults(const bn_model *model, bn_generation_defaults *defaults) {
     size_t size = min_size(defaults->size, sizeof model->generation);
     memcpy(defaults, &model->generation, size);

@@ -97,6 +97,13 @@ const float *rope_frequencies(const struct rope *rope, size_t reserved_length, f
     return scratch;
 }
 
+size_t rope_class(const struct rope *rope, size_t reserved_length) {
+    const struct rope_config *c = rope->config;
+    if (!c) return 0;
+    if (rope->long_frequencies && reserved_length > c->original_positions) return 1;
+    return c->type == ROPE_DYNAMIC && reserved_length > c->max_positions ? reserved_length : 0;
+}
+
 void rope_angles(const struct rope *rope, const float *frequencies, size_t position, float *cosines, float *sines) {
     for (size_t i = 0; i < rope->n_pairs; i++) {
         float angle = (float)position * frequencies[i];

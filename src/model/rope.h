@@ -22,6 +22,10 @@ bn_status rope_init(struct rope *rope, const struct rope_config *config, struct 
  * depend on that length (dynamic NTK). */
 const float *rope_frequencies(const struct rope *rope, size_t reserved_length, float *scratch);
 
+/* Sequences of the same class get the same frequencies: 0 the usual ones, 1 the long ones of longrope, else the length
+ * that the base of dynamic NTK was made for. */
+size_t rope_class(const struct rope *rope, size_t reserved_length);
+
 /* cos and sin of position × frequency, times the attention factor. */
 void rope_angles(const struct rope *rope, const float *frequencies, size_t position, float *cosines, float *sines);
 
