@@ -40,6 +40,11 @@ bool own_attribute(struct evaluator *ev, struct value object, const struct text 
         *out = object.as.cycler->items->items[object.as.cycler->position];
         return true;
     }
+    if (object.type == V_RANGE && (text_is(name, "start") || text_is(name, "stop") || text_is(name, "step"))) {
+        const struct range *range = object.as.range;
+        *out = value_int(text_is(name, "start") ? range->start : text_is(name, "stop") ? range->stop : range->step);
+        return true;
+    }
     if (object.type == V_TUPLE && object.grouped && (text_is(name, "grouper") || text_is(name, "list"))) {
         *out = object.as.list->items[text_is(name, "list")];
         return true;

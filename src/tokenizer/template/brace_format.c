@@ -3,7 +3,7 @@
 
 #include "tokenizer/template/builtins.h"
 #include "tokenizer/template/integer.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 struct formatter {
     struct evaluator *ev;
@@ -118,10 +118,6 @@ static bool format_value(struct formatter *f, struct value v, char conversion, c
             return false;
     }
     if (spec_text->n_bytes == 0) return write_str(ev, w, v);
-    if (v.type == V_BOOL && !spec.type) { /* bool has int's format, but str without a type */
-        struct writer text = {0};
-        if (!write_str(ev, &text, v) || !writer_value(ev, &text, &v)) return false;
-    }
     if (v.type == V_TEXT) {
         if (spec.type && spec.type != 's')
             return ev_fail(ev, "unknown format code '%c' for object of type 'str'", spec.type);

@@ -23,7 +23,7 @@ typedef bool (*builtin_function)(struct evaluator *ev, struct value self, const 
                                  struct value *out);
 struct builtin {
     const char *name;
-    const char *parameters; /* separated by blanks, '?' after optional ones; "*": variadic */
+    const char *parameters; /* separated by blanks, '?' after optional ones; "*": variadic; '/' first: no keywords */
     builtin_function function;
 };
 

@@ -34,8 +34,10 @@ static bool bind_arguments(struct evaluator *ev, const struct builtin *function,
                            struct value bound[MAX_PARAMETERS]) {
     size_t n_parameters = 0;
     for (size_t i = 0; i < MAX_PARAMETERS; i++) bound[i] = value_missing();
+    bool positional_only = function->parameters[0] == '/';
+    const char *parameters = function->parameters + positional_only;
     for (size_t i = 0; i < call->n_named; i++) {
-        size_t index = parameter_index(function->parameters, call->named[i].name);
+        size_t index = positional_only ? SIZE_MAX : parameter_index(parameters, call->named[i].name);
         if (index == SIZE_MAX)
             return ev_fail(ev, "%s() got an unexpected keyword argument '%.*s'", function->name,
                            (int)call->named[i].name->n_bytes, call->named[i].name->data);
@@ -44,7 +46,7 @@ static bool bind_arguments(struct evaluator *ev, const struct builtin *function,
                            (int)call->named[i].name->n_bytes, call->named[i].name->data);
         bound[index] = call->named[i].value;
     }
-    for (const char *p = function->parameters; *p; n_parameters++) {
+    for (const char *p = parameters; *p; n_parameters++) {
         size_t n = strcspn(p, " ");
         if (n_parameters < call->n) bound[n_parameters] = call->positional[n_parameters];
         else if (p[n - 1] != '?' && !is_given(bound[n_parameters]))

@@ -12,7 +12,7 @@
 #include "tokenizer/template/builtins.h"
 #include "tokenizer/template/integer.h"
 #include "tokenizer/template/parser.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 enum {
     DEFAULT_STEPS = 20 * 1000 * 1000,

@@ -3,7 +3,7 @@
 
 #include "tokenizer/template/builtins.h"
 #include "tokenizer/template/integer.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 #define FILTER(name)                                                                                              \
     static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call, \
@@ -90,12 +90,16 @@ static bool pick(struct evaluator *ev, const struct value *items, const size_t *
     return list_value(ev, V_LIST, picked, n, out);
 }
 
-/* attribute='a,b' sorts by a, then b: the key is the list of both. */
-static bool multiple_keys(struct evaluator *ev, const struct list *list, struct value attribute, bool case_sensitive,
-                          struct value **out) {
+/* attribute='a,b' sorts by a, then b: the key is the list of both. It is a list also for one attribute or none, which
+ * shows in items that are equal but have no order. */
+static bool list_keys(struct evaluator *ev, const struct list *list, struct value attribute, bool case_sensitive,
+                      struct value **out) {
     struct value paths;
     struct text *comma = text_wrap(ev, ",", 1);
-    if (!comma || !split_text(ev, attribute.as.text, comma, -1, false, &paths)) return false;
+    if (!comma) return false;
+    if (attribute.type == V_TEXT ? !split_text(ev, attribute.as.text, comma, -1, false, &paths)
+                                 : !list_value(ev, V_LIST, &attribute, 1, &paths))
+        return false;
     size_t n_paths = paths.as.list->n;
     *out = ev_alloc_array(ev, list->n, sizeof **out);
     if (!*out) return false;
@@ -117,10 +121,7 @@ FILTER(filter_sort) {
     struct value *keys;
     size_t *order;
     if (!to_list(ev, self, &list)) return false;
-    bool several = a[2].type == V_TEXT && memchr(a[2].as.text->data, ',', a[2].as.text->n_bytes);
-    if (several ? !multiple_keys(ev, list, a[2], is_true(a[1]), &keys)
-                : !item_keys(ev, list, a[2], value_missing(), is_true(a[1]), &keys))
-        return false;
+    if (!list_keys(ev, list, a[2], is_true(a[1]), &keys)) return false;
     return sort_order(ev, keys, list->n, is_true(a[0]), &order) && pick(ev, list->items, order, list->n, out);
 }
 
@@ -299,6 +300,9 @@ FILTER(filter_batch) {
     bool fill = is_given(a[1]) && a[1].type != V_NONE;
     if (!argument_size(ev, a[0], "linecount", &count) || !to_list(ev, self, &list)) return false;
     size_t width = count > 0 ? (size_t)count : list->n + 1;
+    struct value none;
+    if (count == 0 && list->n && (!list_value(ev, V_LIST, NULL, 0, &none) || !list_builder_add(ev, &rows, none)))
+        return false;
     for (size_t from = 0; from < list->n; from += width) {
         struct value row;
         size_t n = list->n - from < width ? list->n - from : width;

@@ -5,7 +5,7 @@
 #include "base/utf8.h"
 #include "tokenizer/template/builtins.h"
 #include "tokenizer/template/integer.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 #define FILTER(name)                                                                                              \
     static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call, \

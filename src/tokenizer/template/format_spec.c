@@ -53,7 +53,18 @@ static bool finish_number(struct evaluator *ev, struct writer *w, bool negative,
     strcat(prefix, base_prefix);
     if (spec->grouping) {
         size_t n_whole = 0, group = spec->grouping == '_' && spec->type && strchr("xXob", spec->type) ? 4 : 3;
+        struct writer zeros = {0};
         while (n_whole < body.n_bytes && strchr("0123456789abcdefABCDEF", body.data[n_whole])) n_whole++;
+        if (spec->zero && !spec->align && n_whole) { /* the zeros are grouped like the digits */
+            size_t width = spec->width > 0 ? (size_t)spec->width : 0, n_zeros = 0;
+            if (width > MAX_WIDTH) return ev_fail(ev, "the format's width is too large");
+            size_t others = strlen(prefix) + body.n_bytes - n_whole;
+            while (others + n_whole + n_zeros + (n_whole + n_zeros - 1) / group < width) n_zeros++;
+            if (!write_repeated(ev, &zeros, "0", 1, n_zeros) || !write_bytes(ev, &zeros, body.data, body.n_bytes))
+                return false;
+            body = (struct text){.data = zeros.data, .n_bytes = zeros.size, .n_chars = zeros.size};
+            n_whole += n_zeros;
+        }
         if (!write_grouped(ev, &grouped, &body, n_whole, spec->grouping, group)) return false;
         body = (struct text){.data = grouped.data, .n_bytes = grouped.size, .n_chars = grouped.size};
     }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tokenizer/template/builtins.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 enum iterator_kind { OVER_NOTHING, OVER_LIST, OVER_TEXT, OVER_DICT, OVER_RANGE, OVER_FUNCTION };
 

@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "tokenizer/template/integer.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 struct lexer {
     struct evaluator *ev;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "tokenizer/template/builtins.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 #define METHOD(name)                                                                                              \
     static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call, \
@@ -289,20 +289,20 @@ METHOD(str_isidentifier) {
 static const struct builtin str_methods[] = {
     {"upper", "", str_upper}, {"lower", "", str_lower}, {"title", "", str_title},
     {"capitalize", "", str_capitalize}, {"swapcase", "", str_swapcase}, {"casefold", "", str_casefold},
-    {"strip", "chars?", str_strip}, {"lstrip", "chars?", str_lstrip}, {"rstrip", "chars?", str_rstrip},
+    {"strip", "/chars?", str_strip}, {"lstrip", "/chars?", str_lstrip}, {"rstrip", "/chars?", str_rstrip},
     {"split", "sep? maxsplit?", str_split}, {"rsplit", "sep? maxsplit?", str_rsplit},
     {"splitlines", "keepends?", str_splitlines},
-    {"find", "sub start? end?", str_find}, {"rfind", "sub start? end?", str_rfind},
-    {"index", "sub start? end?", str_index}, {"rindex", "sub start? end?", str_rindex},
-    {"count", "sub start? end?", str_count},
-    {"startswith", "prefix start? end?", str_startswith}, {"endswith", "suffix start? end?", str_endswith},
-    {"removeprefix", "prefix", str_removeprefix}, {"removesuffix", "suffix", str_removesuffix},
-    {"replace", "old new count?", str_replace},
-    {"partition", "sep", str_partition}, {"rpartition", "sep", str_rpartition}, {"join", "iterable", str_join},
-    {"ljust", "width fillchar?", str_ljust}, {"rjust", "width fillchar?", str_rjust},
-    {"center", "width fillchar?", str_center}, {"zfill", "width", str_zfill},
+    {"find", "/sub start? end?", str_find}, {"rfind", "/sub start? end?", str_rfind},
+    {"index", "/sub start? end?", str_index}, {"rindex", "/sub start? end?", str_rindex},
+    {"count", "/sub start? end?", str_count},
+    {"startswith", "/prefix start? end?", str_startswith}, {"endswith", "/suffix start? end?", str_endswith},
+    {"removeprefix", "/prefix", str_removeprefix}, {"removesuffix", "/suffix", str_removesuffix},
+    {"replace", "/old new count?", str_replace},
+    {"partition", "/sep", str_partition}, {"rpartition", "/sep", str_rpartition}, {"join", "/iterable", str_join},
+    {"ljust", "/width fillchar?", str_ljust}, {"rjust", "/width fillchar?", str_rjust},
+    {"center", "/width fillchar?", str_center}, {"zfill", "/width", str_zfill},
     {"expandtabs", "tabsize?", str_expandtabs},
-    {"format", "*", method_format}, {"format_map", "mapping", method_format_map},
+    {"format", "*", method_format}, {"format_map", "/mapping", method_format_map},
     {"isalpha", "", str_isalpha}, {"isalnum", "", str_isalnum}, {"isdecimal", "", str_isdecimal},
     {"isdigit", "", str_isdigit}, {"isnumeric", "", str_isnumeric}, {"isspace", "", str_isspace},
     {"isprintable", "", str_isprintable}, {"isascii", "", str_isascii}, {"islower", "", str_islower},
@@ -336,7 +336,7 @@ METHOD(copy) { /* nothing can change, so a copy is the same */
 
 static const struct builtin dict_methods[] = {
     {"keys", "", dict_keys}, {"values", "", dict_values}, {"items", "", dict_items},
-    {"get", "key default?", dict_get_method}, {"copy", "", copy},
+    {"get", "/key default?", dict_get_method}, {"copy", "", copy},
 };
 
 METHOD(sequence_index) {
@@ -379,7 +379,7 @@ METHOD(sequence_count) {
 }
 
 static const struct builtin sequence_methods[] = {
-    {"index", "value start? stop?", sequence_index}, {"count", "value", sequence_count}, {"copy", "", copy}};
+    {"index", "/value start? stop?", sequence_index}, {"count", "/value", sequence_count}, {"copy", "", copy}};
 
 METHOD(cycler_next) {
     (void)ev, (void)a, (void)call;
@@ -411,9 +411,9 @@ static bool is_one_of(const char *const *names, const struct text *name) {
 #define FIND_IN(table, name) find_in(table, sizeof table / sizeof table[0], (name)->data, (name)->n_bytes)
 
 const struct builtin *find_method(struct value v, const struct text *name, bool *mutates) {
-    static const char *const list_mutators[] = {"append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove",
+    static const char *const list_mutators[] = {"append", "/clear", "pop", "reverse", "insert", "sort", "extend", "remove",
                                                 NULL};
-    static const char *const dict_mutators[] = {"clear", "pop", "popitem", "setdefault", "update", NULL};
+    static const char *const dict_mutators[] = {"clear", "/pop", "popitem", "setdefault", "update", NULL};
     *mutates = (v.type == V_LIST && is_one_of(list_mutators, name)) || (v.type == V_DICT && is_one_of(dict_mutators, name));
     if (*mutates) return NULL;
     switch (v.type) {

@@ -234,6 +234,9 @@ static bool parse_macro_body(struct parser *ps, struct macro_node *macro, const 
     bool ok = parse_frame_body(ps, end, &macro->body);
     ps->macros = open.outer;
     ps->in_loop = outer_in_loop;
+    for (size_t i = 0; ok && macro->uses_caller && i < macro->parameters.n; i++)
+        if (macro->parameters.names[i] == ps->result->special.caller && !macro->parameters.defaults[i])
+            return parse_fail(ps, "the parameter 'caller' needs a default");
     return ok;
 }
 
@@ -307,8 +310,15 @@ static bool parse_unavailable(struct parser *ps, struct node *node) {
 }
 
 static bool parse_print(struct parser *ps, struct node *node) {
-    node->as.operand = parse_tuple(ps, true, false, NULL);
-    return node->as.operand != NULL;
+    struct node_collector parts = {0};
+    do {
+        struct node *part = parse_expression(ps);
+        if (!part || !collect(ps, &parts, part)) return false;
+    } while (accept_token(ps, TOKEN_COMMA));
+    node->as.operand = node_create(ps, N_CONCAT, node->offset);
+    if (!node->as.operand) return false;
+    node->as.operand->as.list = (struct node_list){parts.items, parts.n};
+    return true;
 }
 
 static const struct statement {
@@ -398,6 +408,10 @@ bool parse_template(struct evaluator *ev, struct parsed_template *out) {
     bool ok = (special->loop = intern(&ps, "loop", 4)) && (special->caller = intern(&ps, "caller", 6)) &&
               (special->kwargs = intern(&ps, "kwargs", 6)) && (special->varargs = intern(&ps, "varargs", 7)) &&
               parse_body(&ps, NULL, &out->body);
+    if (ok && ps.unknown) {
+        ps.at = ps.unknown;
+        ok = parse_fail(&ps, "no such filter or test");
+    }
     mem_free(tokens);
     return ok;
 }

@@ -33,7 +33,8 @@ struct parser {
     size_t names_capacity;
     struct open_macro *macros;
     bool in_loop;
-    bool soft; /* inside if or a conditional expression unknown filters fail only when reached */
+    bool soft;      /* inside if or a conditional expression unknown filters and tests fail only when reached */
+    size_t unknown; /* token of the first one elsewhere; 0: none */
 };
 
 static inline const struct token *current(const struct parser *ps) { return &ps->tokens[ps->at]; }

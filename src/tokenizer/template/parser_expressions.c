@@ -20,8 +20,10 @@ static struct node *binary_node(struct parser *ps, enum node_type type, enum bin
 
 struct node *parse_expression(struct parser *ps) {
     if (!enter(ps)) return NULL;
+    size_t unknown_before = ps->unknown;
     struct node *node = parse_or(ps);
     while (node && at_name(ps, "if")) {
+        ps->unknown = unknown_before; /* what was unknown so far stands in a branch: it may never be reached */
         uint32_t offset = current(ps)->offset;
         ps->at++;
         struct node *choice = node_create(ps, N_CONDITIONAL, offset);
@@ -381,11 +383,7 @@ static struct node *apply_node(struct parser *ps, enum node_type type, struct no
     const struct text *name = &node->as.apply.name->text;
     node->as.apply.function = type == N_FILTER ? find_filter(name->data, name->n_bytes)
                                                : find_test(name->data, name->n_bytes);
-    if (!node->as.apply.function && !ps->soft) {
-        ps->at--;
-        parse_fail(ps, type == N_FILTER ? "no such filter" : "no such test");
-        return NULL;
-    }
+    if (!node->as.apply.function && !ps->soft && !ps->unknown) ps->unknown = ps->at - 1;
     return node;
 }
 
@@ -483,6 +481,10 @@ static struct node *parse_target_item(struct parser *ps, bool with_namespace) {
     struct node *node = parse_primary(ps);
     for (size_t i = 0; node && node->type == N_TUPLE && i < node->as.list.n; i++)
         if (node->as.list.items[i]->type != N_NAME && node->as.list.items[i]->type != N_TUPLE) node = NULL;
+    if (node && ps->in_loop && node->type == N_NAME && node->as.name == ps->result->special.loop) {
+        parse_fail(ps, "can't assign to the special loop variable");
+        return NULL;
+    }
     if (!node || (node->type != N_NAME && node->type != N_TUPLE)) {
         parse_fail(ps, "only names can be assigned to");
         return NULL;

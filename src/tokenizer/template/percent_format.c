@@ -3,7 +3,7 @@
 
 #include "tokenizer/template/builtins.h"
 #include "tokenizer/template/integer.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 struct percent {
     struct evaluator *ev;
@@ -124,11 +124,12 @@ static bool parse_flags(struct percent *f, struct format_spec *spec) {
 static bool format_directive(struct percent *f) {
     struct format_spec spec = {.width = -1, .precision = -1};
     struct value v = value_missing();
+    const char *begin = f->p;
     if (f->p < f->end && *f->p == '(' && !parse_mapping_key(f, &v)) return false;
     if (!parse_flags(f, &spec)) return false;
     if (f->p == f->end) return ev_fail(f->ev, "incomplete format");
     char conversion = *f->p++;
-    if (conversion == '%') return write_char(f->ev, &f->out, '%');
+    if (conversion == '%' && f->p == begin + 1) return write_char(f->ev, &f->out, '%');
     if (!conversion || !strchr("diouxXeEfFgGcrsa", conversion))
         return ev_fail(f->ev, "unsupported format character");
     if (!is_given(v) && !take_argument(f, &v)) return false;

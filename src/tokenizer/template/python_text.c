@@ -6,7 +6,7 @@
 
 #include "tokenizer/template/builtins.h"
 #include "tokenizer/template/integer.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 /* The shortest digits that read back as f, laid out as repr() does: an exponent below 1e-4 and from 1e16 on. */
 bool write_float(struct evaluator *ev, struct writer *w, double f) {

@@ -3,7 +3,7 @@
 
 #include "tokenizer/template/builtins.h"
 #include "tokenizer/template/integer.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 #define TEST(name)                                                                                                \
     static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call, \

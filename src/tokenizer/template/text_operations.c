@@ -3,7 +3,7 @@
 
 #include "base/utf8.h"
 #include "tokenizer/template/builtins.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 static bool add_piece(struct evaluator *ev, struct list_builder *pieces, const char *from, const char *to) {
     struct text *piece = text_wrap(ev, from, (size_t)(to - from));
@@ -24,14 +24,7 @@ static bool split_on_space(struct evaluator *ev, const struct text *t, int64_t m
         const char *q = p;
         while (p < end && python_is_space(next_code_point(&q))) p = q;
         if (p >= end) return true;
-        if (max >= 0 && (int64_t)pieces->n >= max) { /* the rest, without white space at its end */
-            uint32_t c;
-            for (const char *before = end; before > p; end = before) {
-                before = previous_code_point(before, &c);
-                if (!python_is_space(c)) break;
-            }
-            return add_piece(ev, pieces, p, end);
-        }
+        if (max >= 0 && (int64_t)pieces->n >= max) return add_piece(ev, pieces, p, end); /* the rest, as it is */
         const char *begin = p;
         for (q = p; p < end && !python_is_space(next_code_point(&q)); p = q) continue;
         if (!add_piece(ev, pieces, begin, p)) return false;
@@ -58,9 +51,7 @@ static bool rsplit_on_space(struct evaluator *ev, const struct text *t, int64_t 
         if (end == begin) break;
         const char *p = end;
         if (max >= 0 && (int64_t)pieces->n >= max) {
-            p = begin;
-            for (const char *q = p; python_is_space(next_code_point(&q)); p = q) continue;
-            if (!add_piece(ev, pieces, p, end)) return false;
+            if (!add_piece(ev, pieces, begin, end)) return false;
             break;
         }
         while (p > begin) {
@@ -261,9 +252,9 @@ static bool is_final_sigma(const struct text *t, const char *at, const char *aft
 static size_t mapped(const struct text *t, const char *at, const char *after, uint32_t c, enum case_mapping mapping,
                      bool in_word, uint32_t out[3]) {
     bool lower = mapping == CASE_LOWER;
-    if (mapping == CASE_FOLD) return unicode_fold(c, out);
-    if (mapping == CASE_UPPER || (mapping == CASE_SWAP && python_is_lower(c))) return unicode_upper(c, out);
-    if ((mapping == CASE_TITLE || mapping == CASE_CAPITALIZE) && !in_word) return unicode_title(c, out);
+    if (mapping == CASE_FOLD) return python_fold(c, out);
+    if (mapping == CASE_UPPER || (mapping == CASE_SWAP && python_is_lower(c))) return python_upper(c, out);
+    if ((mapping == CASE_TITLE || mapping == CASE_CAPITALIZE) && !in_word) return python_title(c, out);
     if (mapping == CASE_TITLE || mapping == CASE_CAPITALIZE || (mapping == CASE_SWAP && python_is_upper(c)))
         lower = true;
     if (!lower) {
@@ -274,7 +265,7 @@ static size_t mapped(const struct text *t, const char *at, const char *after, ui
         out[0] = is_final_sigma(t, at, after) ? 0x3c2 : 0x3c3;
         return 1;
     }
-    return unicode_lower(c, out);
+    return python_lower(c, out);
 }
 
 bool map_case(struct evaluator *ev, struct value self, enum case_mapping mapping, struct value *out) {

@@ -6,7 +6,7 @@
 
 #include "tokenizer/template/builtins.h"
 #include "tokenizer/template/integer.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 struct json_writer {
     struct evaluator *ev;

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "tokenizer/template/builtins.h"
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 struct chunk {
     const char *data;

@@ -1,7 +1,7 @@
 /* Unicode as Python's str methods see it: classes of characters and full case mappings. Properties come from utf8proc;
  * what it doesn't know (special casing, Other_Lowercase, numeric types) from a generated table. */
-#ifndef TOKENIZER_TEMPLATE_UNICODE_H
-#define TOKENIZER_TEMPLATE_UNICODE_H
+#ifndef TOKENIZER_TEMPLATE_CHARACTERS_H
+#define TOKENIZER_TEMPLATE_CHARACTERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,18 +22,18 @@ bool python_is_printable(uint32_t c);
 bool python_is_identifier_start(uint32_t c);
 bool python_is_identifier_part(uint32_t c);
 /* Full mappings: up to three code points into out, returns how many. */
-size_t unicode_upper(uint32_t c, uint32_t out[3]);
-size_t unicode_lower(uint32_t c, uint32_t out[3]);
-size_t unicode_title(uint32_t c, uint32_t out[3]);
-size_t unicode_fold(uint32_t c, uint32_t out[3]);
+size_t python_upper(uint32_t c, uint32_t out[3]);
+size_t python_lower(uint32_t c, uint32_t out[3]);
+size_t python_title(uint32_t c, uint32_t out[3]);
+size_t python_fold(uint32_t c, uint32_t out[3]);
 
-/* unicode_tables.c: sorted; generated. */
+/* character_tables.c: sorted; generated. */
 struct case_exception { uint32_t from, to[3]; }; /* 0 ends `to` */
 struct code_range { uint32_t first, last; };
-extern const struct case_exception unicode_upper_exceptions[], unicode_title_exceptions[];
-extern const size_t n_unicode_upper_exceptions, n_unicode_title_exceptions;
-extern const struct code_range unicode_other_lower[], unicode_other_upper[], unicode_digits[], unicode_numeric[];
-extern const size_t n_unicode_other_lower, n_unicode_other_upper, n_unicode_digits, n_unicode_numeric;
+extern const struct case_exception python_upper_exceptions[], python_title_exceptions[];
+extern const size_t n_python_upper_exceptions, n_python_title_exceptions;
+extern const struct code_range python_other_lower[], python_other_upper[], python_digits[], python_numeric[];
+extern const size_t n_python_other_lower, n_python_other_upper, n_python_digits, n_python_numeric;
 
 /* The code point at *p (valid UTF-8) and p moved behind it. */
 static inline uint32_t next_code_point(const char **p) {

@@ -1,5 +1,5 @@
 /* Character classes and case mappings for Python's str methods; see unicode.h. */
-#include "tokenizer/template/unicode.h"
+#include "tokenizer/template/characters.h"
 
 #include <utf8proc.h>
 
@@ -33,20 +33,20 @@ bool python_is_alpha(uint32_t c) {
 
 bool python_is_decimal(uint32_t c) { return category(c) == UTF8PROC_CATEGORY_ND; }
 
-bool python_is_digit(uint32_t c) { return python_is_decimal(c) || in_ranges(unicode_digits, n_unicode_digits, c); }
+bool python_is_digit(uint32_t c) { return python_is_decimal(c) || in_ranges(python_digits, n_python_digits, c); }
 
 bool python_is_numeric(uint32_t c) {
     utf8proc_category_t k = category(c);
     return k == UTF8PROC_CATEGORY_ND || k == UTF8PROC_CATEGORY_NL || k == UTF8PROC_CATEGORY_NO ||
-           in_ranges(unicode_numeric, n_unicode_numeric, c);
+           in_ranges(python_numeric, n_python_numeric, c);
 }
 
 bool python_is_lower(uint32_t c) {
-    return category(c) == UTF8PROC_CATEGORY_LL || in_ranges(unicode_other_lower, n_unicode_other_lower, c);
+    return category(c) == UTF8PROC_CATEGORY_LL || in_ranges(python_other_lower, n_python_other_lower, c);
 }
 
 bool python_is_upper(uint32_t c) {
-    return category(c) == UTF8PROC_CATEGORY_LU || in_ranges(unicode_other_upper, n_unicode_other_upper, c);
+    return category(c) == UTF8PROC_CATEGORY_LU || in_ranges(python_other_upper, n_python_other_upper, c);
 }
 
 bool python_is_title(uint32_t c) { return category(c) == UTF8PROC_CATEGORY_LT; }
@@ -106,14 +106,14 @@ static size_t find_exception(const struct case_exception *table, size_t n, uint3
     return 0;
 }
 
-size_t unicode_upper(uint32_t c, uint32_t out[3]) {
-    size_t n = c < 0x80 ? 0 : find_exception(unicode_upper_exceptions, n_unicode_upper_exceptions, c, out);
+size_t python_upper(uint32_t c, uint32_t out[3]) {
+    size_t n = c < 0x80 ? 0 : find_exception(python_upper_exceptions, n_python_upper_exceptions, c, out);
     if (n) return n;
     out[0] = (uint32_t)utf8proc_toupper((utf8proc_int32_t)c);
     return 1;
 }
 
-size_t unicode_lower(uint32_t c, uint32_t out[3]) {
+size_t python_lower(uint32_t c, uint32_t out[3]) {
     if (c == 0x130) { /* İ: the only unconditional lower mapping to two code points */
         out[0] = 'i';
         out[1] = 0x307;
@@ -123,12 +123,12 @@ size_t unicode_lower(uint32_t c, uint32_t out[3]) {
     return 1;
 }
 
-size_t unicode_title(uint32_t c, uint32_t out[3]) {
-    size_t n = c < 0x80 ? 0 : find_exception(unicode_title_exceptions, n_unicode_title_exceptions, c, out);
-    return n ? n : unicode_upper(c, out);
+size_t python_title(uint32_t c, uint32_t out[3]) {
+    size_t n = c < 0x80 ? 0 : find_exception(python_title_exceptions, n_python_title_exceptions, c, out);
+    return n ? n : python_upper(c, out);
 }
 
-size_t unicode_fold(uint32_t c, uint32_t out[3]) {
+size_t python_fold(uint32_t c, uint32_t out[3]) {
     utf8proc_int32_t folded[8];
     int boundary = 0;
     utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)c, folded, 8, UTF8PROC_CASEFOLD, &boundary);
