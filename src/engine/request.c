@@ -32,9 +32,9 @@ static bn_status check_counts(const bn_engine *engine, const bn_request *request
     if (o->beams > 1 && o->n_stop)
         return fail(err, BN_STATUS_UNSUPPORTED, "beam search can't look for stop strings: use stop_ids");
     if (!isfinite(o->length_penalty)) return fail(err, BN_STATUS_BAD_ARGUMENT, "length_penalty must be finite");
-    if (o->n_logprobs < -1 || o->n_logprobs > MAX_LOGPROBS || (size_t)(o->n_logprobs + 1) > engine->vocab_size)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "n_logprobs is %d; -1 … %d are possible", (int)o->n_logprobs,
-                    MAX_LOGPROBS);
+    if (o->n_logprobs < -1 || o->n_logprobs > (int32_t)min_size(MAX_LOGPROBS, engine->vocab_size))
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "n_logprobs is %d; -1 … %zu are possible", (int)o->n_logprobs,
+                    min_size(MAX_LOGPROBS, engine->vocab_size));
     return BN_OK;
 }
 

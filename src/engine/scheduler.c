@@ -26,7 +26,7 @@ static bool served_before(const bn_request *a, const bn_request *b) {
 void scheduler_enqueue(bn_engine *engine, bn_request *request) {
     size_t at = engine->n_live, n = request->n_sequences;
     while (at > 0 && served_before(request, engine->live[at - 1]->request)) at--;
-    memmove(engine->live + at + n, engine->live + at, (engine->n_live - at) * sizeof *engine->live);
+    memmove(engine->live + at + n, engine->live + at, (engine->n_live - at) * sizeof(struct sequence *));
     for (size_t i = 0; i < n; i++) engine->live[at + i] = &request->sequences[i];
     engine->n_live += n;
 }
