@@ -3,7 +3,7 @@
  * The packing was chosen by the platform that wrote the file and no published file names it. Read under the wrong one,
  * weights are permuted within a block: nothing in the values shows it, but the model predicts nothing any more. So a
  * short English text decides: the layout with the lowest loss, with the layout of the published files preferred unless
- * another is clearly better (an untrained model predicts nothing under any). */
+ * another is clearly better and better than chance (an untrained model is neither under any). */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,7 +112,8 @@ bn_status probe_i2s_layout(struct bn_model *model, struct thread_pool *pool, cha
         if (status == BN_STATUS_NO_MEMORY) return status;
         if (status != BN_OK) continue;
         if (i == 0) first_loss = loss;
-        if (best == I2S_UNKNOWN || loss < best_loss - (best == I2S_X86_128 ? CLEAR_NATS : 0)) {
+        double limit = best == I2S_X86_128 ? fmin(best_loss - CLEAR_NATS, chance) : best_loss;
+        if (best == I2S_UNKNOWN || loss < limit) {
             best = candidates[i];
             best_loss = loss;
         }
