@@ -7,9 +7,40 @@
 #include "base/file.h"
 #include "base/memory.h"
 
+/* Integers beyond 64 bits (Python writes them: "model_max_length": 1000000000000000019884624838656) are cut to their first
+ * 18 digits, which is as good as infinite for a limit. In place; the rest of the number becomes blanks. */
+static void shorten_integers(char *text, size_t size) {
+    bool in_string = false;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] == '"') in_string = !in_string;
+        else if (in_string && text[i] == '\\') i++;
+        if (in_string || text[i] < '0' || text[i] > '9') continue;
+        size_t begin = i, end = i;
+        while (end < size && text[end] >= '0' && text[end] <= '9') end++;
+        bool integer = (begin == 0 || !strchr(".eE+", text[begin - 1])) && (end == size || !strchr(".eE", text[end]));
+        if (integer && end - begin > 18) memset(text + begin + 18, ' ', end - begin - 18);
+        i = end - 1;
+    }
+}
+
+static json_t *load(const char *text, size_t size, json_error_t *problem) {
+    return json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, problem);
+}
+
+static json_t *load_shortened(const char *text, size_t size, json_error_t *problem) {
+    char *copy = mem_strndup(text, size);
+    if (!copy) return NULL;
+    shorten_integers(copy, size);
+    json_t *value = load(copy, size, problem);
+    mem_free(copy);
+    return value;
+}
+
 bn_status json_parse(const char *text, size_t size, const char *what, json_t **out, bn_error *err) {
     json_error_t problem;
-    json_t *value = json_loadb(text ? text : "", size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem);
+    if (!text) text = "";
+    json_t *value = load(text, size, &problem);
+    if (!value && json_error_code(&problem) == json_error_numeric_overflow) value = load_shortened(text, size, &problem);
     if (!value) {
         if (json_error_code(&problem) == json_error_out_of_memory) return fail_no_memory(err, size);
         return fail(err, BN_STATUS_BAD_FILE, "%s: not valid JSON at line %d, column %d: %s", what, problem.line,
