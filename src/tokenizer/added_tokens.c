@@ -102,7 +102,22 @@ static bn_status build_trie(const struct added_tokens *tokens, bool normalized, 
     return status;
 }
 
-bn_status added_tokens_finish(struct added_tokens *tokens, const struct normalizer *normalizer, bn_error *err) {
+static bn_status set_decoded(const struct added_tokens *tokens, const struct text *contents, const size_t *ends,
+                             struct vocabulary *vocabulary, bn_error *err) {
+    for (size_t i = 0; i < tokens->n; i++) {
+        const struct added_token *token = &tokens->items[i];
+        size_t begin = i ? ends[i - 1] : 0, size = ends[i] - begin;
+        if (!token->normalized || (size == token->size && memcmp(contents->bytes + begin, token->content, size) == 0)) continue;
+        if (!vocabulary->decoded) vocabulary->decoded = mem_calloc(vocabulary->size, sizeof *vocabulary->decoded);
+        char *copy = arena_strndup(&vocabulary->arena, size ? contents->bytes + begin : "", size);
+        if (!vocabulary->decoded || !copy) return fail_no_memory(err, vocabulary->size * sizeof *vocabulary->decoded);
+        vocabulary->tokens[token->id].flags |= TOKEN_REWRITTEN;
+        vocabulary->decoded[token->id] = (struct vocabulary_token){copy, (uint32_t)size, vocabulary->tokens[token->id].flags};
+    }
+    return BN_OK;
+}
+
+bn_status added_tokens_finish(struct added_tokens *tokens, const struct normalizer *normalizer, struct vocabulary *vocabulary, bn_error *err) {
     bn_status status = special_first(tokens, err);
     if (status) return status;
     size_t *ends = mem_alloc_array(tokens->n + 1, sizeof *ends);
@@ -112,6 +127,7 @@ bn_status added_tokens_finish(struct added_tokens *tokens, const struct normaliz
     status = normalize_contents(tokens, normalizer, &contents, ends, err);
     if (!status) status = build_trie(tokens, false, &contents, ends, &tokens->raw, err);
     if (!status) status = build_trie(tokens, true, &contents, ends, &tokens->normalized, err);
+    if (!status) status = set_decoded(tokens, &contents, ends, vocabulary, err);
     text_release(&contents);
     mem_free(ends);
     return status;

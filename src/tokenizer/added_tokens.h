@@ -8,6 +8,7 @@
 #include "tokenizer/normalizer.h"
 #include "tokenizer/pieces.h"
 #include "tokenizer/trie.h"
+#include "tokenizer/vocabulary.h"
 
 struct added_token {
     const char *content; /* in the tokenizer's arena */
@@ -23,8 +24,9 @@ struct added_tokens {
 };
 
 bn_status added_tokens_push(struct added_tokens *tokens, const struct added_token *token, bn_error *err);
-/* Builds the search structures once all tokens are there. */
-bn_status added_tokens_finish(struct added_tokens *tokens, const struct normalizer *normalizer, bn_error *err);
+/* Builds the search structures once all tokens are there. Tokens whose content the normalizer changes decode to what it makes
+ * of it, as in the reference: that goes to vocabulary->decoded. */
+bn_status added_tokens_finish(struct added_tokens *tokens, const struct normalizer *normalizer, struct vocabulary *vocabulary, bn_error *err);
 void added_tokens_release(struct added_tokens *tokens);
 
 /* Cuts text into pieces. parse_special false: special tokens' text stays text. */

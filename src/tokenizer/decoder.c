@@ -67,7 +67,7 @@ static void append_replaced(struct buffer *out, const char *text, size_t n, cons
 
 /* ---- bytes ---- */
 
-/* Passes on the valid characters of pending, U+FFFD for each broken part, and keeps an unfinished tail unless `all`. */
+/* Passes on the valid characters of pending, U+FFFD for each broken part (ByT5: nothing), and keeps an unfinished tail unless `all`. */
 static void settle_bytes(struct decoding *d, size_t i, bool all) {
     struct stage *stage = &d->stages[i];
     const char *bytes = stage->pending.data;
@@ -77,7 +77,7 @@ static void settle_bytes(struct decoding *d, size_t i, bool all) {
         uint32_t c;
         int length = utf8_decode(bytes + at, n - at, &c);
         if (length > 0) buffer_append(&stage->work, bytes + at, (size_t)length);
-        else buffer_append_text(&stage->work, replacement_character);
+        else if (stage->step->kind != DECODE_RAW_BYTES) buffer_append_text(&stage->work, replacement_character);
         at += (size_t)(length > 0 ? length : -length);
     }
     char kept[4];

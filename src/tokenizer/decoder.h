@@ -28,7 +28,8 @@ enum decoder_kind {
 
 struct decoder_step {
     enum decoder_kind kind;
-    const char *pattern, *content; /* in the tokenizer's arena; per kind: prefix, suffix, replacement, pad token … */
+    const char *pattern, *content; /* in the tokenizer's arena; per kind: prefix, suffix, replacement, pad token, the text
+                                    * of unknown pieces … */
     size_t pattern_size, content_size;
     struct regex *regex;           /* REPLACE; owned */
     bool cleanup;                  /* WORDPIECE, CTC */

@@ -223,7 +223,7 @@ void encoding_release(struct encoding *encoding) {
 
 bn_status bn_tokenizer_encode(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes, const bn_encode_options *options,
                               int32_t **ids, size_t *n_ids, bn_error *err) {
-    bool add_special = true, parse_special = true;
+    bool add_special = true, parse_special = tokenizer_parses_special(tokenizer);
     if (options) {
         if (options->size < sizeof *options)
             return fail(err, BN_STATUS_BAD_ARGUMENT, "bn_encode_options.size is %zu, expected %zu", options->size, sizeof *options);

@@ -140,19 +140,26 @@ static bn_status read_all(bn_tokenizer *tokenizer, const json_t *root, bn_error 
     return status;
 }
 
+bn_status tokenizer_from_json_tree(const json_t *root, const char *name, bn_tokenizer **out, bn_error *err) {
+    bn_tokenizer *tokenizer = NULL;
+    const json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
+    bn_status status = tokenizer_create(json_is_object(vocab) ? json_object_size(vocab) : json_array_size(vocab), &tokenizer, err);
+    if (status) return status;
+    status = read_all(tokenizer, root, err);
+    if (status) {
+        error_prefix(err, "%s", name);
+        bn_tokenizer_close(tokenizer);
+    } else {
+        *out = tokenizer;
+    }
+    return status;
+}
+
 bn_status tokenizer_from_json(const char *text, size_t size, const char *name, bn_tokenizer **out, bn_error *err) {
     json_t *root;
     bn_status status = json_parse(text, size, name, &root, err);
     if (status) return status;
-    bn_tokenizer *tokenizer = NULL;
-    const json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
-    status = tokenizer_create(json_is_object(vocab) ? json_object_size(vocab) : json_array_size(vocab), &tokenizer, err);
-    if (!status) {
-        status = read_all(tokenizer, root, err);
-        if (status) error_prefix(err, "%s", name);
-    }
+    status = tokenizer_from_json_tree(root, name, out, err);
     json_decref(root);
-    if (status) bn_tokenizer_close(tokenizer);
-    else *out = tokenizer;
     return status;
 }

@@ -32,6 +32,7 @@ struct bn_tokenizer {
     struct truncation truncation;
     struct padding padding;
     bool keeps_invalid_bytes;     /* byte-level: bytes that aren't UTF-8 are encoded as they are, not as U+FFFD */
+    bool text_is_plain;           /* the reference never looks for special tokens in text */
     struct trie user_symbols;     /* SentencePiece's user-defined symbols */
     float *scores;                /* SentencePiece BPE: [vocabulary size] */
     int32_t bos, eos;             /* -1 for none */
@@ -54,12 +55,11 @@ bn_status pretokenizer_append_regex(struct pretokenizer *pretokenizer, const cha
 /* The token as an added one: id of the model's token with this text, else `id`. */
 bn_status tokenizer_add_token(bn_tokenizer *tokenizer, struct added_token token, bn_error *err);
 
-/* Model files other than those of tokenizer.h; each makes a whole tokenizer. `name` is for messages. */
+/* A parsed tokenizer.json. */
+bn_status tokenizer_from_json_tree(const json_t *root, const char *name, bn_tokenizer **out, bn_error *err);
+/* Other kinds of files; `name` is for messages. encoding (may be NULL): tiktoken's pattern and special tokens. */
 bn_status tokenizer_from_sentencepiece(const uint8_t *bytes, size_t size, const char *name, bn_tokenizer **out, bn_error *err);
-bn_status tokenizer_from_tiktoken(const char *text, size_t size, const char *encoding_json, size_t encoding_size,
-                                  const char *name, bn_tokenizer **out, bn_error *err);
-bn_status tokenizer_from_tekken(const char *text, size_t size, const char *name, bn_tokenizer **out, bn_error *err);
-bn_status tokenizer_from_vocab_and_merges(const char *vocab, size_t vocab_size, const char *merges, size_t merges_size,
-                                          const char *name, bn_tokenizer **out, bn_error *err);
+bn_status tokenizer_from_tiktoken(const char *text, size_t size, const json_t *encoding, const char *name, bn_tokenizer **out, bn_error *err);
+bn_status tokenizer_from_tekken(const json_t *root, const char *name, bn_tokenizer **out, bn_error *err);
 
 #endif

@@ -112,7 +112,7 @@ static void mark_ends(bn_tokenizer *tokenizer) {
 }
 
 bn_status tokenizer_finish(bn_tokenizer *tokenizer, bn_error *err) {
-    bn_status status = added_tokens_finish(&tokenizer->added, &tokenizer->normalizer, err);
+    bn_status status = added_tokens_finish(&tokenizer->added, &tokenizer->normalizer, &tokenizer->vocabulary, err);
     if (status) return status;
     if (tokenizer->decoder.n == 0 && !decoder_append(&tokenizer->decoder, DECODE_JOIN_SPACES)) return fail_no_memory(err, 0);
     decoder_finish(&tokenizer->decoder);
@@ -144,6 +144,8 @@ int32_t bn_tokenizer_find(const bn_tokenizer *tokenizer, const char *token) {
     return vocabulary_find(&tokenizer->vocabulary, token, strlen(token));
 }
 
+bool tokenizer_parses_special(const bn_tokenizer *tokenizer) { return !tokenizer->text_is_plain; }
+
 int32_t bn_tokenizer_bos(const bn_tokenizer *tokenizer) { return tokenizer->bos; }
 int32_t bn_tokenizer_eos(const bn_tokenizer *tokenizer) { return tokenizer->eos; }
 
@@ -164,6 +166,7 @@ static bn_status push_id(const bn_tokenizer *tokenizer, struct decoding *decodin
     if (!token)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "token id %d is outside the vocabulary (0 to %zu)", id, tokenizer->vocabulary.size - 1);
     if (!token->text || (skip_special && token->flags & TOKEN_SPECIAL)) return BN_OK;
+    if (token->flags & TOKEN_REWRITTEN) token = &tokenizer->vocabulary.decoded[id];
     return decoding_push(decoding, token, out, err);
 }
 

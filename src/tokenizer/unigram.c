@@ -1,6 +1,7 @@
 /* Viterbi over byte positions. A node keeps the best way to reach it; equal scores keep the earlier one. */
 #include "tokenizer/unigram.h"
 
+#include <float.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -49,8 +50,8 @@ bn_status unigram_finish(struct unigram *unigram, bool sentencepiece, bn_error *
         }
         keys[n++] = (struct trie_key){.bytes = token->text, .size = token->size, .value = (int32_t)id};
     }
-    unigram->unknown_score = lowest - UNKNOWN_PENALTY;
-    unigram->longest_score = highest;
+    unigram->unknown_score = sentencepiece ? (double)((float)lowest - (float)UNKNOWN_PENALTY) : lowest - UNKNOWN_PENALTY;
+    unigram->highest_score = sentencepiece && highest < FLT_MIN ? FLT_MIN : highest;
     bn_status status = trie_build(&unigram->trie, keys, n, err);
     mem_free(keys);
     return status;
@@ -63,19 +64,19 @@ void unigram_release(struct unigram *unigram) {
 
 void unigram_scratch_release(struct unigram_scratch *scratch) { mem_free(scratch->nodes); }
 
-static double add(const struct unigram *unigram, double a, double b) {
-    return unigram->single_precision ? (double)((float)a + (float)b) : a + b;
-}
-
-static void offer(struct unigram_node *node, double score, size_t from, int32_t id) {
+static void offer(const struct unigram *unigram, struct unigram_node *node, double score, size_t from, int32_t id) {
     if (node->id >= 0 && !(score > node->score)) return;
+    if (unigram->single_precision) score = (float)score;
     *node = (struct unigram_node){.score = score, .from = (uint32_t)from, .id = id};
 }
 
-static double score_of(const struct unigram *unigram, int32_t id, size_t characters) {
+/* Score of the best path so far plus a piece of so many bytes. sentencepiece: sums of ordinary pieces are rounded to float
+ * before they are compared, user-defined pieces get length · highest score − 0.1 so that they always win. */
+static double extended(const struct unigram *unigram, double so_far, int32_t id, size_t size) {
+    if (!unigram->single_precision) return so_far + unigram->scores[id];
     if (unigram->vocabulary->tokens[id].flags & TOKEN_USER)
-        return (double)((float)characters * (float)unigram->longest_score - 0.1f);
-    return unigram->scores[id];
+        return so_far + ((double)((float)size * (float)unigram->highest_score) - 0.1);
+    return (float)so_far + (float)unigram->scores[id];
 }
 
 /* Fills nodes[0 … size]; false where a character is in no piece and there is no unknown token. */
@@ -90,12 +91,12 @@ static bool search(const struct unigram *unigram, const char *text, size_t size,
         for (size_t i = at; trie->n_nodes > 1 && i < size && (node = trie_child(trie, node, (uint8_t)text[i])); i++) {
             int32_t id = trie->nodes[node].value;
             if (id < 0) continue;
-            offer(&nodes[i + 1], add(unigram, score_of(unigram, id, i + 1 - at), nodes[at].score), at, id);
+            offer(unigram, &nodes[i + 1], extended(unigram, nodes[at].score, id, i + 1 - at), at, id);
             single |= i + 1 - at == length;
         }
         if (single) continue;
         if (unigram->unknown_id < 0) return false;
-        offer(&nodes[at + length], add(unigram, unigram->unknown_score, nodes[at].score), at, unigram->unknown_id);
+        offer(unigram, &nodes[at + length], nodes[at].score + unigram->unknown_score, at, unigram->unknown_id);
     }
     return true;
 }

@@ -12,7 +12,7 @@ struct unigram {
     struct trie trie;
     double *scores;         /* [vocabulary size]; owned */
     double unknown_score;   /* lowest score − 10 */
-    double longest_score;   /* sentencepiece: user-defined pieces score length · highest − 0.1 */
+    double highest_score;
     int32_t unknown_id;     /* -1 for none */
     bool byte_fallback;
     bool single_precision;  /* sentencepiece adds up in float, tokenizer.json's reference in double */

@@ -21,6 +21,7 @@ void vocabulary_release(struct vocabulary *vocabulary) {
     string_map_release(&vocabulary->by_text);
     string_map_release(&vocabulary->added);
     mem_free(vocabulary->tokens);
+    mem_free(vocabulary->decoded);
     arena_release(&vocabulary->arena);
     memset(vocabulary, 0, sizeof *vocabulary);
 }
@@ -49,7 +50,7 @@ bn_status vocabulary_add(struct vocabulary *vocabulary, size_t id, const char *t
         return fail(err, BN_STATUS_BAD_FILE, "token id %zu is given to both '%.60s' and '%.60s'", id, token->text, text);
     char *copy = arena_strndup(&vocabulary->arena, text, size);
     if (!copy || size > UINT32_MAX) return fail_no_memory(err, size);
-    struct string_map *map = flags & TOKEN_ADDED ? &vocabulary->added : &vocabulary->by_text;
+    struct string_map *map = flags & (TOKEN_ADDED | TOKEN_RESERVED) ? &vocabulary->added : &vocabulary->by_text;
     int inserted = string_map_insert(map, copy, size, (uint32_t)id);
     if (inserted < 0) return fail_no_memory(err, size);
     if (inserted == 0 && !(flags & (TOKEN_ADDED | TOKEN_MAY_REPEAT)))

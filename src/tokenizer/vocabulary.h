@@ -19,6 +19,9 @@ enum {
     TOKEN_CONTROL = 32, /* SentencePiece: never comes out of text, decodes to nothing there */
     TOKEN_UNUSED = 64,
     TOKEN_USER = 128,  /* user-defined */
+    TOKEN_UNKNOWN = 512,
+    TOKEN_RESERVED = 1024, /* SentencePiece: control, byte and unknown pieces aren't found as parts of a text */
+    TOKEN_REWRITTEN = 2048, /* an added token that decodes to its normalized content: vocabulary.decoded */
     TOKEN_MAY_REPEAT = 256, /* given to vocabulary_add: a text that is there already is fine, the first id keeps it */
 };
 
@@ -30,6 +33,7 @@ struct vocabulary_token {
 
 struct vocabulary {
     struct vocabulary_token *tokens;
+    struct vocabulary_token *decoded; /* [size] where any token is REWRITTEN, else NULL */
     size_t size; /* highest id + 1 */
     size_t capacity;
     size_t expected; /* how many tokens the file has */

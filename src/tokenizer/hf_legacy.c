@@ -1,0 +1,154 @@
+/* Tokenizers from before tokenizer.json: GPT-2's vocab.json and merges.txt, which are rewritten as a tokenizer.json and read as
+ * that, and ByT5, which is code in transformers and only has its added tokens in files. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "tokenizer/hf_config.h"
+#include "tokenizer/sentencepiece.h"
+
+/* ---- vocab.json and merges.txt ---- */
+
+/* A line a merge; the first may be "#version: …". */
+static json_t *merge_lines(const char *text, size_t size) {
+    json_t *merges = json_array();
+    for (const char *line = text, *end = text + size; merges && line < end;) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        size_t n = (size_t)((newline ? newline : end) - line);
+        if (n > 0 && line[n - 1] == '\r') n--;
+        bool comment = line == text && n >= 8 && memcmp(line, "#version", 8) == 0;
+        if (n > 0 && !comment && json_array_append_new(merges, json_stringn(line, n)) != 0) {
+            json_decref(merges);
+            return NULL;
+        }
+        line = newline ? newline + 1 : end;
+    }
+    return merges;
+}
+
+static bn_status read_merges(const char *folder, json_t **merges, bn_error *err) {
+    char *path = path_join(folder, "merges.txt"), *text;
+    size_t size;
+    if (!path) return fail_no_memory(err, strlen(folder));
+    bn_status status = file_read_all(path, HF_MAX_FILE, &text, &size, err);
+    mem_free(path);
+    if (status) return status;
+    *merges = merge_lines(text, size);
+    mem_free(text);
+    return *merges ? BN_OK : fail(err, BN_STATUS_BAD_FILE, "merges.txt isn't UTF-8");
+}
+
+static const char *const special_keys[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+
+/* Special tokens by the names tokenizer_config.json gives them, as far as the vocabulary has them. */
+static json_t *special_tokens(const json_t *vocab, const json_t *config) {
+    json_t *tokens = json_array();
+    for (size_t i = 0; tokens && i <= sizeof special_keys / sizeof *special_keys; i++) {
+        bool last = i == sizeof special_keys / sizeof *special_keys;
+        const json_t *value = last ? NULL : json_object_get(config, special_keys[i]);
+        const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
+        const char *text = last ? "<|endoftext|>" : json_string_value(content);
+        json_t *id = text ? json_object_get(vocab, text) : NULL;
+        if (!id) continue;
+        json_t *entry = json_pack("{s:s, s:O, s:b, s:b, s:b, s:b}", "content", text, "id", id, "special", 1, "normalized", 0,
+                                  "lstrip", json_is_true(json_object_get(value, "lstrip")), "rstrip", json_is_true(json_object_get(value, "rstrip")));
+        if (!entry || json_array_append_new(tokens, entry) != 0) {
+            json_decref(tokens);
+            return NULL;
+        }
+    }
+    return tokens;
+}
+
+bn_status hf_from_vocab(const json_t *vocab, const char *folder, const char *name, bn_tokenizer **out, bn_error *err) {
+    json_t *merges = NULL, *config = NULL;
+    bn_status status = read_merges(folder, &merges, err);
+    if (status) error_prefix(err, "%s needs the merges.txt beside it", name);
+    if (!status) status = hf_optional_json(folder, "tokenizer_config.json", &config, err);
+    json_t *special = status ? NULL : special_tokens(vocab, config);
+    if (!status && special) {
+        json_t *root = json_pack("{s:{s:s, s:O, s:O}, s:O, s:{s:s, s:b}, s:{s:s, s:b}, s:{s:s}}", "model", "type", "BPE", "vocab", (json_t *)vocab,
+                                 "merges", merges, "added_tokens", special, "pre_tokenizer", "type", "ByteLevel", "add_prefix_space",
+                                 json_is_true(json_object_get(config, "add_prefix_space")), "post_processor", "type", "ByteLevel",
+                                 "trim_offsets", 0, "decoder", "type", "ByteLevel");
+        status = root ? tokenizer_from_json_tree(root, name, out, err) : fail_no_memory(err, 0);
+        json_decref(root);
+    } else if (!status) {
+        status = fail_no_memory(err, 0);
+    }
+    json_decref(special);
+    json_decref(merges);
+    json_decref(config);
+    return status;
+}
+
+/* ---- ByT5: a byte is its value + 3 ---- */
+
+enum { BYT5_FIRST_BYTE = 3 };
+
+static bn_status add_bytes(struct vocabulary *vocabulary, bn_error *err) {
+    for (int byte = 0; byte < 256; byte++) {
+        static const char digits[] = "0123456789ABCDEF";
+        const char text[] = {'<', '0', 'x', digits[byte >> 4], digits[byte & 15], '>'};
+        bn_status status = vocabulary_add(vocabulary, (size_t)(BYT5_FIRST_BYTE + byte), text, sizeof text, TOKEN_MODEL | TOKEN_BYTE | TOKEN_RESERVED, err);
+        if (status) return status;
+    }
+    return BN_OK;
+}
+
+static bool is_named_special(const json_t *config, const char *text) {
+    for (size_t i = 0; i < sizeof special_keys / sizeof *special_keys; i++) {
+        const json_t *value = json_object_get(config, special_keys[i]);
+        const char *name = json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
+        if (name && strcmp(name, text) == 0) return true;
+    }
+    return false;
+}
+
+/* added_tokens_decoder: {"259": {"content": …}}. Tokens that have a role are special whatever their entry says. */
+static bn_status add_config_tokens(bn_tokenizer *tokenizer, const json_t *config, bn_error *err) {
+    const char *key;
+    json_t *entry;
+    json_object_foreach(json_object_get(config, "added_tokens_decoder"), key, entry) {
+        size_t id = 0;
+        for (const char *p = key; *p >= '0' && *p <= '9' && id < INT32_MAX / 16; p++) id = id * 10 + (size_t)(*p - '0');
+        const char *text = json_string_value(json_object_get(entry, "content"));
+        bn_status status = hf_add_token(tokenizer, entry, id, err);
+        if (status) return status;
+        struct added_token *token = tokenizer->added.n ? &tokenizer->added.items[tokenizer->added.n - 1] : NULL;
+        if (!token || !text || !is_named_special(config, text)) continue;
+        token->special = true;
+        token->left_strip = token->right_strip = false; /* transformers' slow tokenizer doesn't strip around these */
+        tokenizer->vocabulary.tokens[token->id].flags |= TOKEN_SPECIAL;
+    }
+    return BN_OK;
+}
+
+static bn_status build_byt5(const json_t *config, bn_tokenizer **out, bn_error *err) {
+    bn_tokenizer *tokenizer;
+    bn_status status = tokenizer_create(512, &tokenizer, err);
+    if (status) return status;
+    tokenizer->model = MODEL_BYTES;
+    tokenizer->first_byte_id = BYT5_FIRST_BYTE;
+    tokenizer->keeps_invalid_bytes = true;
+    status = add_bytes(&tokenizer->vocabulary, err);
+    if (!status) status = add_config_tokens(tokenizer, config, err);
+    if (!status) tokenizer->eos = bn_tokenizer_find(tokenizer, "</s>");
+    if (!status) status = template_around(&tokenizer->postprocessor, -1, tokenizer->eos, 0, err);
+    if (!status && !decoder_append(&tokenizer->decoder, DECODE_RAW_BYTES)) status = fail_no_memory(err, 0);
+    if (!status) status = tokenizer_finish(tokenizer, err);
+    if (status) bn_tokenizer_close(tokenizer);
+    else *out = tokenizer;
+    return status;
+}
+
+bn_status hf_open_byt5(const char *folder, bool *found, bn_tokenizer **out, bn_error *err) {
+    json_t *config;
+    bn_status status = hf_optional_json(folder, "tokenizer_config.json", &config, err);
+    const char *class = json_string_value(json_object_get(config, "tokenizer_class"));
+    *found = class && strcmp(class, "ByT5Tokenizer") == 0;
+    if (!status && *found) status = build_byt5(config, out, err);
+    if (status) error_prefix(err, "%s", folder);
+    json_decref(config);
+    return status;
+}

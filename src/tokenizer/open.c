@@ -1,0 +1,121 @@
+/* Opening what lies on disk: a tokenizer file recognized by its content, or a folder by the files in it. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "tokenizer/hf_config.h"
+
+enum content { CONTENT_GGUF, CONTENT_JSON, CONTENT_TIKTOKEN, CONTENT_SENTENCEPIECE };
+
+/* tiktoken: a line is base64, a space, a rank. */
+static bool looks_like_tiktoken(const char *text, size_t size) {
+    const char *end = memchr(text, '\n', min_size(size, 4096)), *space;
+    size_t line = end ? (size_t)(end - text) : size;
+    if (line > 4096 || !(space = memchr(text, ' ', line)) || space == text) return false;
+    for (const char *p = space + 1; p < text + line; p++)
+        if ((*p < '0' || *p > '9') && *p != '\r') return false;
+    return space + 1 < text + line;
+}
+
+static enum content content_of(const char *text, size_t size) {
+    if (size >= 4 && memcmp(text, "GGUF", 4) == 0) return CONTENT_GGUF;
+    size_t at = 0;
+    while (at < size && strchr(" \t\r\n", text[at]) && text[at]) at++;
+    if (at < size && text[at] == '{') return CONTENT_JSON;
+    return looks_like_tiktoken(text, size) ? CONTENT_TIKTOKEN : CONTENT_SENTENCEPIECE;
+}
+
+static bn_status open_gguf(const char *path, bn_tokenizer **out, bn_error *err) {
+    struct gguf gguf;
+    bn_status status = gguf_open(path, &gguf, err);
+    if (status) return status;
+    status = tokenizer_from_gguf(&gguf, NULL, NULL, out, err);
+    if (status) error_prefix(err, "%s", path);
+    gguf_close(&gguf);
+    return status;
+}
+
+/* The folder a file lies in. */
+static char *folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (!slash) return mem_strdup(".");
+    return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t)(slash - path));
+}
+
+static bn_status open_json(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out, bn_error *err) {
+    json_t *root;
+    bn_status status = json_parse(text, size, path, &root, err);
+    if (status) return status;
+    bn_tokenizer *tokenizer = NULL;
+    if (json_object_get(root, "model")) {
+        status = tokenizer_from_json_tree(root, path, &tokenizer, err);
+        if (!status) status = hf_read_companions(tokenizer, folder, err);
+    } else if (json_is_array(json_object_get(root, "vocab"))) {
+        status = tokenizer_from_tekken(root, path, &tokenizer, err);
+    } else {
+        status = hf_from_vocab(root, folder, path, &tokenizer, err);
+        if (!status) status = hf_read_companions(tokenizer, folder, err);
+    }
+    json_decref(root);
+    if (status) bn_tokenizer_close(tokenizer);
+    else *out = tokenizer;
+    return status;
+}
+
+static bn_status open_tiktoken(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out, bn_error *err) {
+    json_t *encoding;
+    bn_status status = hf_optional_json(folder, "encoding.json", &encoding, err);
+    if (!status) status = tokenizer_from_tiktoken(text, size, encoding, path, out, err);
+    json_decref(encoding);
+    return status;
+}
+
+static bn_status open_sentencepiece(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out, bn_error *err) {
+    bn_tokenizer *tokenizer = NULL;
+    bn_status status = tokenizer_from_sentencepiece((const uint8_t *)text, size, path, &tokenizer, err);
+    if (!status) status = hf_read_companions(tokenizer, folder, err);
+    if (status) bn_tokenizer_close(tokenizer);
+    else *out = tokenizer;
+    return status;
+}
+
+static bn_status open_file(const char *path, bn_tokenizer **out, bn_error *err) {
+    struct mapped_file file;
+    bn_status status = mapped_file_open(path, &file, err);
+    if (status) return status;
+    const char *text = file.data ? (const char *)file.data : "";
+    enum content content = content_of(text, file.size);
+    char *folder = folder_of(path);
+    if (!folder) status = fail_no_memory(err, strlen(path));
+    else if (file.size > HF_MAX_FILE && content != CONTENT_GGUF)
+        status = fail(err, BN_STATUS_UNSUPPORTED, "%s: %zu bytes, tokenizer files may have %d", path, file.size, HF_MAX_FILE);
+    else if (content == CONTENT_GGUF) status = open_gguf(path, out, err);
+    else if (content == CONTENT_JSON) status = open_json(text, file.size, path, folder, out, err);
+    else if (content == CONTENT_TIKTOKEN) status = open_tiktoken(text, file.size, path, folder, out, err);
+    else status = open_sentencepiece(text, file.size, path, folder, out, err);
+    mem_free(folder);
+    mapped_file_close(&file);
+    return status;
+}
+
+/* What may lie in a folder, the most telling first. */
+static const char *const folder_files[] = {"tokenizer.json", "tekken.json", "vocab.json", "tokenizer.model", "spiece.model"};
+
+bn_status tokenizer_from_folder(const char *folder, bn_tokenizer **out, bn_error *err) {
+    for (size_t i = 0; i < sizeof folder_files / sizeof *folder_files; i++) {
+        char *path = path_join(folder, folder_files[i]);
+        if (!path) return fail_no_memory(err, strlen(folder));
+        bool there = file_exists(path);
+        bn_status status = there ? open_file(path, out, err) : BN_OK;
+        mem_free(path);
+        if (there) return status;
+    }
+    bool found;
+    bn_status status = hf_open_byt5(folder, &found, out, err);
+    if (status || found) return status;
+    return fail(err, BN_STATUS_NOT_FOUND, "%s: no tokenizer in this folder (tokenizer.json, vocab.json and merges.txt, tokenizer.model, tekken.json)", folder);
+}
+
+bn_status bn_tokenizer_open(const char *path, bn_tokenizer **out, bn_error *err) {
+    return file_is_directory(path) ? tokenizer_from_folder(path, out, err) : open_file(path, out, err);
+}
