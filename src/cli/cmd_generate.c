@@ -71,19 +71,24 @@ static bn_status prompt_from_ids(struct prompt *prompt, const char *list, const 
     return status;
 }
 
+/* What can be said before a model is opened. */
+static bn_status prompt_check(const struct generate_settings *settings, bn_error *err) {
+    if (!!settings->prompt + !!settings->file + !!settings->tokens > 1)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "give only one of --prompt, --file and --tokens");
+    if (!settings->prompt && !settings->file && !settings->tokens && isatty(STDIN_FILENO))
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "there is no prompt: use -p TEXT, -f FILE, --tokens IDS, or a pipe");
+    return BN_OK;
+}
+
 static bn_status prompt_read(struct prompt *prompt, const struct generate_settings *settings,
                              const bn_tokenizer *tokenizer, bn_error *err) {
     buffer_init(&prompt->text);
-    if (!!settings->prompt + !!settings->file + !!settings->tokens > 1)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "give only one of --prompt, --file and --tokens");
     if (settings->tokens) return prompt_from_ids(prompt, settings->tokens, tokenizer, err);
     bn_status status = BN_OK;
     if (settings->prompt)
         buffer_append_text(&prompt->text, settings->prompt);
-    else if (settings->file || !isatty(STDIN_FILENO))
-        status = read_prompt_file(settings->file ? settings->file : "-", &prompt->text, err);
     else
-        status = fail(err, BN_STATUS_BAD_ARGUMENT, "there is no prompt: use -p TEXT, -f FILE, --tokens IDS, or a pipe");
+        status = read_prompt_file(settings->file ? settings->file : "-", &prompt->text, err);
     if (status) return status;
     if (prompt->text.failed) return fail_no_memory(err, prompt->text.size);
     return encode_prompt(tokenizer, prompt->text.data, prompt->text.size, !settings->no_special, &prompt->ids,
@@ -212,10 +217,11 @@ static bn_status generate(struct invocation *invocation, const struct loaded_mod
 static enum exit_code run(struct invocation *invocation) {
     const struct generate_settings *settings = invocation->settings;
     bn_error error = {0};
-    struct loaded_model loaded;
+    struct loaded_model loaded = {0};
     struct prompt prompt = {0};
     size_t sequences = max_size(max_size(settings->sampling.n, settings->sampling.best_of), settings->sampling.beams);
-    bn_status status = model_options_load(invocation, &settings->model, sequences, &loaded, &error);
+    bn_status status = prompt_check(settings, &error);
+    if (!status) status = model_options_load(invocation, &settings->model, sequences, &loaded, &error);
     if (!status) status = prompt_read(&prompt, settings, bn_model_tokenizer(loaded.model), &error);
     if (!status) status = generate(invocation, &loaded, &prompt, &error);
     prompt_release(&prompt);

@@ -57,8 +57,11 @@ bn_status read_file_or_stdin(const char *path, struct buffer *out, bn_error *err
 
 bn_status read_prompt_file(const char *path, struct buffer *out, bn_error *err) {
     bn_status status = read_file_or_stdin(path, out, err);
-    if (!status && out->size && out->data[out->size - 1] == '\n') out->data[--out->size] = 0;
-    return status;
+    if (status) return status;
+    if (out->size && out->data[out->size - 1] == '\n') out->data[--out->size] = 0;
+    if (out->size) return BN_OK;
+    return fail(err, BN_STATUS_BAD_ARGUMENT, "%s is empty: there is no prompt (-p '' begins anywhere)",
+                strcmp(path, "-") == 0 ? "standard input" : path);
 }
 
 bn_status encode_prompt(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes, bool add_special,

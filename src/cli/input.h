@@ -15,7 +15,8 @@ bn_status parse_ids(const char *text, int32_t **ids, size_t *n, bn_error *err);
 /* A whole file, "-" for standard input, into out. */
 bn_status read_file_or_stdin(const char *path, struct buffer *out, bn_error *err);
 
-/* The same as a prompt: without a newline at its very end, which editors and echo put there. */
+/* The same as a prompt: without a newline at its very end, which editors and echo put there. An empty one is refused, as
+ * it is most likely a mistake. */
 bn_status read_prompt_file(const char *path, struct buffer *out, bn_error *err);
 
 /* The ids of a text as a prompt: with the model's BOS if add_special (an empty text is BOS alone, also where the

@@ -253,7 +253,7 @@ bn_status prepared_request_init(struct prepared_request *out, const struct sampl
     request->stop = options->stop.items;
     request->n_stop = options->stop.n;
     request->stop_ids = out->defaults.eos;
-    request->n_stop_ids = out->defaults.n_eos;
+    request->n_stop_ids = options->ignore_eos ? 0 : out->defaults.n_eos;
     request->ignore_end = options->ignore_eos;
     request->keep_special = options->special;
     request->n_logprobs = (int32_t)options->logprobs;

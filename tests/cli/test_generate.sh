@@ -43,6 +43,11 @@ check "--echo puts the prompt before" same "$(cat out)" "Once upon a time$text"
 bitnet generate demo -p 'Once upon a time' -n 32 --temp 0 -v
 check "-v shows the sampling and timings" eval 'says "^temperature 0, " && says "^prompt: 5 tokens"'
 
+bitnet generate demo -n 4
+check "an empty standard input is no prompt" fails_saying 'standard input is empty' 2
+bitnet generate demo -p '' -n 4 --json
+check "an empty text is BOS alone" same "$(json 'prompt_tokens ~ (tokens | length > 0)')" 1True
+
 # sampling: reproducible whatever computes it
 bitnet generate demo -p 'The King' -n 40 --temp 1 --seed 7 --json
 sampled=$(tokens)

@@ -15,6 +15,24 @@ check "--json" same "$(json 'text ~ prompt_tokens')" "${text}5"
 bitnet run demo -p hi --n 3
 check "several answers are not for a chat" fails_saying 'bitnet generate' 2
 
+# a model with a template of its own: the answer is the one to the rendered prompt
+cp -r "$DATA/models/bitnet-packed" chatty
+chmod -R u+w chatty
+cat >chatty/chat_template.jinja <<'TEMPLATE'
+{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token }}{% endfor %}
+{%- if add_generation_prompt %}[assistant] {% endif %}
+TEMPLATE
+prompt=$(printf '{"messages":[{"role":"system","content":"short"},{"role":"user","content":"hi"}],"add_generation_prompt":true}' |
+    "$BITNET" template render chatty)
+check "the template is the folder's" eval '[[ "$prompt" == *"[system] short"*"[user] hi"*"[assistant]"* ]]'
+bitnet generate chatty -p "$prompt" --no-special -n 12 --temp 0 --json
+answer=$(json 'tokens | join(",")')
+bitnet run chatty -p hi --system short -n 12 --temp 0 --json
+check "run renders the template" eval 'same "$(json "tokens | join(\",\")")" "$answer" && quiet'
+printf '{"messages":[{"role":"system","content":"short"},{"role":"user","content":"hi"}],"max_tokens":12,"temp":0}\n' >in.jsonl
+bitnet batch chatty in.jsonl out.jsonl
+check "so does batch with messages" same "$(json 'tokens | join(",")' out.jsonl)" "$answer"
+
 if ! command -v python3 >/dev/null; then
     skip "the chat on a terminal: needs python3 for a pseudo-terminal"
     finish

@@ -11,7 +11,7 @@ check "from standard input" same "$(cat out)" 1688,387,728,260,535
 printf 'Once upon a time' >text.txt
 bitnet tokenizer encode demo -f text.txt --json --offsets
 check "from a file, as JSON" same "$(json 'ids | join(",")')" 1688,387,728,260,535
-check "with offsets" same "$(json 'offsets | join(",")')" "[0, 4],[4, 6],[6, 9],[9, 11],[11, 16]"
+check "with offsets" same "$(json 'offsets | join(",")')" "[0, 2],[2, 4],[4, 9],[9, 11],[11, 16]"
 bitnet tokenizer encode demo -f text.txt hi
 check "an argument and a file" fails_saying 'not both' 2
 
@@ -21,9 +21,9 @@ bitnet_reading '1688 387 728 260 535' tokenizer decode demo --json
 check "from standard input, as JSON" same "$(json text)" 'Once upon a time'
 bitnet tokenizer decode demo 99999
 check "an id beyond the vocabulary" eval 'exits 2 || exits 1'
-bitnet tokenizer decode demo 0,1688
+bitnet tokenizer decode demo 0,1688,387
 check "special tokens are shown" same "$(cat out)" '<|begin_of_text|>Once'
-bitnet tokenizer decode demo 0,1688 --skip-special
+bitnet tokenizer decode demo 0,1688,387 --skip-special
 check "or left out" same "$(cat out)" 'Once'
 
 bitnet_reading '{"text":"Once","offsets":true}
@@ -41,9 +41,9 @@ check "lines: a bad one makes exit status 1 at the end" exits 1
 check "lines: every one is answered" same "$(wc -l <out)" 10
 answer() { sed -n "$1p" out >answer; }
 answer 1
-check "lines: text" same "$(cat answer)" '{"ids":[1688],"type_ids":[0],"offsets":[[0,4]]}'
+check "lines: text" same "$(cat answer)" '{"ids":[1688,387],"type_ids":[0,0],"offsets":[[0,2],[2,4]]}'
 answer 2
-check "lines: hex" same "$(cat answer)" '{"ids":[1688],"type_ids":[0]}'
+check "lines: hex" same "$(cat answer)" '{"ids":[1688,387],"type_ids":[0,0]}'
 answer 3
 check "lines: special text as text" same "$(json 'ids | length > 1' answer)" True
 answer 4
@@ -60,9 +60,9 @@ bitnet_reading '{"ids":[0,1688,387]}
 {"ids":[1688,387],"stream":true}
 {"ids":"no"}
 ' tokenizer decode demo --jsonl
-check "decode lines" same "$(head -n 3 out)" '{"text":"<|begin_of_text|>Once up"}
-{"text":"Once up"}
-{"pieces":["Once"," up"]}'
+check "decode lines" same "$(head -n 3 out)" '{"text":"<|begin_of_text|>Once"}
+{"text":"Once"}
+{"pieces":["On","ce"]}'
 check "and an error at the end" eval 'exits 1 && tail -n 1 out | grep -q "^{\"error\":"'
 
 # a character cut in two comes out whole, when it is complete
@@ -75,7 +75,7 @@ check "pieces hold back incomplete characters" same "$(json '(pieces | select | 
 coproc TOKENIZER { "$BITNET" tokenizer encode demo --jsonl; }
 echo '{"text":"Once"}' >&"${TOKENIZER[1]}"
 read -r -t 5 reply <&"${TOKENIZER[0]}"
-check "an answer comes before the next line is sent" same "${reply:-}" '{"ids":[1688],"type_ids":[0]}'
+check "an answer comes before the next line is sent" same "${reply:-}" '{"ids":[1688,387],"type_ids":[0,0]}'
 eval "exec ${TOKENIZER[1]}>&-"
 wait
 
