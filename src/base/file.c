@@ -21,6 +21,7 @@ static bn_status fail_errno(bn_error *err, const char *path, const char *doing) 
 
 /* Opens a regular file and tells its size. O_NONBLOCK: opening a FIFO must not wait for a writer. */
 static bn_status open_regular(const char *path, int *fd, size_t *size, bn_error *err) {
+    *size = 0;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0) return fail_errno(err, path, "open");
     struct stat info;
