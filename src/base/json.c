@@ -7,9 +7,11 @@
 #include "base/file.h"
 #include "base/memory.h"
 
-/* Integers beyond 64 bits (Python writes them: "model_max_length": 1000000000000000019884624838656) are cut to their first
- * 18 digits, which is as good as infinite for a limit. In place; the rest of the number becomes blanks. */
-static void shorten_integers(char *text, size_t size) {
+/* Integers beyond 64 bits (Python writes them: "model_max_length": 1000000000000000019884624838656) become the largest
+ * or smallest that fits. In place: the digits that aren't needed become blanks. */
+static void saturate_integers(char *text, size_t size) {
+    static const char largest[] = "9223372036854775807";
+    const size_t n_largest = sizeof largest - 1;
     bool in_string = false;
     for (size_t i = 0; i < size; i++) {
         if (text[i] == '"') in_string = !in_string;
@@ -18,7 +20,11 @@ static void shorten_integers(char *text, size_t size) {
         size_t begin = i, end = i;
         while (end < size && text[end] >= '0' && text[end] <= '9') end++;
         bool integer = (begin == 0 || !strchr(".eE+", text[begin - 1])) && (end == size || !strchr(".eE", text[end]));
-        if (integer && end - begin > 18) memset(text + begin + 18, ' ', end - begin - 18);
+        bool large = end - begin > n_largest || (end - begin == n_largest && memcmp(text + begin, largest, n_largest) > 0);
+        if (integer && large) {
+            memcpy(text + begin, largest, n_largest);
+            memset(text + begin + n_largest, ' ', end - begin - n_largest);
+        }
         i = end - 1;
     }
 }
@@ -27,10 +33,10 @@ static json_t *load(const char *text, size_t size, json_error_t *problem) {
     return json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, problem);
 }
 
-static json_t *load_shortened(const char *text, size_t size, json_error_t *problem) {
+static json_t *load_saturated(const char *text, size_t size, json_error_t *problem) {
     char *copy = mem_strndup(text, size);
     if (!copy) return NULL;
-    shorten_integers(copy, size);
+    saturate_integers(copy, size);
     json_t *value = load(copy, size, problem);
     mem_free(copy);
     return value;
@@ -40,7 +46,7 @@ bn_status json_parse(const char *text, size_t size, const char *what, json_t **o
     json_error_t problem;
     if (!text) text = "";
     json_t *value = load(text, size, &problem);
-    if (!value && json_error_code(&problem) == json_error_numeric_overflow) value = load_shortened(text, size, &problem);
+    if (!value && json_error_code(&problem) == json_error_numeric_overflow) value = load_saturated(text, size, &problem);
     if (!value) {
         if (json_error_code(&problem) == json_error_out_of_memory) return fail_no_memory(err, size);
         return fail(err, BN_STATUS_BAD_FILE, "%s: not valid JSON at line %d, column %d: %s", what, problem.line,

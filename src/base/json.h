@@ -1,6 +1,6 @@
 /* Reading JSON (jansson beneath) with getters that name what was wrong: "config.json: 'rope_scaling.factor' must be a
  * number". Duplicate keys are refused, nesting is limited by the library (2048), text must be UTF-8.
- * Integers beyond 64 bits are cut to 18 digits.
+ * Integers beyond 64 bits become the largest or smallest 64-bit one.
  * Use json_* of <jansson.h> directly to walk; these are for the common case of optional typed members. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H

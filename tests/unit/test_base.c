@@ -232,6 +232,15 @@ static void json_names_what_is_wrong(void **state) {
     assert_int_equal(json_get_size(value, "s", 0, 10, &n, &err), BN_STATUS_BAD_FILE);
     assert_non_null(strstr(err.message, "'s'"));
     json_decref(value);
+
+    const char *big = "[1000000000000000019884624838656, -99999999999999999999, 9223372036854775807, \"99999999999999999999\", 1e30]";
+    assert_ok(json_parse(big, strlen(big), "big.json", &value, &err), err);
+    assert_true(json_integer_value(json_array_get(value, 0)) == INT64_MAX);
+    assert_true(json_integer_value(json_array_get(value, 1)) == -INT64_MAX);
+    assert_true(json_integer_value(json_array_get(value, 2)) == INT64_MAX);
+    assert_string_equal(json_string_value(json_array_get(value, 3)), "99999999999999999999");
+    assert_true(json_real_value(json_array_get(value, 4)) == 1e30);
+    json_decref(value);
 }
 
 static void messages_are_printable(void **state) {
