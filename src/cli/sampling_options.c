@@ -21,6 +21,8 @@ const struct option sampling_option_table[] = {
      "keep the smallest set with probability P; 1: off (model's, else 0.95)", NULL},
     {"min-p", 0, OPTION_NUMBER, FIELD(min_p), "P", 0, 1,
      "drop what is less likely than P times the most likely; 0: off (model's, else 0.05)", NULL},
+    {"top-nsigma", 0, OPTION_NUMBER, FIELD(top_n_sigma), "N", -1, 100,
+     "keep logits within N standard deviations of the largest; 0 or less: off", "top-n-sigma"},
     {"typical", 0, OPTION_NUMBER, FIELD(typical_p), "P", 0, 1, "locally typical sampling; 1: off", "typical-p"},
     {"xtc-probability", 0, OPTION_NUMBER, FIELD(xtc_probability), "P", 0, 1,
      "chance that XTC drops the top choices; 0: off", NULL},
@@ -51,7 +53,9 @@ const struct option sampling_option_table[] = {
     {"logit-bias", 'l', OPTION_LIST, FIELD(logit_bias), "ID±BIAS", 0, 0,
      "add to a token's logit, e.g. 15043+1 or 15043-100 (never); may be repeated", NULL},
     {"samplers", 0, OPTION_TEXT, FIELD(samplers), "LIST", 0, 0,
-     "order of the steps (penalties;dry;temperature;top_k;typ_p;top_p;min_p;xtc)", NULL},
+     "steps and their order, or a preset, hf or llama.cpp "
+     "(penalties;dry;temperature;top_n_sigma;top_k;typ_p;top_p;min_p;xtc)",
+     NULL},
     {"seed", 's', OPTION_INTEGER, FIELD(seed), "N", -1, 0x1p62,
      "same seed, same text; -1: random (shown with -v and in JSON)", NULL},
     {0},
@@ -211,6 +215,7 @@ static void fill_defaults(bn_sampling *sampling, const struct sampling_options *
 }
 
 static void fill_sampling(bn_sampling *sampling, const struct sampling_options *options) {
+    sampling->top_n_sigma = options->top_n_sigma > 0 ? (float)options->top_n_sigma : 0;
     sampling->typical_p = (float)options->typical_p;
     sampling->xtc_probability = (float)options->xtc_probability;
     sampling->xtc_threshold = (float)options->xtc_threshold;

@@ -8,7 +8,7 @@
 
 /* NAN and -1 stand for "not given" where the model's author may have published a value. */
 struct sampling_options {
-    double temperature, top_p, min_p, repetition_penalty;
+    double temperature, top_p, min_p, repetition_penalty, top_n_sigma;
     int64_t top_k;
     double typical_p, xtc_probability, xtc_threshold, mirostat_tau, mirostat_eta;
     double presence_penalty, frequency_penalty, dry_multiplier, dry_base;

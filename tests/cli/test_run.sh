@@ -58,6 +58,10 @@ def read_until(done, seconds=20):
         if done(): return
 prompts = 0
 for line in lines:
+    if line == "^C in the answer":
+        time.sleep(1)
+        os.write(master, b"\x03")
+        continue
     prompts += 1
     read_until(lambda: screen.count(b">>> ") + screen.count(b"... ") >= prompts)
     time.sleep(0.1)
@@ -113,6 +117,14 @@ chat -n 4 <<'LINES'
 ^C
 LINES
 check "Ctrl-C twice at the prompt ends the chat" eval 'exits 0 && prints "Ctrl-C again"'
+BITNET_ISA=scalar chat -t 1 --ignore-eos <<'LINES'
+Once upon a time
+^C in the answer
+/save stopped.json
+/bye
+LINES
+check "Ctrl-C in an answer stops it, and the chat goes on" eval 'exits 0 && prints "^saved"'
+check "what was said stays said" same "$(json 'messages | length' stopped.json)" 2
 chat -c 24 <<'LINES'
 Once upon a time there was a little girl
 And then there was another one who went out to see
