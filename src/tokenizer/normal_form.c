@@ -26,7 +26,7 @@ static uint32_t compose_pair(uint32_t first, uint32_t second) {
 
 static void decompose(uint32_t code_point, bool compatibility, struct changes *out) {
     utf8proc_int32_t parts[32];
-    if (code_point < 0x80 || code_point >= INVALID_BYTE) {
+    if (code_point < 0x80 || code_point >= INVALID_BYTE || !unicode_decomposes(code_point)) {
         changes_push(out, code_point, 0);
         return;
     }

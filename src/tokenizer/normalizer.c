@@ -112,7 +112,7 @@ static void lowercase(struct text *text, struct normalizer_scratch *scratch) {
             changes_push(&scratch->changes, 'i', 0);
             changes_push(&scratch->changes, 0x307, 1);
         } else {
-            changes_push(&scratch->changes, c < INVALID_BYTE ? (uint32_t)utf8proc_tolower((utf8proc_int32_t)c) : c, 0);
+            changes_push(&scratch->changes, unicode_lowercase(c), 0);
         }
     }
     transform(text, scratch, 0);

@@ -31,8 +31,8 @@ static const char *rewritten_class(char letter, bool in_set) {
     switch (letter) {
     case 's': return in_set ? "\\t-\\r\\x{85}\\p{Z}" : "[\\t-\\r\\x{85}\\p{Z}]";
     case 'S': return in_set ? NULL : "[^\\t-\\r\\x{85}\\p{Z}]";
-    case 'w': return in_set ? "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}" : "[\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}]";
-    case 'W': return in_set ? NULL : "[^\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}]";
+    case 'w': return in_set ? "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}" : "[\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]";
+    case 'W': return in_set ? NULL : "[^\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]";
     case 'h': return in_set ? "0-9a-fA-F" : "[0-9a-fA-F]";
     case 'H': return in_set ? NULL : "[^0-9a-fA-F]";
     default: return NULL;

@@ -16,7 +16,7 @@
 enum {
     CHUNK_BYTES = 1 << 16,
     BLOCK_BYTES = 1 << 23, /* enough chunks for every thread; grows for a longer line only */
-    LONGEST_LINE = 1 << 30,
+    LONGEST_LINE = 1 << 26, /* what a normalizer makes of it still has 32-bit offsets */
 };
 
 /* What one thread counts into; touched by it alone while a block is counted. */
@@ -167,7 +167,7 @@ void word_counter_destroy(struct word_counter *counter) {
 }
 
 static bn_status grow_block(struct word_counter *counter, bn_error *err) {
-    if (counter->capacity >= LONGEST_LINE) return fail(err, BN_STATUS_BAD_FILE, "a line of more than 1 GiB");
+    if (counter->capacity >= LONGEST_LINE) return fail(err, BN_STATUS_BAD_FILE, "a line of more than 64 MiB");
     char *block = mem_realloc_array(counter->block, counter->capacity, 2);
     if (!block) return fail_no_memory(err, counter->capacity * 2);
     counter->block = block;
@@ -218,7 +218,6 @@ bn_status word_counter_add(struct word_counter *counter, FILE *stream, const cha
         if (status) error_prefix(err, "%s", name);
         else status = trainer_report(counter->settings, "reading", counter->block_offset, size_bytes, err);
     } while (!status && !feof(stream));
-    if (!status && counter->size) status = count_block(counter, counter->size, err);
     return status;
 }
 

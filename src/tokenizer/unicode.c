@@ -1,9 +1,10 @@
-/* Character classes over utf8proc's tables. */
+/* Character classes over utf8proc's tables, and where the reference knows another version of Unicode (unicode_table.h). */
 #include "tokenizer/unicode.h"
 
 #include <utf8proc.h>
 
 #include "base/utf8.h"
+#include "tokenizer/unicode_table.h"
 
 #define S CLASS_SPACE
 #define L (CLASS_SPACE | CLASS_NEWLINE)
@@ -34,6 +35,27 @@ static utf8proc_category_t category(uint32_t code_point) {
     return code_point < INVALID_BYTE ? utf8proc_category((utf8proc_int32_t)code_point) : UTF8PROC_CATEGORY_CN;
 }
 
+static bool in_ranges(const uint32_t (*ranges)[2], size_t n, uint32_t code_point) {
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (ranges[middle][1] < code_point) low = middle + 1;
+        else high = middle;
+    }
+    return low < n && ranges[low][0] <= code_point;
+}
+#define IN(ranges, code_point) in_ranges(ranges, sizeof ranges / sizeof *ranges, code_point)
+
+static unsigned newer_class(uint32_t code_point) {
+    size_t low = 0, n = sizeof newer_classes / sizeof *newer_classes, high = n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (newer_classes[middle].last < code_point) low = middle + 1;
+        else high = middle;
+    }
+    return low < n && newer_classes[low].first <= code_point ? newer_classes[low].class : 0;
+}
+
 unsigned unicode_class_beyond_ascii(uint32_t code_point) {
     switch (category(code_point)) {
     case UTF8PROC_CATEGORY_LU:
@@ -61,6 +83,7 @@ unsigned unicode_class_beyond_ascii(uint32_t code_point) {
     case UTF8PROC_CATEGORY_ZS:
     case UTF8PROC_CATEGORY_ZL:
     case UTF8PROC_CATEGORY_ZP: return CLASS_SPACE;
+    case UTF8PROC_CATEGORY_CN: return newer_class(code_point);
     default: return code_point == 0x85 ? CLASS_SPACE : 0;
     }
 }
@@ -89,9 +112,27 @@ size_t unicode_previous(const char *text, size_t end, uint32_t *code_point) {
 }
 
 bool unicode_is_space(uint32_t code_point) { return (unicode_class(code_point) & CLASS_SPACE) != 0; }
-bool unicode_is_mark(uint32_t code_point) { return (unicode_class(code_point) & CLASS_MARK) != 0; }
-bool unicode_is_nonspacing_mark(uint32_t code_point) { return category(code_point) == UTF8PROC_CATEGORY_MN; }
-bool unicode_is_decimal(uint32_t code_point) { return category(code_point) == UTF8PROC_CATEGORY_ND; }
+bool unicode_is_mark(uint32_t code_point) {
+    utf8proc_category_t kind = category(code_point);
+    bool mark = kind == UTF8PROC_CATEGORY_MN || kind == UTF8PROC_CATEGORY_MC || kind == UTF8PROC_CATEGORY_ME;
+    return mark ? !IN(not_yet_mark, code_point) : IN(still_mark, code_point);
+}
+
+bool unicode_is_nonspacing_mark(uint32_t code_point) {
+    if (category(code_point) == UTF8PROC_CATEGORY_MN) return !IN(not_yet_nonspacing, code_point);
+    return IN(still_nonspacing, code_point);
+}
+
+bool unicode_decomposes(uint32_t code_point) { return !IN(not_yet_decomposed, code_point); }
+
+uint32_t unicode_lowercase(uint32_t code_point) {
+    if (code_point >= INVALID_BYTE) return code_point;
+    uint32_t lower = (uint32_t)utf8proc_tolower((utf8proc_int32_t)code_point);
+    if (lower != code_point || code_point < newer_lowercase[0][0]) return lower;
+    for (size_t i = 0; i < sizeof newer_lowercase / sizeof *newer_lowercase; i++)
+        if (newer_lowercase[i][0] == code_point) return newer_lowercase[i][1];
+    return code_point;
+}
 
 /* Alphabetic beyond letters, marks and letter numbers: the circled and squared Latin letters. */
 static bool other_alphabetic(uint32_t c) {
@@ -103,15 +144,18 @@ bool unicode_is_word(uint32_t code_point) {
     if (unicode_class(code_point) & (CLASS_LETTER | CLASS_MARK)) return true;
     utf8proc_category_t kind = category(code_point);
     return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_PC ||
-           code_point == 0x200c || code_point == 0x200d || other_alphabetic(code_point);
+           (kind == UTF8PROC_CATEGORY_CN && unicode_class(code_point) & CLASS_NUMBER) || code_point == 0x200c || code_point == 0x200d || other_alphabetic(code_point);
 }
 
 bool unicode_is_control(uint32_t code_point) {
     utf8proc_category_t kind = category(code_point);
-    return code_point < INVALID_BYTE && (kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF || kind == UTF8PROC_CATEGORY_CO);
+    bool control = kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF || kind == UTF8PROC_CATEGORY_CO;
+    return control && !IN(not_yet_control, code_point);
 }
 
 bool unicode_is_punctuation(uint32_t code_point) {
-    unsigned kind = unicode_class(code_point);
-    return (kind & CLASS_PUNCTUATION) || (code_point < 128 && (kind & CLASS_SYMBOL));
+    if (code_point < 128) return (unicode_ascii_class[code_point] & (CLASS_PUNCTUATION | CLASS_SYMBOL)) != 0;
+    if (unicode_class(code_point) & CLASS_PUNCTUATION)
+        return category(code_point) != UTF8PROC_CATEGORY_CN && !IN(not_yet_punctuation, code_point);
+    return IN(still_punctuation, code_point);
 }

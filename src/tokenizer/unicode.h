@@ -49,10 +49,11 @@ size_t unicode_previous(const char *text, size_t end, uint32_t *code_point);
 
 bool unicode_is_space(uint32_t code_point);         /* White_Space */
 bool unicode_is_word(uint32_t code_point);          /* \w of UTS #18: Alphabetic, M, Nd, Pc, Join_Control */
-bool unicode_is_mark(uint32_t code_point);          /* M */
-bool unicode_is_nonspacing_mark(uint32_t code_point); /* Mn */
+bool unicode_is_mark(uint32_t code_point);          /* M, as StripAccents knows it */
+bool unicode_is_nonspacing_mark(uint32_t code_point); /* Mn, as BERT knows it */
 bool unicode_is_control(uint32_t code_point);       /* Cc, Cf, Co: what BERT calls control, \t \n \r apart */
 bool unicode_is_punctuation(uint32_t code_point);   /* P and the ASCII symbols, BERT's rule */
-bool unicode_is_decimal(uint32_t code_point);       /* Nd */
+bool unicode_decomposes(uint32_t code_point);       /* false: the normalization forms don't know its decomposition */
+uint32_t unicode_lowercase(uint32_t code_point);    /* one character for one; U+0130 is the caller's */
 
 #endif
