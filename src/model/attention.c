@@ -2,8 +2,8 @@
  *
  * A query head sees positions [first, position]. Scores of all of them go to one row in order, whatever page they come
  * from, then softmax over that row, then values are added in the order of positions: nothing depends on how pages lie,
- * how the batch was cut, or which thread does it. Threads take blocks of (tokens × one key-value head), so that the
- * query heads that share keys find them in the cache. */
+ * how the batch was cut, or which thread does it. Threads take blocks of (tokens × the query heads of one key-value head),
+ * so that those find the keys they share in the cache; or single heads when there are more threads than such blocks. */
 #include "model/attention.h"
 
 #include <string.h>
@@ -71,14 +71,16 @@ static void attend_head(const struct attention *a, size_t token, size_t head, fl
 
 static void attend_chunk(void *context, size_t chunk, size_t slot) {
     const struct attention *a = context;
-    size_t n_kv_heads = a->config->n_kv_heads, group = a->config->n_heads / n_kv_heads;
-    size_t kv_head = chunk % n_kv_heads, first = chunk / n_kv_heads * TOKENS_PER_CHUNK;
+    size_t n = a->heads_per_chunk, parts = a->config->n_heads / n;
+    size_t head = chunk % parts * n, first = chunk / parts * TOKENS_PER_CHUNK;
     for (size_t t = first; t < min_size(a->n_tokens, first + TOKENS_PER_CHUNK); t++)
-        for (size_t h = kv_head * group; h < (kv_head + 1) * group; h++)
-            attend_head(a, t, h, a->scores + slot * a->max_context);
+        for (size_t h = head; h < head + n; h++) attend_head(a, t, h, a->scores + slot * a->max_context);
 }
 
 void attend(struct attention *attention) {
     size_t blocks = (attention->n_tokens + TOKENS_PER_CHUNK - 1) / TOKENS_PER_CHUNK;
-    thread_pool_run(attention->pool, attend_chunk, attention, blocks * attention->config->n_kv_heads);
+    size_t n_heads = attention->config->n_heads, n_kv_heads = attention->config->n_kv_heads;
+    bool enough = blocks * n_kv_heads >= thread_pool_size(attention->pool);
+    attention->heads_per_chunk = enough ? n_heads / n_kv_heads : 1;
+    thread_pool_run(attention->pool, attend_chunk, attention, blocks * (n_heads / attention->heads_per_chunk));
 }

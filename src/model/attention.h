@@ -32,6 +32,7 @@ struct attention {
     float *out;                       /* [n_tokens, H·D] */
     float *scores;                    /* [slots][max_context] */
     size_t max_context;
+    size_t heads_per_chunk;           /* set by attend */
 };
 
 /* out = softmax(q·Kᵀ · scale)·V for every head of every token over the keys it may see. */

@@ -66,7 +66,7 @@ struct model_config {
     enum i2s_layout i2s_layout;    /* what the caller said, else I2S_UNKNOWN */
 };
 
-/* Both allocate strings and lists in `arena`. hidden_act and *notice* as in bn_model_options. */
+/* Both allocate strings and lists in `arena`. hidden_act: the caller's choice, or NULL. */
 bn_status config_from_gguf(const struct gguf *gguf, const char *hidden_act, struct arena *arena,
                            struct model_config *config, bn_error *err);
 bn_status config_from_hf(const json_t *json, const char *hidden_act, struct arena *arena,

@@ -103,11 +103,10 @@ static void product_chunk(void *argument, size_t chunk, size_t slot) {
     const struct linear *w = p->linear;
     size_t row0 = chunk * CHUNK_ROWS, n_rows = min_size(CHUNK_ROWS, w->n_rows - row0);
     void *scratch = c->scratch + slot * c->scratch_bytes;
-    const float *x = w->int8_activations || w->input_norm ? c->rounded : job->input->x;
     if (w->ternary) {
         ternary_rows(c, job->input, p, row0, n_rows, scratch);
     } else {
-        float_rows(c, x, job->input->n_tokens, p, row0, n_rows, scratch);
+        float_rows(c, w->int8_activations ? c->rounded : job->input->x, job->input->n_tokens, p, row0, n_rows, scratch);
         if (w->scale != 1)
             for (size_t t = 0; t < job->input->n_tokens; t++)
                 c->kernels->scale(p->y + t * w->n_rows + row0, w->scale, n_rows);

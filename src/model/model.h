@@ -37,7 +37,8 @@ struct batch {
     size_t n_sequences;
 };
 
-/* Scratch memory of forward passes of up to max_tokens tokens; one per concurrent caller. */
+/* Scratch memory of forward passes of up to max_tokens tokens on that pool; one per concurrent caller.
+ * BN_STATUS_BAD_ARGUMENT when max_context exceeds the positions of a model that has learned them. */
 struct workspace;
 bn_status workspace_create(const struct bn_model *model, size_t max_tokens, size_t max_context,
                            const struct thread_pool *pool, struct workspace **out, bn_error *err);

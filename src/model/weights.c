@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "base/half.h"
 #include "base/memory.h"
 #include "kernels/layout.h"
 #include "model/ternary.h"
@@ -96,6 +95,13 @@ static bool check_shape(struct loader *l, const struct tensor *t, size_t rows, s
     return false;
 }
 
+static void refuse_type(struct loader *l, const struct tensor *t) {
+    const struct tensor_type_info *info = tensor_type_find(t->type);
+    l->status = fail(l->err, BN_STATUS_UNSUPPORTED, "tensor '%s' has type %s, which isn't supported here%s", t->name,
+                     info ? info->name : "unknown", t->type == TYPE_U8 ? " (packed weights, but config.json has no "
+                     "quantization_config with quant_method bitnet)" : "");
+}
+
 static void *allocate(struct loader *l, size_t n, size_t item_bytes) {
     void *memory = arena_alloc_array(l->arena, n, item_bytes);
     if (!memory) l->status = fail_no_memory(l->err, n * item_bytes);
@@ -104,10 +110,10 @@ static void *allocate(struct loader *l, size_t n, size_t item_bytes) {
 
 /* ---- vectors: norms and biases, as float32 ---- */
 
-static const float *vector(struct loader *l, const struct tensor *t, size_t n) {
+static float *vector(struct loader *l, const struct tensor *t, size_t n) {
     if (l->status != BN_OK || !t || !check_shape(l, t, n, 1)) return NULL;
     if (!tensor_type_decodable(t->type)) {
-        l->status = fail(l->err, BN_STATUS_UNSUPPORTED, "tensor '%s' has a type that can't be decoded", t->name);
+        refuse_type(l, t);
         return NULL;
     }
     float *values = allocate(l, n, sizeof(float));
@@ -116,7 +122,7 @@ static const float *vector(struct loader *l, const struct tensor *t, size_t n) {
 }
 
 static float *required_vector(struct loader *l, size_t layer, const char *names, size_t n) {
-    return (float *)(uintptr_t)vector(l, require(l, layer, names, ".weight"), n);
+    return vector(l, require(l, layer, names, ".weight"), n);
 }
 
 static void load_norm(struct loader *l, size_t layer, const char *names, size_t n, struct norm *norm) {
@@ -156,18 +162,19 @@ static void forget_mapped(const struct loader *l, const struct tensor *t) {
     if (mapped && begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
-static float *find_scalar(struct loader *l, const struct matrix *m, const char *suffix, float *value) {
+/* A tensor of one positive number. False, and *value as it was, when there is none. */
+static bool find_scale(struct loader *l, const struct matrix *m, const char *suffix, float *value) {
     const struct tensor *t = find(l, m->layer, m->names, suffix);
-    if (!t || l->status != BN_OK) return NULL;
+    if (!t || l->status != BN_OK) return false;
     if (tensor_rows(t) != 1 || tensor_cols(t) != 1 || !tensor_type_decodable(t->type)) {
         l->status = fail(l->err, BN_STATUS_BAD_FILE, "tensor '%s' must be a single number", t->name);
-        return NULL;
+        return false;
     }
     l->status = tensor_decode_all(t, value, l->err);
     if (l->status == BN_OK && !(isfinite(*value) && *value > 0))
         l->status = fail(l->err, BN_STATUS_BAD_FILE, "the scale '%s' is %g, expected a positive finite number", t->name,
                          (double)*value);
-    return value;
+    return l->status == BN_OK;
 }
 
 /* Whether a module stays float: a pattern names it, one of its parents, or its end. */
@@ -254,7 +261,7 @@ static void load_masters(struct loader *l, const struct matrix *m, const struct 
 static void load_hf_ternary(struct loader *l, const struct matrix *m, const struct tensor *t, struct linear *out) {
     const struct bitnet_config *b = &l->config->bitnet;
     float scale = 1;
-    bool has_scale = find_scalar(l, m, ".weight_scale", &scale) != NULL;
+    bool has_scale = find_scale(l, m, ".weight_scale", &scale);
     if (l->status != BN_OK) return;
     float multiplier = b->scale_divides ? 1 / scale : scale;
     if (b->input_norm) {
@@ -266,6 +273,10 @@ static void load_hf_ternary(struct loader *l, const struct matrix *m, const stru
         out->scale = multiplier;
         if (check_shape(l, t, (m->tensor_rows + 3) / 4, m->n_cols))
             pack(l, m, &(struct ternary_source){.tensor = t, .form = TERNARY_HF_PACKED}, out);
+        return;
+    }
+    if (!tensor_type_decodable(t->type)) {
+        refuse_type(l, t);
         return;
     }
     if (!check_shape(l, t, m->tensor_rows, m->n_cols)) return;
@@ -297,10 +308,7 @@ static void load_float(struct loader *l, const struct matrix *m, const struct te
     bool transposed = l->config->arch->hf_transposed && !l->config->is_gguf && !m->is_head && !m->is_table;
     bool floats = t->type == TYPE_F32 || t->type == TYPE_F16 || t->type == TYPE_BF16;
     if (!floats && (!tensor_type_decodable(t->type) || !l->config->is_gguf)) {
-        const struct tensor_type_info *info = tensor_type_find(t->type);
-        l->status = fail(l->err, BN_STATUS_UNSUPPORTED, "tensor '%s' has type %s, which isn't supported here%s", t->name,
-                         info ? info->name : "unknown", t->type == TYPE_U8 ? " (packed weights, but config.json has no "
-                         "quantization_config with quant_method bitnet)" : "");
+        refuse_type(l, t);
         return;
     }
     if (!check_shape(l, t, transposed ? m->n_cols : m->tensor_rows, transposed ? m->tensor_rows : m->n_cols)) return;
@@ -325,7 +333,7 @@ static void load_gguf_bitnet(struct loader *l, const struct matrix *m, const str
         out->int8_activations = true;
         return;
     }
-    (void)find_scalar(l, m, ".scale", &out->scale);
+    (void)find_scale(l, m, ".scale", &out->scale);
     if (l->status != BN_OK || load_values(l, m, t, out) || l->status != BN_OK) return;
     if (!blocks) {
         load_masters(l, m, t, out);

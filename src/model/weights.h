@@ -55,7 +55,6 @@ struct bn_model {
     bn_generation_defaults generation;
     size_t max_cols;                  /* longest input of any linear */
     bool rounds_in_float;             /* some linear has input_norm or int8_activations */
-
 };
 
 /* Fills in model->weights from the open file; I2_S tensors whose layout the file doesn't name are read as

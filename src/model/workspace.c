@@ -17,6 +17,9 @@ bn_status workspace_create(const struct bn_model *model, size_t max_tokens, size
     const struct model_config *c = &model->config;
     size_t d = c->hidden_size, heads = c->n_heads * c->head_dim, kv = c->n_kv_heads * c->head_dim;
     size_t T = max_size(max_tokens, 1), slots = thread_pool_size(pool);
+    if (c->arch->position == POSITION_LEARNED && max_context > c->context_length)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "a context of %zu positions, but the model has learned only %zu",
+                    max_context, c->context_length);
     struct workspace *w = mem_calloc(1, sizeof *w);
     if (!w) return fail_no_memory(err, sizeof *w);
     arena_init(&w->arena);
