@@ -165,7 +165,7 @@ bool get_slice(struct evaluator *ev, struct value object, struct value start_val
     if (object.type != V_TEXT && object.type != V_LIST && object.type != V_TUPLE && object.type != V_RANGE)
         return ev_fail(ev, "'%s' object can't be sliced", value_type_name(object));
     size_t length = 0;
-    int64_t start, stop, step;
+    int64_t start = 0, stop = 0, step = 1;
     value_length(object, &length);
     if (length > INT64_MAX / 4) return ev_fail(ev, "too long to be sliced");
     int64_t n = (int64_t)length;
