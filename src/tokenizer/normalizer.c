@@ -37,8 +37,6 @@ static void transform(struct text *text, struct normalizer_scratch *scratch, siz
 
 /* ---- steps that take characters away or exchange them one for one ---- */
 
-static bool is_bert_space(uint32_t c) { return c == '\t' || c == '\n' || c == '\r' || unicode_is_space(c); }
-
 static bool in_nmt_spaces(uint32_t c) {
     return c == 9 || c == 10 || c == 12 || c == 13 || c == 0x1680 || (c >= 0x200b && c <= 0x200f) || c == 0x2028 ||
            c == 0x2029 || c == 0x2581 || c == 0xfeff || c == 0xfffd;
@@ -56,11 +54,10 @@ static bool keeps(const struct normalizer_step *step, uint32_t *c) {
         if (in_nmt_spaces(*c)) *c = ' ';
         return true;
     default: /* NORMALIZE_BERT_CLEAN */
-        if (is_bert_space(*c)) {
-            *c = ' ';
-            return true;
-        }
-        return *c != 0 && *c != 0xfffd && !unicode_is_control(*c);
+        if (*c == '\t' || *c == '\n' || *c == '\r') *c = ' ';
+        if (*c == 0 || *c == 0xfffd || unicode_is_control(*c)) return false; /* U+0085 too, though it is white space */
+        if (unicode_is_space(*c)) *c = ' ';
+        return true;
     }
 }
 
