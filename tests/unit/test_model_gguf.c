@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "kernels/layout.h"
 #include "model/open.h"
+#include "model_run.h"
 
 #define I2S_MODEL TEST_DATA "/models/bitnet-b158-i2_s/bitnet-b158-i2_s.gguf"
 #define TQ1_MODEL TEST_DATA "/models/bitnet-silu-tq1_0/bitnet-silu-tq1_0.gguf"
@@ -288,6 +289,49 @@ static void test_info(void **state) {
     mem_free(file.bytes);
 }
 
+/* Logits of the last of a few tokens. */
+static float *last_logits(const bn_model *model) {
+    static const int32_t tokens[] = {0, 53, 259, 265, 80, 77};
+    struct model_run run;
+    float *logits = malloc(model_vocab_size(model) * sizeof *logits);
+    assert_true(model_run_init(&run, model, 2, 8));
+    model_run_append(&run, tokens, 6, false, logits);
+    model_run_release(&run);
+    return logits;
+}
+
+/* TQ2_0 blocks whose scales differ can't be one packed matrix. They are used as they are, with rounded activations all
+ * the same: a scale changed in its last bit changes the logits a little, and nothing else. */
+static void test_block_scales(void **state) {
+    (void)state;
+    const char *path = TEST_DATA "/models/bitnet-relu2-scale-tq2_0/bitnet-relu2-scale-tq2_0.gguf";
+    static const char *const names[] = {"blk.0.attn_q.weight", "blk.0.attn_output.weight", "blk.0.ffn_down.weight"};
+    struct file file = load(path);
+    bn_model *packed = open_model(&file, NULL);
+    float *expected = last_logits(packed);
+    assert_true(packed->weights.layers[0].q.ternary);
+    for (size_t i = 0; i < 3; i++) {
+        char *data = data_of(&file, names[i], NULL);
+        assert_memory_equal(data + 64, "\x00\x3c", 2); /* d of the first block: 1 */
+        data[64] = 1;
+    }
+    bn_model *mixed = open_model(&file, NULL);
+    assert_false(mixed->weights.layers[0].q.ternary);
+    assert_true(mixed->weights.layers[0].q.int8_activations && mixed->weights.layers[0].k.ternary);
+    float *logits = last_logits(mixed);
+    double worst = 0;
+    for (size_t i = 0; i < 384; i++) worst = fmax(worst, fabs((double)logits[i] - (double)expected[i]));
+    if (!(worst > 0 && worst < 0.05)) test_fail("logits moved by %g, expected a little", worst);
+    bn_model_info info = {.size = sizeof info};
+    bn_model_get_info(mixed, &info);
+    assert_string_equal(info.quantization, "ternary weights, int8 activations");
+    bn_model_close(packed);
+    bn_model_close(mixed);
+    free(expected);
+    free(logits);
+    mem_free(file.bytes);
+}
+
 /* A caller with an older, shorter idea of the structs gets no more than it has room for. */
 static void test_struct_sizes(void **state) {
     (void)state;
@@ -311,7 +355,7 @@ int main(void) {
         cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_bad_data),
         cmocka_unit_test(test_activation),  cmocka_unit_test(test_layout),
         cmocka_unit_test(test_probe),       cmocka_unit_test(test_info),
-        cmocka_unit_test(test_struct_sizes),
+        cmocka_unit_test(test_struct_sizes), cmocka_unit_test(test_block_scales),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
