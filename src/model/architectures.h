@@ -22,8 +22,8 @@ enum bias_rule { BIAS_NONE, BIAS_REQUIRED, BIAS_IF_PRESENT };
  * All but `prefix` and `layer` follow prefix (global ones) or prefix + layer (one per layer); a file may leave out the
  * prefix. */
 struct tensor_names {
-    const char *prefix;       /* "model." */
-    const char *layer;        /* "layers.%zu." */
+    const char *prefix; /* "model." */
+    const char *layer;  /* "layers.%zu." */
     const char *embedding, *position_embedding, *output_norm, *head;
     const char *attn_norm, *attn_post_norm, *attn_sub_norm;
     const char *q, *k, *v, *qkv, *q_norm, *k_norm, *o;
@@ -33,25 +33,25 @@ struct tensor_names {
 extern const struct tensor_names gguf_tensor_names; /* one set for all families */
 
 struct architecture {
-    const char *name;            /* as users see it */
-    const char *hf_class;        /* config.json "architectures"; only where model_type doesn't tell. NULL = any */
-    const char *hf_types[3];     /* config.json "model_type" */
-    const char *gguf_names[4];   /* general.architecture */
+    const char *name;          /* as users see it */
+    const char *hf_class;      /* config.json "architectures"; only where model_type doesn't tell. NULL = any */
+    const char *hf_types[3];   /* config.json "model_type" */
+    const char *gguf_names[4]; /* general.architecture */
     const struct tensor_names *hf_names;
 
     enum norm_kind norm;
-    int norm_places;             /* NORM_BEFORE | NORM_AFTER */
-    bool hf_norm_minus_one;      /* Hugging Face files hold w − 1 (gemma); GGUF files hold w */
-    bool sub_norms;              /* RMS norms before the o and down projections (BitNet's SubLN) */
-    bool gated_ffn;              /* down(act(gate(x)) ⊙ up(x)), else down(act(up(x))) */
-    bool parallel_residual;      /* x + attn(norm(x)) + ffn(norm(x)); files may say otherwise */
-    bool embedding_times_sqrt;   /* embedding × √hidden_size */
-    bool hf_transposed;          /* linear weights are stored [in, out] (gpt2's Conv1D) */
-    bool gguf_rope_neighbours;   /* q and k rows are permuted in GGUF so that rotated pairs are neighbours */
-    bool ternary;                /* ternary tensors of a GGUF file go with int8 activations: a BitNet */
-    bool hf_ternary_masters;     /* config.json has no quantization_config, and yet linears are quantised online */
-    enum activation activation;  /* when the file doesn't say */
-    bool activation_is_certain;  /* the family's name settles it */
+    int norm_places;            /* NORM_BEFORE | NORM_AFTER */
+    bool hf_norm_minus_one;     /* Hugging Face files hold w − 1 (gemma); GGUF files hold w */
+    bool sub_norms;             /* RMS norms before the o and down projections (BitNet's SubLN) */
+    bool gated_ffn;             /* down(act(gate(x)) ⊙ up(x)), else down(act(up(x))) */
+    bool parallel_residual;     /* x + attn(norm(x)) + ffn(norm(x)); files may say otherwise */
+    bool embedding_times_sqrt;  /* embedding × √hidden_size */
+    bool hf_transposed;         /* linear weights are stored [in, out] (gpt2's Conv1D) */
+    bool gguf_rope_neighbours;  /* q and k rows are permuted in GGUF so that rotated pairs are neighbours */
+    bool ternary;               /* ternary tensors of a GGUF file go with int8 activations: a BitNet */
+    bool hf_ternary_masters;    /* config.json has no quantization_config, and yet linears are quantised online */
+    enum activation activation; /* when the file doesn't say */
+    bool activation_is_certain; /* the family's name settles it */
     enum qk_norm qk_norm;
     enum position_kind position;
     enum qkv_rows hf_qkv_rows;
@@ -60,13 +60,13 @@ struct architecture {
 
     /* What absent keys mean (REFERENCE of the Hugging Face classes). 0 = no default of its own. */
     struct {
-        size_t n_kv_heads;       /* 0 = n_heads */
-        size_t head_dim;         /* 0 = hidden_size / n_heads */
+        size_t n_kv_heads; /* 0 = n_heads */
+        size_t head_dim;   /* 0 = hidden_size / n_heads */
         size_t context_length;
         size_t sliding_window;
         float eps, rope_theta, rotary_fraction;
         float attention_softcap, final_softcap, query_scalar; /* 0: the family has no such key */
-        float local_rope_theta;  /* of windowed layers; 0 = the same rotation everywhere */
+        float local_rope_theta;                               /* of windowed layers; 0 = the same rotation everywhere */
         bool tied, bias;
     } absent;
 };

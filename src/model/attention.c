@@ -29,8 +29,10 @@ void kv_store(const struct kernels *kernels, const struct model_config *c, enum 
         for (size_t h = 0; h < c->n_kv_heads; h++) {
             size_t at = kv_page_offset(c, layer, values, h) + row;
             const float *from = (values ? v : k) + h * D;
-            if (type == KV_F32) memcpy((float *)(void *)page + at, from, D * sizeof(float));
-            else kernels->f32_to_f16((uint16_t *)(void *)page + at, from, D);
+            if (type == KV_F32)
+                memcpy((float *)(void *)page + at, from, D * sizeof(float));
+            else
+                kernels->f32_to_f16((uint16_t *)(void *)page + at, from, D);
         }
 }
 
@@ -38,8 +40,8 @@ void kv_store(const struct kernels *kernels, const struct model_config *c, enum 
 static const void *page_rows(const struct attention *a, const struct token_place *place, size_t position, bool values,
                              size_t kv_head) {
     const uint8_t *page = place->sequence->pages[position / KV_PAGE_TOKENS];
-    size_t at = kv_page_offset(a->config, a->layer_index, values, kv_head) +
-                position % KV_PAGE_TOKENS * a->config->head_dim;
+    size_t at =
+        kv_page_offset(a->config, a->layer_index, values, kv_head) + position % KV_PAGE_TOKENS * a->config->head_dim;
     return page + at * (a->kv_type == KV_F32 ? sizeof(float) : sizeof(uint16_t));
 }
 
@@ -55,8 +57,10 @@ static void attend_head(const struct attention *a, size_t token, size_t head, fl
     for (size_t p = first, n; p < end; p += n) {
         n = min_size(KV_PAGE_TOKENS - p % KV_PAGE_TOKENS, end - p);
         const void *k = page_rows(a, place, p, false, kv_head);
-        if (a->kv_type == KV_F32) kernels->attention_scores_f32(scores + p - first, q, k, D, n, D, scale);
-        else kernels->attention_scores_f16(scores + p - first, q, k, D, n, D, scale);
+        if (a->kv_type == KV_F32)
+            kernels->attention_scores_f32(scores + p - first, q, k, D, n, D, scale);
+        else
+            kernels->attention_scores_f16(scores + p - first, q, k, D, n, D, scale);
     }
     if (a->config->attention_softcap > 0) kernels->softcap(scores, a->config->attention_softcap, end - first);
     kernels->softmax(scores, end - first);
@@ -64,8 +68,10 @@ static void attend_head(const struct attention *a, size_t token, size_t head, fl
     for (size_t p = first, n; p < end; p += n) {
         n = min_size(KV_PAGE_TOKENS - p % KV_PAGE_TOKENS, end - p);
         const void *v = page_rows(a, place, p, true, kv_head);
-        if (a->kv_type == KV_F32) kernels->attention_values_f32(out, scores + p - first, v, D, n, D);
-        else kernels->attention_values_f16(out, scores + p - first, v, D, n, D);
+        if (a->kv_type == KV_F32)
+            kernels->attention_values_f32(out, scores + p - first, v, D, n, D);
+        else
+            kernels->attention_values_f16(out, scores + p - first, v, D, n, D);
     }
 }
 

@@ -28,11 +28,11 @@ struct attention {
     enum kv_type kv_type;
     const struct token_place *places; /* [n_tokens] */
     size_t n_tokens;
-    const float *q;                   /* [n_tokens, H·D] rotated */
-    float *out;                       /* [n_tokens, H·D] */
-    float *scores;                    /* [slots][max_context] */
+    const float *q; /* [n_tokens, H·D] rotated */
+    float *out;     /* [n_tokens, H·D] */
+    float *scores;  /* [slots][max_context] */
     size_t max_context;
-    size_t heads_per_chunk;           /* set by attend */
+    size_t heads_per_chunk; /* set by attend */
 };
 
 /* out = softmax(q·Kᵀ · scale)·V for every head of every token over the keys it may see. */

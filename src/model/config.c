@@ -55,29 +55,43 @@ bn_status config_apply_window_rule(struct model_config *config, size_t first_lay
     config->windowed = arena_alloc(arena, config->n_layers);
     if (!config->windowed) return fail_no_memory(err, config->n_layers);
     for (size_t i = 0; i < config->n_layers; i++) switch (config->arch->window_rule) {
-        case WINDOW_NEVER: break;
-        case WINDOW_ALL_LAYERS: config->windowed[i] = 1; break;
-        case WINDOW_EVEN_LAYERS: config->windowed[i] = i % 2 == 0; break;
-        case WINDOW_FIVE_OF_SIX: config->windowed[i] = (i + 1) % 6 != 0; break;
-        case WINDOW_UPPER_LAYERS: config->windowed[i] = i >= first_layer; break;
+        case WINDOW_NEVER:
+            break;
+        case WINDOW_ALL_LAYERS:
+            config->windowed[i] = 1;
+            break;
+        case WINDOW_EVEN_LAYERS:
+            config->windowed[i] = i % 2 == 0;
+            break;
+        case WINDOW_FIVE_OF_SIX:
+            config->windowed[i] = (i + 1) % 6 != 0;
+            break;
+        case WINDOW_UPPER_LAYERS:
+            config->windowed[i] = i >= first_layer;
+            break;
         }
     return BN_OK;
 }
 
 static bn_status check_rope(const struct model_config *config, const struct rope_config *rope, bn_error *err) {
     if (rope->n_dims == 0 || rope->n_dims % 2 || rope->n_dims > config->head_dim)
-        return fail(err, BN_STATUS_BAD_FILE,
-                    "rotary dimensions (rope.dimension_count, partial_rotary_factor) are %zu, expected an even number up "
-                    "to the head size %zu", rope->n_dims, config->head_dim);
+        return fail(
+            err, BN_STATUS_BAD_FILE,
+            "rotary dimensions (rope.dimension_count, partial_rotary_factor) are %zu, expected an even number up "
+            "to the head size %zu",
+            rope->n_dims, config->head_dim);
     bn_status status = config_check_positive("rope theta (rope.freq_base, rope_theta)", rope->theta, err);
     if (status == BN_OK) status = config_check_positive("rope scaling factor", rope->factor, err);
     if (status != BN_OK) return status;
     if (rope->type == ROPE_LLAMA3 && !(rope->low_freq_factor > 0 && rope->high_freq_factor > rope->low_freq_factor))
-        return fail(err, BN_STATUS_BAD_FILE, "rope 'low_freq_factor' %g must be positive and below 'high_freq_factor' %g",
-                    rope->low_freq_factor, rope->high_freq_factor);
+        return fail(err, BN_STATUS_BAD_FILE,
+                    "rope 'low_freq_factor' %g must be positive and below 'high_freq_factor' %g", rope->low_freq_factor,
+                    rope->high_freq_factor);
     if ((rope->type == ROPE_YARN || rope->type == ROPE_LONGROPE) && (rope->original_positions < 2 || rope->theta <= 1))
-        return fail(err, BN_STATUS_BAD_FILE, "yarn and longrope need an original context of at least 2 positions and a "
-                    "theta above 1, found %zu and %g", rope->original_positions, rope->theta);
+        return fail(err, BN_STATUS_BAD_FILE,
+                    "yarn and longrope need an original context of at least 2 positions and a "
+                    "theta above 1, found %zu and %g",
+                    rope->original_positions, rope->theta);
     if (rope->type == ROPE_LONGROPE && (!rope->short_factors || !rope->long_factors))
         return fail(err, BN_STATUS_BAD_FILE, "longrope needs both short and long factors");
     if (rope->type == ROPE_DYNAMIC && rope->n_dims < 4)
@@ -90,10 +104,13 @@ static bn_status check_heads(const struct model_config *config, bn_error *err) {
     if (config->n_kv_heads > config->n_heads || config->n_heads % config->n_kv_heads)
         return fail(err, BN_STATUS_BAD_FILE,
                     "the number of attention heads (head_count, num_attention_heads) is %zu, not a multiple of the %zu "
-                    "key-value heads (head_count_kv, num_key_value_heads)", config->n_heads, config->n_kv_heads);
+                    "key-value heads (head_count_kv, num_key_value_heads)",
+                    config->n_heads, config->n_kv_heads);
     if (config->head_dim == 0)
-        return fail(err, BN_STATUS_BAD_FILE, "hidden size %zu isn't a multiple of the %zu attention heads, and the file "
-                    "gives no head size (attention.key_length, head_dim)", config->hidden_size, config->n_heads);
+        return fail(err, BN_STATUS_BAD_FILE,
+                    "hidden size %zu isn't a multiple of the %zu attention heads, and the file "
+                    "gives no head size (attention.key_length, head_dim)",
+                    config->hidden_size, config->n_heads);
     if (config->head_dim > CONFIG_MAX_HEAD_DIM)
         return fail(err, BN_STATUS_BAD_FILE, "head size %zu is larger than %d", config->head_dim, CONFIG_MAX_HEAD_DIM);
     return BN_OK;

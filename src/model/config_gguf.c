@@ -66,7 +66,8 @@ static void require_uniform_size(struct key_reader *r, const char *name, size_t 
     int64_t first = gguf_array_integer(value, 0);
     for (size_t i = 1; i < value->array.n && r->status == BN_OK; i++)
         if (gguf_array_integer(value, i) != first)
-            r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "'%s' differs between layers, which isn't supported", r->key);
+            r->status =
+                fail(r->err, BN_STATUS_UNSUPPORTED, "'%s' differs between layers, which isn't supported", r->key);
     if (r->status == BN_OK && (first < 1 || (uint64_t)first > max))
         r->status = fail(r->err, BN_STATUS_BAD_FILE, "'%s' is %lld, expected 1 to %zu", r->key, (long long)first, max);
     *out = (size_t)first;
@@ -94,12 +95,10 @@ static void read_sizes(struct key_reader *r, struct model_config *c) {
 static void read_numbers(struct key_reader *r, struct model_config *c) {
     bool rms = c->arch->norm == NORM_RMS;
     read_positive_float(r, rms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon", &c->norm_eps);
-    if (c->arch->absent.attention_softcap > 0)
-        read_positive_float(r, "attn_logit_softcapping", &c->attention_softcap);
+    if (c->arch->absent.attention_softcap > 0) read_positive_float(r, "attn_logit_softcapping", &c->attention_softcap);
     read_positive_float(r, "final_logit_softcapping", &c->final_softcap);
     read_positive_float(r, "attention.scale", &c->attention_scale);
-    if (find(r, "use_parallel_residual"))
-        r->status = gguf_get_bool(r->gguf, r->key, &c->parallel_residual, r->err);
+    if (find(r, "use_parallel_residual")) r->status = gguf_get_bool(r->gguf, r->key, &c->parallel_residual, r->err);
     /* A window for all layers, or for the upper ones, is only there if the file says so. */
     if (c->arch->window_rule == WINDOW_ALL_LAYERS || c->arch->window_rule == WINDOW_UPPER_LAYERS) c->sliding_window = 0;
     read_size(r, "attention.sliding_window", 0, CONFIG_MAX_CONTEXT, &c->sliding_window);
@@ -114,8 +113,9 @@ static void read_divisors(struct key_reader *r, const char *name, size_t n, cons
     const struct tensor *tensor = r->status == BN_OK ? tensor_set_find(&r->gguf->set, name) : NULL;
     if (!tensor) return;
     if (tensor->n_dims != 1 || tensor->shape[0] != n) {
-        r->status = fail(r->err, BN_STATUS_BAD_FILE, "tensor '%s' has %zu values, expected %zu (half the rotary dimensions)",
-                         name, tensor_rows(tensor) * tensor_cols(tensor), n);
+        r->status =
+            fail(r->err, BN_STATUS_BAD_FILE, "tensor '%s' has %zu values, expected %zu (half the rotary dimensions)",
+                 name, tensor_rows(tensor) * tensor_cols(tensor), n);
         return;
     }
     float *values = arena_alloc_array(r->arena, n, sizeof(float));
@@ -126,8 +126,14 @@ static void read_divisors(struct key_reader *r, const char *name, size_t n, cons
 }
 
 static void read_rope_type(struct key_reader *r, struct rope_config *rope) {
-    static const struct { const char *name; enum rope_type type; } types[] = {
-        {"none", ROPE_DEFAULT}, {"linear", ROPE_LINEAR}, {"yarn", ROPE_YARN}, {"longrope", ROPE_LONGROPE},
+    static const struct {
+        const char *name;
+        enum rope_type type;
+    } types[] = {
+        {"none", ROPE_DEFAULT},
+        {"linear", ROPE_LINEAR},
+        {"yarn", ROPE_YARN},
+        {"longrope", ROPE_LONGROPE},
     };
     struct gguf_string name;
     if (!find(r, "rope.scaling.type")) return;
@@ -207,8 +213,8 @@ static const struct architecture *read_architecture(struct key_reader *r) {
     char known[256];
     architecture_list(known, sizeof known);
     if (!arch)
-        r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "architecture '%.*s' isn't supported; %s are", length, name.text,
-                         known);
+        r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "architecture '%.*s' isn't supported; %s are", length,
+                         name.text, known);
     return arch;
 }
 
@@ -232,8 +238,8 @@ bn_status config_from_gguf(const struct gguf *gguf, const char *hidden_act, stru
     if (!embedding) return fail(err, BN_STATUS_BAD_FILE, "the tensor 'token_embd.weight' is missing");
     config->vocab_size = tensor_rows(embedding);
     if (config->vocab_size > CONFIG_MAX_VOCAB)
-        return fail(err, BN_STATUS_BAD_FILE, "'token_embd.weight' has %zu rows, expected at most %zu", config->vocab_size,
-                    CONFIG_MAX_VOCAB);
+        return fail(err, BN_STATUS_BAD_FILE, "'token_embd.weight' has %zu rows, expected at most %zu",
+                    config->vocab_size, CONFIG_MAX_VOCAB);
     read_sizes(r, config);
     read_numbers(r, config);
     if (arch->position == POSITION_ROPE) read_rope(r, config);

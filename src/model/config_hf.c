@@ -7,9 +7,9 @@
 
 /* Reads members one after the other; the first error sticks, and what comes after it does nothing. */
 struct config_reader {
-    const json_t *json;   /* the whole of config.json */
+    const json_t *json; /* the whole of config.json */
     struct arena *arena;
-    char key[64];         /* the last spelling that was found, or the first that was looked for */
+    char key[64]; /* the last spelling that was found, or the first that was looked for */
     bn_status status;
     bn_error *err;
 };
@@ -128,8 +128,10 @@ static void read_layer_types(struct config_reader *r, struct model_config *c) {
         const char *type = json_string_value(json_array_get(types, i));
         c->windowed[i] = type && strcmp(type, "sliding_attention") == 0;
         if (!c->windowed[i] && (!type || strcmp(type, "full_attention") != 0))
-            r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "'layer_types[%zu]' is '%s'; full_attention and "
-                             "sliding_attention are known", i, type ? type : "not a string");
+            r->status = fail(r->err, BN_STATUS_UNSUPPORTED,
+                             "'layer_types[%zu]' is '%s'; full_attention and "
+                             "sliding_attention are known",
+                             i, type ? type : "not a string");
     }
 }
 
@@ -148,8 +150,11 @@ static void read_windows(struct config_reader *r, struct model_config *c) {
 
 static void read_rope_type(struct config_reader *r, const json_t *dictionary, const struct architecture *arch,
                            struct rope_config *rope) {
-    static const struct { const char *name; enum rope_type type; } types[] = {
-        {"default", ROPE_DEFAULT}, {"linear", ROPE_LINEAR}, {"dynamic", ROPE_DYNAMIC}, {"yarn", ROPE_YARN},
+    static const struct {
+        const char *name;
+        enum rope_type type;
+    } types[] = {
+        {"default", ROPE_DEFAULT}, {"linear", ROPE_LINEAR},     {"dynamic", ROPE_DYNAMIC}, {"yarn", ROPE_YARN},
         {"llama3", ROPE_LLAMA3},   {"longrope", ROPE_LONGROPE}, {"su", ROPE_LONGROPE},
     };
     const char *name = "default";
@@ -162,8 +167,10 @@ static void read_rope_type(struct config_reader *r, const json_t *dictionary, co
         if (rope->type == ROPE_YARN && strcmp(arch->name, "phi3") == 0) rope->type = ROPE_LONGROPE;
         return;
     }
-    r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "rope type '%s' isn't supported; default, linear, dynamic, yarn, "
-                     "llama3 and longrope are", name);
+    r->status = fail(r->err, BN_STATUS_UNSUPPORTED,
+                     "rope type '%s' isn't supported; default, linear, dynamic, yarn, "
+                     "llama3 and longrope are",
+                     name);
 }
 
 static void read_factors(struct config_reader *r, const json_t *dictionary, const char *key, size_t n,
@@ -171,8 +178,10 @@ static void read_factors(struct config_reader *r, const json_t *dictionary, cons
     const json_t *list = find(r, dictionary, key);
     if (r->status != BN_OK) return;
     if (!json_is_array(list) || json_array_size(list) != n) {
-        r->status = fail(r->err, BN_STATUS_BAD_FILE, "rope '%s' must be a list of %zu numbers (half the rotary "
-                         "dimensions), found %zu", key, n, json_array_size(list));
+        r->status = fail(r->err, BN_STATUS_BAD_FILE,
+                         "rope '%s' must be a list of %zu numbers (half the rotary "
+                         "dimensions), found %zu",
+                         key, n, json_array_size(list));
         return;
     }
     float *values = arena_alloc_array(r->arena, n, sizeof(float));
@@ -266,13 +275,16 @@ static void read_quantization(struct config_reader *r, struct model_config *c) {
     if (r->status != BN_OK) return;
     bool automatic = strcmp(class, "autobitlinear") == 0, online = strcmp(mode, "online") == 0;
     if (strcmp(method, "bitnet") != 0)
-        r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "weights are quantised by '%s', which isn't supported; use a "
-                         "bitnet or unquantised checkpoint, or a GGUF file", method);
+        r->status = fail(r->err, BN_STATUS_UNSUPPORTED,
+                         "weights are quantised by '%s', which isn't supported; use a "
+                         "bitnet or unquantised checkpoint, or a GGUF file",
+                         method);
     else if (!automatic && strcmp(class, "bitlinear") != 0)
-        r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "'linear_class' is '%s'; bitlinear and autobitlinear are known",
-                         class);
+        r->status =
+            fail(r->err, BN_STATUS_UNSUPPORTED, "'linear_class' is '%s'; bitlinear and autobitlinear are known", class);
     else if (!online && strcmp(mode, "offline") != 0)
-        r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "'quantization_mode' is '%s'; online and offline are known", mode);
+        r->status =
+            fail(r->err, BN_STATUS_UNSUPPORTED, "'quantization_mode' is '%s'; online and offline are known", mode);
     bitnet->scale_divides = !automatic;
     bitnet->bias_before_scale = automatic && !online;
     bitnet->input_norm_eps = (float)eps;
@@ -290,7 +302,8 @@ static void decide_activation(struct config_reader *r, struct model_config *c, c
     if (!json_is_string(value))
         r->status = fail(r->err, BN_STATUS_BAD_FILE, "'%s' must be a string", r->key);
     else
-        r->status = config_set_activation(c, json_string_value(value), json_string_length(value), "config.json", r->err);
+        r->status =
+            config_set_activation(c, json_string_value(value), json_string_length(value), "config.json", r->err);
 }
 
 static const struct architecture *read_architecture(struct config_reader *r) {
@@ -305,13 +318,12 @@ static const struct architecture *read_architecture(struct config_reader *r) {
     const struct architecture *arch = architecture_find_hf(type, class);
     char known[256];
     architecture_list(known, sizeof known);
-    if (!arch)
-        r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "model_type '%s' isn't supported; %s are", type, known);
+    if (!arch) r->status = fail(r->err, BN_STATUS_UNSUPPORTED, "model_type '%s' isn't supported; %s are", type, known);
     return arch;
 }
 
-bn_status config_from_hf(const json_t *json, const char *hidden_act, struct arena *arena,
-                         struct model_config *config, bn_error *err) {
+bn_status config_from_hf(const json_t *json, const char *hidden_act, struct arena *arena, struct model_config *config,
+                         bn_error *err) {
     if (!json_is_object(json)) return fail(err, BN_STATUS_BAD_FILE, "expected a JSON object");
     struct config_reader reader = {.json = json, .arena = arena, .err = err}, *r = &reader;
     const struct architecture *arch = read_architecture(r);

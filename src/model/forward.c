@@ -33,7 +33,8 @@ struct pass {
 
 static void trace(const struct pass *p, const char *name, const float *values, size_t cols) {
     if (p->options->trace)
-        p->options->trace(p->options->trace_context, name, p->layer ? (int)p->layer_index : -1, values, p->n_tokens, cols);
+        p->options->trace(p->options->trace_context, name, p->layer ? (int)p->layer_index : -1, values, p->n_tokens,
+                          cols);
 }
 
 /* step(pass, token) for all tokens, in parallel when that pays. */
@@ -51,8 +52,10 @@ static void norm_step(void *context, size_t t, size_t slot) {
     const struct pass *p = context;
     float *y = p->y + t * p->n, eps = p->config->norm_eps;
     const float *x = p->in + t * p->n;
-    if (p->config->arch->norm == NORM_RMS) p->kernels->rms_norm(y, x, p->norm->weight, p->n, eps);
-    else p->kernels->layer_norm(y, x, p->norm->weight, p->norm->bias, p->n, eps);
+    if (p->config->arch->norm == NORM_RMS)
+        p->kernels->rms_norm(y, x, p->norm->weight, p->n, eps);
+    else
+        p->kernels->layer_norm(y, x, p->norm->weight, p->norm->bias, p->n, eps);
 }
 
 static void norm(struct pass *p, float *y, const float *x, const struct norm *weights, size_t n) {
@@ -128,12 +131,24 @@ static void activate_step(void *context, size_t t, size_t slot) {
     bool gated = p->config->arch->gated_ffn;
     const float *in = gated ? gate : up, *factor = gated ? up : NULL;
     switch (p->config->activation) {
-    case ACT_SILU: p->kernels->silu(gate, in, factor, n); break;
-    case ACT_RELU2: p->kernels->relu2(gate, in, factor, n); break;
-    case ACT_RELU: p->kernels->relu(gate, in, factor, n); break;
-    case ACT_GELU_TANH: p->kernels->gelu_tanh(gate, in, factor, n); break;
-    case ACT_GELU_ERF: p->kernels->gelu_erf(gate, in, factor, n); break;
-    case ACT_GELU_QUICK: p->kernels->gelu_quick(gate, in, factor, n); break;
+    case ACT_SILU:
+        p->kernels->silu(gate, in, factor, n);
+        break;
+    case ACT_RELU2:
+        p->kernels->relu2(gate, in, factor, n);
+        break;
+    case ACT_RELU:
+        p->kernels->relu(gate, in, factor, n);
+        break;
+    case ACT_GELU_TANH:
+        p->kernels->gelu_tanh(gate, in, factor, n);
+        break;
+    case ACT_GELU_ERF:
+        p->kernels->gelu_erf(gate, in, factor, n);
+        break;
+    case ACT_GELU_QUICK:
+        p->kernels->gelu_quick(gate, in, factor, n);
+        break;
     }
 }
 
@@ -191,13 +206,13 @@ static void attention_block(struct pass *p) {
 
     const float *in = w->x;
     if (layer->attn_norm.weight) {
-        norm(p, w->normed, w->x, &layer->attn_norm, d);                                 /* [T, d] */
+        norm(p, w->normed, w->x, &layer->attn_norm, d); /* [T, d] */
         in = w->normed;
     }
     trace(p, "attn_norm", in, d);
     struct activations a = inputs(p, in, d);
     struct projection qkv[] = {{&layer->q, w->q}, {&layer->k, w->k}, {&layer->v, w->v}};
-    linear_project(&w->linear, &a, qkv, 3);                                             /* [T, H·D], 2 × [T, K·D] */
+    linear_project(&w->linear, &a, qkv, 3); /* [T, H·D], 2 × [T, K·D] */
     for_tokens(p, heads_step, heads + 2 * kv_heads);
     trace(p, "q", w->q, heads);
     trace(p, "k", w->k, kv_heads);
@@ -206,17 +221,26 @@ static void attention_block(struct pass *p) {
     if (p->n_tokens == 0) return;
 
     struct attention attention = {
-        .kernels = p->kernels, .pool = p->options->pool, .config = c, .layer = layer, .layer_index = p->layer_index,
-        .kv_type = p->options->kv_type, .places = w->places, .n_tokens = p->n_tokens, .q = w->q, .out = w->attended,
-        .scores = w->scores, .max_context = w->max_context,
+        .kernels = p->kernels,
+        .pool = p->options->pool,
+        .config = c,
+        .layer = layer,
+        .layer_index = p->layer_index,
+        .kv_type = p->options->kv_type,
+        .places = w->places,
+        .n_tokens = p->n_tokens,
+        .q = w->q,
+        .out = w->attended,
+        .scores = w->scores,
+        .max_context = w->max_context,
     };
-    attend(&attention);                                                                 /* [T, H·D] */
+    attend(&attention); /* [T, H·D] */
     trace(p, "attn", w->attended, heads);
     sub_norm(p, w->attended, layer->attn_sub_norm, heads, "attn_sub_norm");
-    project(p, w->out, &layer->o, w->attended);                                         /* [T, d] */
+    project(p, w->out, &layer->o, w->attended); /* [T, d] */
     if (layer->attn_post_norm.weight) norm(p, w->out, w->out, &layer->attn_post_norm, d);
     trace(p, "attn_out", w->out, d);
-    if (c->parallel_residual) norm(p, w->normed, w->x, &layer->ffn_norm, d);            /* of x before attention */
+    if (c->parallel_residual) norm(p, w->normed, w->x, &layer->ffn_norm, d); /* of x before attention */
     p->kernels->add(w->x, w->out, p->n_tokens * d);
 }
 
@@ -231,11 +255,11 @@ static void ffn_block(struct pass *p) {
     trace(p, "ffn_norm", in, d);
     struct activations a = inputs(p, in, d);
     struct projection gate_up[] = {{&layer->up, w->up}, {&layer->gate, w->gate}};
-    linear_project(&w->linear, &a, gate_up, c->arch->gated_ffn ? 2 : 1);                /* [T, I] each */
+    linear_project(&w->linear, &a, gate_up, c->arch->gated_ffn ? 2 : 1); /* [T, I] each */
     for_tokens(p, activate_step, c->intermediate_size);
     trace(p, "ffn_act", w->gate, c->intermediate_size);
     sub_norm(p, w->gate, layer->ffn_sub_norm, c->intermediate_size, "ffn_sub_norm");
-    project(p, w->out, &layer->down, w->gate);                                          /* [T, d] */
+    project(p, w->out, &layer->down, w->gate); /* [T, d] */
     if (layer->ffn_post_norm.weight) norm(p, w->out, w->out, &layer->ffn_post_norm, d);
     trace(p, "ffn_out", w->out, d);
     p->kernels->add(w->x, w->out, p->n_tokens * d);
@@ -245,8 +269,13 @@ static void ffn_block(struct pass *p) {
 void model_forward(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
                    const struct batch *batch, float *logits) {
     const struct model_config *c = &model->config;
-    struct pass pass = {.model = model, .config = c, .kernels = options->kernels, .options = options, .batch = batch,
-                        .w = workspace, .n_tokens = batch->n_tokens};
+    struct pass pass = {.model = model,
+                        .config = c,
+                        .kernels = options->kernels,
+                        .options = options,
+                        .batch = batch,
+                        .w = workspace,
+                        .n_tokens = batch->n_tokens};
     struct pass *p = &pass;
     workspace->linear.kernels = options->kernels;
     workspace->linear.pool = options->pool;
@@ -264,7 +293,7 @@ void model_forward(const struct bn_model *model, struct workspace *workspace, co
     if (p->n_tokens == 0) return;
     norm(p, workspace->normed, workspace->x, &model->weights.output_norm, c->hidden_size);
     trace(p, "output_norm", workspace->normed, c->hidden_size);
-    project(p, logits, &model->weights.head, workspace->normed);                       /* [wanted, V] */
+    project(p, logits, &model->weights.head, workspace->normed); /* [wanted, V] */
     if (c->final_softcap > 0) p->kernels->softcap(logits, c->final_softcap, p->n_tokens * c->vocab_size);
     trace(p, "logits", logits, c->vocab_size);
 }

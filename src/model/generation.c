@@ -10,8 +10,13 @@
 #define MAX_EOS (sizeof((bn_generation_defaults *)0)->eos / sizeof(int32_t))
 
 void generation_init(bn_generation_defaults *defaults) {
-    *defaults = (bn_generation_defaults){.size = sizeof *defaults, .temperature = NAN, .top_p = NAN, .min_p = NAN,
-                                         .repetition_penalty = NAN, .top_k = -1, .do_sample = -1};
+    *defaults = (bn_generation_defaults){.size = sizeof *defaults,
+                                         .temperature = NAN,
+                                         .top_p = NAN,
+                                         .min_p = NAN,
+                                         .repetition_penalty = NAN,
+                                         .top_k = -1,
+                                         .do_sample = -1};
 }
 
 static bn_status add_eos(bn_generation_defaults *defaults, int64_t id, size_t vocab_size, const char *key,
@@ -59,7 +64,8 @@ static bn_status read_generation(const json_t *json, size_t vocab_size, bn_gener
     bn_status status = read_number(json, "temperature", 0, 1e6, &defaults->temperature, err);
     if (status == BN_OK) status = read_number(json, "top_p", 0, 1, &defaults->top_p, err);
     if (status == BN_OK) status = read_number(json, "min_p", 0, 1, &defaults->min_p, err);
-    if (status == BN_OK) status = read_number(json, "repetition_penalty", 1e-6, 1e6, &defaults->repetition_penalty, err);
+    if (status == BN_OK)
+        status = read_number(json, "repetition_penalty", 1e-6, 1e6, &defaults->repetition_penalty, err);
     if (status == BN_OK) status = json_get_size(json, "top_k", 0, INT32_MAX, &top_k, err);
     if (status == BN_OK) status = json_get_bool(json, "do_sample", &sample, err);
     if (status != BN_OK) return status;
@@ -88,7 +94,11 @@ bn_status generation_from_folder(const char *folder, const json_t *config, size_
 
 bn_status generation_from_gguf(const struct gguf *gguf, size_t vocab_size, bn_generation_defaults *defaults,
                                bn_error *err) {
-    static const struct { const char *key; double low, high; size_t offset; } numbers[] = {
+    static const struct {
+        const char *key;
+        double low, high;
+        size_t offset;
+    } numbers[] = {
         {"general.sampling.temp", 0, 1e6, offsetof(bn_generation_defaults, temperature)},
         {"general.sampling.top_p", 0, 1, offsetof(bn_generation_defaults, top_p)},
         {"general.sampling.min_p", 0, 1, offsetof(bn_generation_defaults, min_p)},

@@ -38,8 +38,8 @@ static void count_layer(struct census *census, const struct model_config *c, con
     bool all = c->arch->qk_norm == QK_NORM_ALL_HEADS;
     info->n_parameters_attention += count_linear(census, &layer->q) + count_linear(census, &layer->k) +
                                     count_linear(census, &layer->v) + count_linear(census, &layer->o);
-    info->n_parameters_ffn += count_linear(census, &layer->gate) + count_linear(census, &layer->up) +
-                              count_linear(census, &layer->down);
+    info->n_parameters_ffn +=
+        count_linear(census, &layer->gate) + count_linear(census, &layer->up) + count_linear(census, &layer->down);
     info->n_parameters_norm += norm_parameters(&layer->attn_norm, d) + norm_parameters(&layer->attn_post_norm, d) +
                                norm_parameters(&layer->ffn_norm, d) + norm_parameters(&layer->ffn_post_norm, d);
     if (layer->q_norm) info->n_parameters_norm += all ? heads + kv : 2 * c->head_dim;
@@ -57,12 +57,21 @@ void bn_model_get_info(const bn_model *model, bn_model_info *out) {
     const struct model_config *c = &model->config;
     const struct weights *w = &model->weights;
     bn_model_info info = {
-        .architecture = c->arch->name, .name = c->name,
-        .hidden_act = activation_name(c->activation), .hidden_act_reason = c->activation_reason,
+        .architecture = c->arch->name,
+        .name = c->name,
+        .hidden_act = activation_name(c->activation),
+        .hidden_act_reason = c->activation_reason,
         .position_encoding = c->arch->position == POSITION_LEARNED ? "learned" : rope_type_name(&c->rope),
-        .vocab_size = c->vocab_size, .hidden_size = c->hidden_size, .intermediate_size = c->intermediate_size,
-        .n_layers = c->n_layers, .n_heads = c->n_heads, .n_kv_heads = c->n_kv_heads, .head_dim = c->head_dim,
-        .context_length = c->context_length, .sliding_window = c->sliding_window, .tied_head = w->tied,
+        .vocab_size = c->vocab_size,
+        .hidden_size = c->hidden_size,
+        .intermediate_size = c->intermediate_size,
+        .n_layers = c->n_layers,
+        .n_heads = c->n_heads,
+        .n_kv_heads = c->n_kv_heads,
+        .head_dim = c->head_dim,
+        .context_length = c->context_length,
+        .sliding_window = c->sliding_window,
+        .tied_head = w->tied,
         .resident_bytes = model->arena.total_bytes + w->arena.total_bytes,
         .kv_bytes_per_token_f16 = model_kv_page_bytes(model, KV_F16) / KV_PAGE_TOKENS,
     };

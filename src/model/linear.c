@@ -11,8 +11,8 @@
 #include "base/memory.h"
 #include "kernels/layout.h"
 
-#define CHUNK_ROWS 64          /* a multiple of L16_ROWS */
-#define TOKEN_TILE 32          /* tokens whose int32 sums of one chunk stay in the L1 cache */
+#define CHUNK_ROWS         64 /* a multiple of L16_ROWS */
+#define TOKEN_TILE         32 /* tokens whose int32 sums of one chunk stay in the L1 cache */
 #define DECODE_TILE_FLOATS 16384
 
 size_t linear_scratch_bytes(size_t max_cols) {
@@ -76,10 +76,17 @@ static void float_rows(const struct linear_context *c, const float *x, size_t n_
     const uint8_t *rows = w->data + row0 * w->row_bytes;
     float *y = p->y + row0;
     switch (w->type) {
-    case TYPE_F32: c->kernels->matmul_f32(y, (const float *)(const void *)rows, x, &shape); return;
-    case TYPE_F16: c->kernels->matmul_f16(y, (const uint16_t *)(const void *)rows, x, &shape); return;
-    case TYPE_BF16: c->kernels->matmul_bf16(y, (const uint16_t *)(const void *)rows, x, &shape); return;
-    default: break;
+    case TYPE_F32:
+        c->kernels->matmul_f32(y, (const float *)(const void *)rows, x, &shape);
+        return;
+    case TYPE_F16:
+        c->kernels->matmul_f16(y, (const uint16_t *)(const void *)rows, x, &shape);
+        return;
+    case TYPE_BF16:
+        c->kernels->matmul_bf16(y, (const uint16_t *)(const void *)rows, x, &shape);
+        return;
+    default:
+        break;
     }
     size_t tile_rows = max_size(1, DECODE_TILE_FLOATS / w->n_cols);
     for (size_t r = 0; r < n_rows; r += tile_rows) {
@@ -125,7 +132,8 @@ void linear_project(struct linear_context *context, struct activations *input, c
         for (; i + n < n_projections; n++) {
             const struct linear *next = projections[i + n].linear;
             if (first->input_norm || next->input_norm || first->int8_activations != next->int8_activations ||
-                first->ternary != next->ternary) break;
+                first->ternary != next->ternary)
+                break;
             n_chunks += (next->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
         }
         bool rounds = first->ternary || first->int8_activations;
@@ -140,9 +148,16 @@ void linear_project(struct linear_context *context, struct activations *input, c
 void linear_row(const struct kernels *kernels, const struct linear *linear, size_t row, float *out) {
     const uint8_t *bytes = linear->data + row * linear->row_bytes;
     switch (linear->type) {
-    case TYPE_F32: memcpy(out, bytes, linear->n_cols * sizeof(float)); break;
-    case TYPE_F16: kernels->f16_to_f32(out, (const uint16_t *)(const void *)bytes, linear->n_cols); break;
-    case TYPE_BF16: kernels->bf16_to_f32(out, (const uint16_t *)(const void *)bytes, linear->n_cols); break;
-    default: tensor_decode(linear->type, bytes, out, linear->n_cols);
+    case TYPE_F32:
+        memcpy(out, bytes, linear->n_cols * sizeof(float));
+        break;
+    case TYPE_F16:
+        kernels->f16_to_f32(out, (const uint16_t *)(const void *)bytes, linear->n_cols);
+        break;
+    case TYPE_BF16:
+        kernels->bf16_to_f32(out, (const uint16_t *)(const void *)bytes, linear->n_cols);
+        break;
+    default:
+        tensor_decode(linear->type, bytes, out, linear->n_cols);
     }
 }

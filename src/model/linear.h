@@ -13,15 +13,15 @@
 /* Ternary weights take int8 activations and lie as layout.h says; all others take float32 activations and are rows of
  * `type` blocks back to back. */
 struct linear {
-    size_t n_rows, n_cols;        /* out, in */
+    size_t n_rows, n_cols; /* out, in */
     bool ternary;
-    enum tensor_type type;        /* when not ternary */
-    const uint8_t *data;          /* packed groups or rows; in the mapped file or in the model's arena */
-    size_t row_bytes;             /* when not ternary */
-    float scale;                  /* of the product: mean|W| for ternary weights, 1 otherwise */
-    bool int8_activations;        /* not ternary in form, but a BitNet's: activations are rounded as if it were */
-    const float *bias;            /* [n_rows], or NULL */
-    const float *input_norm;      /* [n_cols] RMS norm weight applied to the input first, or NULL */
+    enum tensor_type type;   /* when not ternary */
+    const uint8_t *data;     /* packed groups or rows; in the mapped file or in the model's arena */
+    size_t row_bytes;        /* when not ternary */
+    float scale;             /* of the product: mean|W| for ternary weights, 1 otherwise */
+    bool int8_activations;   /* not ternary in form, but a BitNet's: activations are rounded as if it were */
+    const float *bias;       /* [n_rows], or NULL */
+    const float *input_norm; /* [n_cols] RMS norm weight applied to the input first, or NULL */
     float input_norm_eps;
 };
 
@@ -29,19 +29,19 @@ struct linear {
 struct activations {
     const float *x;
     size_t n_tokens, n_cols;
-    bool quantized;               /* q, scales and sums are filled in */
+    bool quantized; /* q, scales and sums are filled in */
 };
 
 /* What a product needs besides its operands: scratch memory sized by linear_scratch_bytes. */
 struct linear_context {
     const struct kernels *kernels;
     struct thread_pool *pool;
-    int8_t *q;                    /* [max_tokens][q_stride] */
+    int8_t *q; /* [max_tokens][q_stride] */
     size_t q_stride;
-    float *scales;                /* [max_tokens] */
-    int32_t *sums;                /* [max_tokens] */
-    float *rounded;               /* [max_tokens][max_cols] inputs after input_norm or rounding; NULL if never needed */
-    uint8_t *scratch;             /* [slots][scratch_bytes] */
+    float *scales;    /* [max_tokens] */
+    int32_t *sums;    /* [max_tokens] */
+    float *rounded;   /* [max_tokens][max_cols] inputs after input_norm or rounding; NULL if never needed */
+    uint8_t *scratch; /* [slots][scratch_bytes] */
     size_t scratch_bytes;
 };
 
@@ -50,7 +50,7 @@ size_t linear_scratch_bytes(size_t max_cols);
 
 struct projection {
     const struct linear *linear;
-    float *y;                     /* [n_tokens, linear->n_rows] */
+    float *y; /* [n_tokens, linear->n_rows] */
 };
 
 /* y = x·Wᵀ (+ b) for up to PROJECTIONS_MAX linears over the same activations, in one parallel pass. */

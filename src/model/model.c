@@ -31,8 +31,8 @@ static bn_status create(const bn_model_options *options, bn_model **out, bn_erro
     if (options->i2s_layout && *options->i2s_layout) {
         layout = i2s_layout_by_name(options->i2s_layout, strlen(options->i2s_layout));
         if (layout == I2S_UNKNOWN)
-            return fail(err, BN_STATUS_BAD_ARGUMENT, "I2_S layout '%s' isn't known; x86-128, arm-64, rows-4 and l16 are",
-                        options->i2s_layout);
+            return fail(err, BN_STATUS_BAD_ARGUMENT,
+                        "I2_S layout '%s' isn't known; x86-128, arm-64, rows-4 and l16 are", options->i2s_layout);
     }
     bn_model *model = mem_calloc(1, sizeof *model);
     if (!model) return fail_no_memory(err, sizeof *model);
@@ -125,7 +125,8 @@ static bn_status open_gguf(bn_model *model, const bn_model_options *options, bn_
     }
     if (!options->no_tokenizer) {
         bn_error problem;
-        status = tokenizer_from_gguf(&model->gguf, options->notice, options->notice_context, &model->tokenizer, &problem);
+        status =
+            tokenizer_from_gguf(&model->gguf, options->notice, options->notice_context, &model->tokenizer, &problem);
         status = accept_tokenizer(model, status, options, &problem, err);
     }
     if (status == BN_OK) status = generation_from_gguf(&model->gguf, c->vocab_size, &model->generation, err);
@@ -141,8 +142,10 @@ bn_status model_open_gguf_bytes(const uint8_t *bytes, size_t size, const bn_mode
     if (status != BN_OK) return status;
     status = gguf_parse(bytes, size, "model", &model->gguf, err);
     if (status == BN_OK) status = open_gguf(model, &options, err);
-    if (status == BN_OK) *out = model;
-    else bn_model_close(model);
+    if (status == BN_OK)
+        *out = model;
+    else
+        bn_model_close(model);
     return status;
 }
 
@@ -152,8 +155,10 @@ static bn_status open_weight_files(bn_model *model, const char *folder, const ch
     if (file) return safetensors_open(file, &model->safetensors, err);
     char *index = path_join(folder, "model.safetensors.index.json"), *single = path_join(folder, "model.safetensors");
     bn_status status = BN_STATUS_NO_MEMORY;
-    if (index && single) status = safetensors_open(file_exists(single) ? single : index, &model->safetensors, err);
-    else fail_no_memory(err, strlen(folder));
+    if (index && single)
+        status = safetensors_open(file_exists(single) ? single : index, &model->safetensors, err);
+    else
+        fail_no_memory(err, strlen(folder));
     mem_free(index);
     mem_free(single);
     return status;
@@ -216,16 +221,24 @@ bn_status bn_model_open(const char *path, const bn_model_options *given, bn_mode
         if (status != BN_OK) error_prefix(err, "%s", path);
         break;
     }
-    if (status == BN_OK) *out = model;
-    else bn_model_close(model);
+    if (status == BN_OK)
+        *out = model;
+    else
+        bn_model_close(model);
     return status;
 }
 
 /* ---- small questions ---- */
 
-const bn_tokenizer *bn_model_tokenizer(const bn_model *model) { return model->tokenizer; }
-size_t model_vocab_size(const struct bn_model *model) { return model->config.vocab_size; }
-size_t model_context_length(const struct bn_model *model) { return model->config.context_length; }
+const bn_tokenizer *bn_model_tokenizer(const bn_model *model) {
+    return model->tokenizer;
+}
+size_t model_vocab_size(const struct bn_model *model) {
+    return model->config.vocab_size;
+}
+size_t model_context_length(const struct bn_model *model) {
+    return model->config.context_length;
+}
 
 size_t model_rope_class(const struct bn_model *model, size_t reserved_length) {
     return rope_class(&model->rope, reserved_length); /* the rotation of windowed layers is never scaled */

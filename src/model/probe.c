@@ -12,8 +12,8 @@
 #include "model/open.h"
 
 #define PROBE_TOKENS 48
-#define CLEAR_NATS 1.0  /* a trained model gains several nats by the right layout */
-#define SURE_NATS 2.0   /* so far below chance: no need to try the others */
+#define CLEAR_NATS   1.0 /* a trained model gains several nats by the right layout */
+#define SURE_NATS    2.0 /* so far below chance: no need to try the others */
 
 static const char probe_text[] =
     "Once upon a time there was a small village at the foot of a mountain. The people of the village worked in the "
@@ -41,8 +41,8 @@ static bn_status measure(const bn_model *model, struct thread_pool *pool, const 
     size_t page_bytes = model_kv_page_bytes(model, KV_F32), logit_bytes = 0;
     float *logits = mul_size(n, vocab * sizeof(float), &logit_bytes) ? mem_alloc_aligned(logit_bytes) : NULL;
     uint8_t *memory = mem_alloc_aligned(n_pages * page_bytes);
-    bn_status status = logits && memory ? workspace_create(model, n, n, pool, &workspace, err)
-                                        : fail_no_memory(err, logit_bytes);
+    bn_status status =
+        logits && memory ? workspace_create(model, n, n, pool, &workspace, err) : fail_no_memory(err, logit_bytes);
     if (status == BN_OK) {
         for (size_t i = 0; i < n_pages; i++) pages[i] = memory + i * page_bytes;
         memset(want, 1, n - 1);
@@ -74,7 +74,8 @@ static size_t probe_ids(const bn_model *model, int32_t out[PROBE_TOKENS]) {
     int32_t *ids = NULL;
     size_t n = 0;
     if (!model->tokenizer ||
-        bn_tokenizer_encode(model->tokenizer, probe_text, strlen(probe_text), NULL, &ids, &n, NULL) != BN_OK) return 0;
+        bn_tokenizer_encode(model->tokenizer, probe_text, strlen(probe_text), NULL, &ids, &n, NULL) != BN_OK)
+        return 0;
     n = min_size(n, min_size(PROBE_TOKENS, model->config.context_length));
     bool valid = n >= 8;
     for (size_t i = 0; i < n; i++) {
@@ -128,11 +129,14 @@ bn_status probe_i2s_layout(struct bn_model *model, struct thread_pool *pool, cha
         status = BN_OK;
     }
     if (n_ids == 0)
-        snprintf(reason, reason_bytes, "I2_S layout %s: the file names none, and without a tokenizer none can be measured",
+        snprintf(reason, reason_bytes,
+                 "I2_S layout %s: the file names none, and without a tokenizer none can be measured",
                  i2s_layout_name(best));
     else if (best == I2S_X86_128 && !(first_loss < chance - SURE_NATS))
-        snprintf(reason, reason_bytes, "I2_S layout %s: the file names none, and no other predicts a test text clearly "
-                 "better (loss %.2f)", i2s_layout_name(best), best_loss);
+        snprintf(reason, reason_bytes,
+                 "I2_S layout %s: the file names none, and no other predicts a test text clearly "
+                 "better (loss %.2f)",
+                 i2s_layout_name(best), best_loss);
     else
         snprintf(reason, reason_bytes, "I2_S layout %s: the file names none; loss %.2f on a test text (chance %.2f)",
                  i2s_layout_name(best), best_loss, chance);

@@ -72,9 +72,16 @@ bn_status rope_init(struct rope *rope, const struct rope_config *config, struct 
     for (size_t i = 0; i < n; i++) {
         float frequency = base_frequency(config->theta, i, config->n_dims);
         switch (config->type) {
-        case ROPE_DEFAULT: case ROPE_DYNAMIC: case ROPE_YARN: break;
-        case ROPE_LINEAR: frequency /= (float)config->factor; break;
-        case ROPE_LLAMA3: frequency = llama3_frequency(config, frequency); break;
+        case ROPE_DEFAULT:
+        case ROPE_DYNAMIC:
+        case ROPE_YARN:
+            break;
+        case ROPE_LINEAR:
+            frequency /= (float)config->factor;
+            break;
+        case ROPE_LLAMA3:
+            frequency = llama3_frequency(config, frequency);
+            break;
         case ROPE_LONGROPE:
             /* The reference divides 1 by (factor · θ^…), not the frequency by the factor. */
             rope->long_frequencies[i] = 1.0f / (config->long_factors[i] * (1.0f / frequency));
@@ -113,7 +120,7 @@ void rope_angles(const struct rope *rope, const float *frequencies, size_t posit
 }
 
 const char *rope_type_name(const struct rope_config *config) {
-    static const char *const names[] = {"rope", "rope (linear)", "rope (dynamic NTK)", "rope (yarn)", "rope (llama3)",
-                                        "rope (longrope)"};
+    static const char *const names[] = {"rope",        "rope (linear)", "rope (dynamic NTK)",
+                                        "rope (yarn)", "rope (llama3)", "rope (longrope)"};
     return config->divisors ? "rope (llama3)" : names[config->type];
 }

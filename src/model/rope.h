@@ -11,9 +11,9 @@
 struct rope {
     const struct rope_config *config;
     size_t n_pairs;
-    float *inverse_frequencies;      /* [n_pairs] radians per position; of sequences up to original_positions */
-    float *long_frequencies;         /* [n_pairs] of longer ones (longrope), or NULL */
-    float attention_factor;          /* of both cos and sin */
+    float *inverse_frequencies; /* [n_pairs] radians per position; of sequences up to original_positions */
+    float *long_frequencies;    /* [n_pairs] of longer ones (longrope), or NULL */
+    float attention_factor;     /* of both cos and sin */
 };
 
 bn_status rope_init(struct rope *rope, const struct rope_config *config, struct arena *arena, bn_error *err);

@@ -10,19 +10,18 @@
 #include "kernels/layout.h"
 
 #define GROUPS_PER_CHUNK 4
-#define ROWS_PER_CHUNK 32
+#define ROWS_PER_CHUNK   32
 
 /* Per-thread row buffers. */
 struct rows {
-    float *values;  /* [slots][n_cols] */
-    int8_t *codes;  /* [slots][L16_ROWS · n_cols] */
+    float *values; /* [slots][n_cols] */
+    int8_t *codes; /* [slots][L16_ROWS · n_cols] */
 };
 
 static bn_status rows_init(struct rows *rows, size_t n_slots, size_t n_cols, bn_error *err) {
     size_t values, codes;
     *rows = (struct rows){0};
-    if (!mul_size(n_slots, n_cols, &values) || !mul_size(values, L16_ROWS, &codes))
-        return fail_no_memory(err, n_cols);
+    if (!mul_size(n_slots, n_cols, &values) || !mul_size(values, L16_ROWS, &codes)) return fail_no_memory(err, n_cols);
     rows->values = mem_alloc_array(values, sizeof(float));
     rows->codes = mem_alloc_array(codes, 1);
     return rows->values && rows->codes ? BN_OK : fail_no_memory(err, codes);
@@ -45,7 +44,7 @@ struct summing {
     const struct tensor *tensor;
     size_t n_rows, n_cols;
     struct rows rows;
-    double *sums;   /* [n_rows] of magnitudes */
+    double *sums; /* [n_rows] of magnitudes */
 };
 
 static void sum_rows(void *context, size_t chunk, size_t slot) {
@@ -138,7 +137,9 @@ static void unpack_row(struct packing *job, size_t row, float *values, int8_t *o
     const struct ternary_source *s = job->source;
     bool good = true;
     switch (s->form) {
-    case TERNARY_HF_PACKED: good = unpack_hf_row(s, row, out); break;
+    case TERNARY_HF_PACKED:
+        good = unpack_hf_row(s, row, out);
+        break;
     case TERNARY_I2S:
         good = i2s_unpack(s->tensor->data, s->layout, s->tensor_rows, s->n_cols, row, row + 1, out, NULL) == BN_OK;
         break;
@@ -164,7 +165,8 @@ static void pack_groups(void *context, size_t chunk, size_t slot) {
     size_t last = min_size(l16_groups(s->n_rows), (chunk + 1) * GROUPS_PER_CHUNK);
     for (size_t g = chunk * GROUPS_PER_CHUNK; g < last; g++) {
         if (atomic_load_explicit(&job->bad_code, memory_order_relaxed) ||
-            atomic_load_explicit(&job->other_values, memory_order_relaxed)) return; /* the result is of no use */
+            atomic_load_explicit(&job->other_values, memory_order_relaxed))
+            return; /* the result is of no use */
         size_t n = min_size(L16_ROWS, s->n_rows - g * L16_ROWS);
         for (size_t r = 0; r < n; r++)
             unpack_row(job, row_map_at(&s->map, g * L16_ROWS + r), values, codes + r * s->n_cols);
@@ -182,7 +184,9 @@ bn_status ternary_pack(struct thread_pool *pool, const struct ternary_source *so
     rows_release(&job.rows);
     if (uniform) *uniform = !atomic_load(&job.other_values);
     if (status == BN_OK && atomic_load(&job.bad_code))
-        status = fail(err, BN_STATUS_BAD_FILE, "tensor '%s' can't be unpacked: it holds the code 3, which no ternary value "
-                      "has, or a shape its packing can't hold (damaged file or another layout)", source->tensor->name);
+        status = fail(err, BN_STATUS_BAD_FILE,
+                      "tensor '%s' can't be unpacked: it holds the code 3, which no ternary value "
+                      "has, or a shape its packing can't hold (damaged file or another layout)",
+                      source->tensor->name);
     return status;
 }

@@ -11,7 +11,9 @@
 
 /* Which rows of a tensor make up a matrix: row r is row first + (r / block) · stride + r mod block of the tensor. The
  * query part of a matrix that is fused head by head, for instance, has block = head_dim and stride = 3·head_dim. */
-struct row_map { size_t first, block, stride; };
+struct row_map {
+    size_t first, block, stride;
+};
 static inline size_t row_map_at(const struct row_map *map, size_t row) {
     return map->first + row / map->block * map->stride + row % map->block;
 }
@@ -19,18 +21,18 @@ static inline size_t row_map_at(const struct row_map *map, size_t row) {
 enum ternary_form {
     TERNARY_HF_PACKED, /* byte [r, c] holds rows r, r + P, r + 2P, r + 3P, P = ceil(rows/4), lowest bits first; code 0 = -1 */
     TERNARY_I2S,
-    TERNARY_VALUES,    /* any decodable type whose values are all 0 or ± one magnitude */
-    TERNARY_MASTERS,   /* float weights, to be rounded to -1, 0, 1 times their mean magnitude */
+    TERNARY_VALUES,  /* any decodable type whose values are all 0 or ± one magnitude */
+    TERNARY_MASTERS, /* float weights, to be rounded to -1, 0, 1 times their mean magnitude */
 };
 
 struct ternary_source {
     const struct tensor *tensor;
     enum ternary_form form;
-    enum i2s_layout layout;       /* TERNARY_I2S */
-    size_t tensor_rows, n_cols;   /* logical shape of the whole tensor */
-    float magnitude;              /* VALUES: the one magnitude; MASTERS: mean|W| */
+    enum i2s_layout layout;     /* TERNARY_I2S */
+    size_t tensor_rows, n_cols; /* logical shape of the whole tensor */
+    float magnitude;            /* VALUES: the one magnitude; MASTERS: mean|W| */
     struct row_map map;
-    size_t n_rows;                /* of the matrix */
+    size_t n_rows; /* of the matrix */
 };
 
 /* Mean of |W| over a whole float tensor: double sums of rows, added in the order of rows. */

@@ -17,7 +17,7 @@
 #include "model/ternary.h"
 
 #define MISSING_LISTED 8
-#define GLOBAL SIZE_MAX /* instead of a layer's number */
+#define GLOBAL         SIZE_MAX /* instead of a layer's number */
 
 /* State of one loading. The first error sticks, and what comes after it does nothing. */
 struct loader {
@@ -88,7 +88,8 @@ static bool check_shape(struct loader *l, const struct tensor *t, size_t rows, s
     for (size_t i = 0, n = 0; i < t->n_dims; i++)
         n += (size_t)snprintf(found + n, sizeof found - n, "%s%zu", i ? ", " : "", t->shape[i]);
     if (cols == 1)
-        l->status = fail(l->err, BN_STATUS_BAD_FILE, "tensor '%s' has shape [%s], expected [%zu]", t->name, found, rows);
+        l->status =
+            fail(l->err, BN_STATUS_BAD_FILE, "tensor '%s' has shape [%s], expected [%zu]", t->name, found, rows);
     else
         l->status = fail(l->err, BN_STATUS_BAD_FILE, "tensor '%s' has shape [%s], expected [%zu, %zu]", t->name, found,
                          rows, cols);
@@ -98,8 +99,10 @@ static bool check_shape(struct loader *l, const struct tensor *t, size_t rows, s
 static void refuse_type(struct loader *l, const struct tensor *t) {
     const struct tensor_type_info *info = tensor_type_find(t->type);
     l->status = fail(l->err, BN_STATUS_UNSUPPORTED, "tensor '%s' has type %s, which isn't supported here%s", t->name,
-                     info ? info->name : "unknown", t->type == TYPE_U8 ? " (packed weights, but config.json has no "
-                     "quantization_config with quant_method bitnet)" : "");
+                     info ? info->name : "unknown",
+                     t->type == TYPE_U8 ? " (packed weights, but config.json has no "
+                                          "quantization_config with quant_method bitnet)"
+                                        : "");
 }
 
 static void *allocate(struct loader *l, size_t n, size_t item_bytes) {
@@ -140,15 +143,20 @@ struct matrix {
     size_t layer;
     const char *names;
     size_t n_rows, n_cols;
-    size_t tensor_rows;          /* of the whole tensor when fused, else n_rows */
+    size_t tensor_rows; /* of the whole tensor when fused, else n_rows */
     struct row_map map;
     enum bias_rule bias;
-    bool is_head, is_table;      /* the output head; an embedding, of which rows are looked up */
+    bool is_head, is_table; /* the output head; an embedding, of which rows are looked up */
 };
 
 static struct matrix whole_matrix(size_t layer, const char *names, size_t n_rows, size_t n_cols, enum bias_rule bias) {
-    return (struct matrix){.layer = layer, .names = names, .n_rows = n_rows, .n_cols = n_cols, .tensor_rows = n_rows,
-                           .map = {0, n_rows, n_rows}, .bias = bias};
+    return (struct matrix){.layer = layer,
+                           .names = names,
+                           .n_rows = n_rows,
+                           .n_cols = n_cols,
+                           .tensor_rows = n_rows,
+                           .map = {0, n_rows, n_rows},
+                           .bias = bias};
 }
 
 /* Drops the pages of a mapped tensor that has been repacked: they are clean and can be read again. */
@@ -225,8 +233,8 @@ static void load_i2s(struct loader *l, const struct matrix *m, const struct tens
     }
     enum i2s_layout layout = t->i2s_layout != I2S_UNKNOWN ? t->i2s_layout : l->layout;
     if (l->config->i2s_layout != I2S_UNKNOWN) layout = l->config->i2s_layout;
-    bool whole_groups = m->n_cols % L16_COLS == 0 && m->tensor_rows % L16_ROWS == 0 &&
-                        m->map.first % L16_ROWS == 0 && m->map.block == m->map.stride;
+    bool whole_groups = m->n_cols % L16_COLS == 0 && m->tensor_rows % L16_ROWS == 0 && m->map.first % L16_ROWS == 0 &&
+                        m->map.block == m->map.stride;
     if (layout == I2S_L16 && whole_groups) {
         out->ternary = true;
         out->data = t->data + l16_bytes(m->map.first, m->n_cols);
@@ -345,8 +353,8 @@ static void load_gguf_bitnet(struct loader *l, const struct matrix *m, const str
 
 static void load_bias(struct loader *l, const struct matrix *m, struct linear *out) {
     if (m->bias == BIAS_NONE || l->status != BN_OK) return;
-    const struct tensor *t = m->bias == BIAS_REQUIRED ? require(l, m->layer, m->names, ".bias")
-                                                      : find(l, m->layer, m->names, ".bias");
+    const struct tensor *t =
+        m->bias == BIAS_REQUIRED ? require(l, m->layer, m->names, ".bias") : find(l, m->layer, m->names, ".bias");
     const float *all = vector(l, t, m->tensor_rows);
     float *bias = all ? allocate(l, m->n_rows, sizeof(float)) : NULL;
     if (!bias) return;
@@ -363,10 +371,14 @@ static void load_matrix(struct loader *l, const struct matrix *m, struct linear 
     if (!t) return;
     l->model->max_cols = max_size(l->model->max_cols, m->n_cols);
     bool linear = !m->is_table && !(m->is_head && l->config->is_gguf);
-    if (t->type == TYPE_I2_S) load_i2s(l, m, t, out);
-    else if (linear && l->config->is_gguf && l->config->arch->ternary) load_gguf_bitnet(l, m, t, out);
-    else if (linear && l->config->bitnet.enabled && !kept_float(l, m)) load_hf_ternary(l, m, t, out);
-    else load_float(l, m, t, out);
+    if (t->type == TYPE_I2_S)
+        load_i2s(l, m, t, out);
+    else if (linear && l->config->is_gguf && l->config->arch->ternary)
+        load_gguf_bitnet(l, m, t, out);
+    else if (linear && l->config->bitnet.enabled && !kept_float(l, m))
+        load_hf_ternary(l, m, t, out);
+    else
+        load_float(l, m, t, out);
     load_bias(l, m, out);
     l->model->rounds_in_float |= out->int8_activations || out->input_norm;
 }
@@ -467,14 +479,16 @@ static void load_embedding_and_head(struct loader *l) {
                                    c->hidden_size, BIAS_NONE);
     m.is_table = true;
     load_matrix(l, &m, &w->embedding);
-    bool same = c->tie == TIE_ALWAYS && head && table && head->size_bytes == table->size_bytes && head->type == table->type &&
-                memcmp(head->data, table->data, head->size_bytes) == 0;
+    bool same = c->tie == TIE_ALWAYS && head && table && head->size_bytes == table->size_bytes &&
+                head->type == table->type && memcmp(head->data, table->data, head->size_bytes) == 0;
     w->tied = c->tie != TIE_NEVER && (!head || head_alone || same);
     m.is_table = false;
     m.is_head = true;
     if (!w->tied) m.names = l->names->head;
-    if (w->tied && !(c->bitnet.enabled && c->bitnet.convert_head)) w->head = w->embedding;
-    else load_matrix(l, &m, &w->head);
+    if (w->tied && !(c->bitnet.enabled && c->bitnet.convert_head))
+        w->head = w->embedding;
+    else
+        load_matrix(l, &m, &w->head);
 }
 
 bn_status weights_load(struct bn_model *model, enum i2s_layout layout, struct thread_pool *pool, bn_error *err) {
@@ -484,14 +498,20 @@ bn_status weights_load(struct bn_model *model, enum i2s_layout layout, struct th
     arena_init(&w->arena);
     model->max_cols = 0;
     model->rounds_in_float = false;
-    struct loader l = {.model = model, .config = c, .set = model_tensors(model),
-                       .names = c->is_gguf ? &gguf_tensor_names : c->arch->hf_names, .arena = &w->arena,
-                       .pool = pool, .layout = layout, .err = err};
+    struct loader l = {.model = model,
+                       .config = c,
+                       .set = model_tensors(model),
+                       .names = c->is_gguf ? &gguf_tensor_names : c->arch->hf_names,
+                       .arena = &w->arena,
+                       .pool = pool,
+                       .layout = layout,
+                       .err = err};
     buffer_init(&l.missing);
     w->layers = allocate(&l, c->n_layers, sizeof(struct layer));
     load_embedding_and_head(&l);
     if (c->arch->position == POSITION_LEARNED) {
-        struct matrix m = whole_matrix(GLOBAL, l.names->position_embedding, c->context_length, c->hidden_size, BIAS_NONE);
+        struct matrix m =
+            whole_matrix(GLOBAL, l.names->position_embedding, c->context_length, c->hidden_size, BIAS_NONE);
         m.is_table = true;
         load_matrix(&l, &m, &w->position_embedding);
     }

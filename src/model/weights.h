@@ -16,21 +16,21 @@ struct norm {
 
 /* d = hidden_size, I = intermediate_size, H = n_heads, K = n_kv_heads, D = head_dim */
 struct layer {
-    struct norm attn_norm;         /* [d] */
-    struct norm attn_post_norm;    /* [d] */
-    struct linear q;               /* [H·D, d] */
-    struct linear k, v;            /* [K·D, d] */
-    const float *q_norm, *k_norm;  /* [D], or [H·D] and [K·D]; NULL where there is none */
-    const float *attn_sub_norm;    /* [H·D], or NULL */
-    struct linear o;               /* [d, H·D] */
-    struct norm ffn_norm;          /* [d] */
-    struct norm ffn_post_norm;     /* [d] */
-    struct linear gate, up;        /* [I, d]; gate.n_rows = 0 where the FFN isn't gated */
-    const float *ffn_sub_norm;     /* [I], or NULL */
-    struct linear down;            /* [d, I] */
+    struct norm attn_norm;        /* [d] */
+    struct norm attn_post_norm;   /* [d] */
+    struct linear q;              /* [H·D, d] */
+    struct linear k, v;           /* [K·D, d] */
+    const float *q_norm, *k_norm; /* [D], or [H·D] and [K·D]; NULL where there is none */
+    const float *attn_sub_norm;   /* [H·D], or NULL */
+    struct linear o;              /* [d, H·D] */
+    struct norm ffn_norm;         /* [d] */
+    struct norm ffn_post_norm;    /* [d] */
+    struct linear gate, up;       /* [I, d]; gate.n_rows = 0 where the FFN isn't gated */
+    const float *ffn_sub_norm;    /* [I], or NULL */
+    struct linear down;           /* [d, I] */
 
-    const struct rope *rope;       /* NULL with learned positions */
-    size_t window;                 /* positions a token sees, itself included; 0 = all */
+    const struct rope *rope; /* NULL with learned positions */
+    size_t window;           /* positions a token sees, itself included; 0 = all */
     float attention_scale;
 };
 
@@ -41,20 +41,20 @@ struct weights {
     struct norm output_norm;          /* [d] */
     struct linear head;               /* [V, d]; shares the embedding's data when tied */
     bool tied;
-    struct arena arena;               /* what isn't used where it is mapped */
+    struct arena arena; /* what isn't used where it is mapped */
 };
 
 struct bn_model {
-    struct arena arena;               /* configuration */
+    struct arena arena; /* configuration */
     struct model_config config;
     struct rope rope, local_rope;
     struct weights weights;
-    struct gguf gguf;                 /* is_gguf: the open file; its set is the tensors' … */
-    struct tensor_set safetensors;    /* … and otherwise these */
-    bn_tokenizer *tokenizer;          /* NULL = none */
+    struct gguf gguf;              /* is_gguf: the open file; its set is the tensors' … */
+    struct tensor_set safetensors; /* … and otherwise these */
+    bn_tokenizer *tokenizer;       /* NULL = none */
     bn_generation_defaults generation;
-    size_t max_cols;                  /* longest input of any linear */
-    bool rounds_in_float;             /* some linear has input_norm or int8_activations */
+    size_t max_cols;      /* longest input of any linear */
+    bool rounds_in_float; /* some linear has input_norm or int8_activations */
 };
 
 /* Fills in model->weights from the open file; I2_S tensors whose layout the file doesn't name are read as

@@ -26,11 +26,15 @@ static void refuse_each(const char *path, const bn_model_options *options) {
 static void test_open(void **state) {
     (void)state;
     static const char *const paths[] = {
-        TEST_DATA "/models/made/llama-bitlinear-rms", TEST_DATA "/models/made/bitnet-1bitllm",
-        TEST_DATA "/models/made/gpt-neox-serial", TEST_DATA "/models/made/gpt2-inverse",
-        TEST_DATA "/models/made/phi3-longrope", TEST_DATA "/models/made/gemma3",
+        TEST_DATA "/models/made/llama-bitlinear-rms",
+        TEST_DATA "/models/made/bitnet-1bitllm",
+        TEST_DATA "/models/made/gpt-neox-serial",
+        TEST_DATA "/models/made/gpt2-inverse",
+        TEST_DATA "/models/made/phi3-longrope",
+        TEST_DATA "/models/made/gemma3",
         TEST_DATA "/models/bitnet-b158-i2_s-rows4/bitnet-b158-i2_s-rows4.gguf",
-        TEST_DATA "/models/bitnet-silu-tq1_0/bitnet-silu-tq1_0.gguf", TEST_DATA "/models/qwen3-q2_0/qwen3-q2_0.gguf",
+        TEST_DATA "/models/bitnet-silu-tq1_0/bitnet-silu-tq1_0.gguf",
+        TEST_DATA "/models/qwen3-q2_0/qwen3-q2_0.gguf",
     };
     bn_model_options options = {.size = sizeof options, .n_threads = 1, .no_tokenizer = true};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) refuse_each(paths[i], &options);

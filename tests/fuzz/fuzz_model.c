@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "model/open.h"
 
-#define N_TOKENS 5
+#define N_TOKENS      5
 #define MAX_RUN_BYTES ((size_t)1 << 24) /* larger models are opened but not run */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);

@@ -14,8 +14,8 @@
 #include "model_run.h"
 
 #define EXACT 5e-5
-#define TIE 1e-4
-#define FLIP 0.3
+#define TIE   1e-4
+#define FLIP  0.3
 
 struct subject {
     char name[128];
@@ -58,8 +58,8 @@ static double row_error(const float *ours, const float *theirs, size_t vocab) {
 }
 
 /* Number of positions that break the gates. */
-static size_t check_logits(const struct subject *s, const char *prompt, const float *ours, const float *theirs, size_t n,
-                           size_t vocab, bool ternary, double *worst) {
+static size_t check_logits(const struct subject *s, const char *prompt, const float *ours, const float *theirs,
+                           size_t n, size_t vocab, bool ternary, double *worst) {
     size_t broken = 0, flips = 0;
     for (size_t t = 0; t < n; t++) {
         const float *a = ours + t * vocab, *b = theirs + t * vocab;
@@ -85,8 +85,8 @@ static size_t check_greedy(const struct subject *s, const char *prompt, struct m
         int32_t expected = (int32_t)json_integer_value(json_array_get(greedy, i));
         if (token != expected) {
             if ((double)margin < (ternary ? FLIP : TIE)) return 0;
-            printf("%s, prompt %s: greedy token %zu is %d, expected %d (margin %g)\n", s->name, prompt, i, token, expected,
-                   (double)margin);
+            printf("%s, prompt %s: greedy token %zu is %d, expected %d (margin %g)\n", s->name, prompt, i, token,
+                   expected, (double)margin);
             return 1;
         }
         model_run_append(run, &token, 1, false, logits);
@@ -95,7 +95,8 @@ static size_t check_greedy(const struct subject *s, const char *prompt, struct m
 }
 
 static size_t check_prompt(const struct subject *s, const bn_model *model, const json_t *prompt, double *worst) {
-    size_t vocab = model_vocab_size(model), n = json_array_size(json_object_get(prompt, "tokens")), size = 0, broken = 0;
+    size_t vocab = model_vocab_size(model), n = json_array_size(json_object_get(prompt, "tokens")), size = 0,
+           broken = 0;
     const char *name = json_string_value(json_object_get(prompt, "name"));
     bn_model_info info = {.size = sizeof info};
     bn_model_get_info(model, &info);
@@ -190,7 +191,8 @@ int main(void) {
     add_root(SHARED_DATA "/models");
     add_root(SHARED_DATA "/gguf/models");
     add_subject("demo (Hugging Face)", SHARED_DATA "/demo", SHARED_DATA "/demo/reference");
-    add_subject("demo (GGUF)", DEMO_MODEL, file_is_directory(SHARED_DATA "/demo/reference")
-                                               ? SHARED_DATA "/demo/reference" : TEST_DATA "/models/demo-reference");
+    add_subject("demo (GGUF)", DEMO_MODEL,
+                file_is_directory(SHARED_DATA "/demo/reference") ? SHARED_DATA "/demo/reference"
+                                                                 : TEST_DATA "/models/demo-reference");
     return _cmocka_run_group_tests("parity", tests, n_tests, NULL, NULL);
 }

@@ -21,8 +21,12 @@ struct model_run {
 };
 
 static inline bool model_run_init(struct model_run *run, const bn_model *model, size_t n_threads, size_t max_context) {
-    *run = (struct model_run){.model = model, .kernels = kernels_best(), .kv_type = KV_F32, .max_tokens = max_context,
-                              .max_context = max_context, .reserved_length = max_context};
+    *run = (struct model_run){.model = model,
+                              .kernels = kernels_best(),
+                              .kv_type = KV_F32,
+                              .max_tokens = max_context,
+                              .max_context = max_context,
+                              .reserved_length = max_context};
     run->n_pages = (max_context + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;
     run->pages = calloc(run->n_pages, sizeof *run->pages);
     if (!run->pages || thread_pool_acquire(n_threads, &run->pool, NULL) != BN_OK) return false;
@@ -46,8 +50,8 @@ static inline void model_run_append(struct model_run *run, const int32_t *tokens
     uint8_t *want = malloc(n);
     memset(want, all, n);
     want[n - 1] = 1;
-    struct batch_sequence sequence = {.n_tokens = n, .first_position = run->length, .pages = run->pages,
-                                      .reserved_length = run->reserved_length};
+    struct batch_sequence sequence = {
+        .n_tokens = n, .first_position = run->length, .pages = run->pages, .reserved_length = run->reserved_length};
     struct batch batch = {tokens, want, n, &sequence, 1};
     struct forward_options options = {.kernels = run->kernels, .pool = run->pool, .kv_type = run->kv_type};
     model_forward(run->model, run->workspace, &options, &batch, logits);

@@ -10,8 +10,12 @@
 #define N_TOKENS 75 /* three pages, the last one partly filled; longer than the windows of the models below */
 
 static const char *const paths[] = {
-    TEST_DATA "/models/bitnet-packed", TEST_DATA "/models/mistral-window", TEST_DATA "/models/gemma2",
-    TEST_DATA "/models/gpt-neox", TEST_DATA "/models/gpt2", TEST_DATA "/models/qwen3-q2_0/qwen3-q2_0.gguf",
+    TEST_DATA "/models/bitnet-packed",
+    TEST_DATA "/models/mistral-window",
+    TEST_DATA "/models/gemma2",
+    TEST_DATA "/models/gpt-neox",
+    TEST_DATA "/models/gpt2",
+    TEST_DATA "/models/qwen3-q2_0/qwen3-q2_0.gguf",
     DEMO_MODEL,
 };
 #define N_PATHS (sizeof paths / sizeof paths[0])

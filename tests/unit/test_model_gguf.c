@@ -71,7 +71,11 @@ static void assert_refused(struct file *file, const char *expected) {
 
 static void test_bad_numbers(void **state) {
     (void)state;
-    static const struct { const char *key; uint32_t value; const char *expected; } cases[] = {
+    static const struct {
+        const char *key;
+        uint32_t value;
+        const char *expected;
+    } cases[] = {
         {"bitnet-b1.58.attention.head_count", 0, "'bitnet-b1.58.attention.head_count' is 0"},
         {"bitnet-b1.58.attention.head_count", 3, "not a multiple of the 2 key-value heads"},
         {"bitnet-b1.58.attention.head_count_kv", 3, "not a multiple of the 3 key-value heads"},
@@ -162,7 +166,8 @@ static void assert_activation(struct file file, const char *asked, const char *a
     bn_model_info info = {.size = sizeof info};
     bn_model_get_info(model, &info);
     assert_string_equal(info.hidden_act, activation);
-    if (!strstr(info.hidden_act_reason, reason)) test_fail("reason '%s', expected '%s'", info.hidden_act_reason, reason);
+    if (!strstr(info.hidden_act_reason, reason))
+        test_fail("reason '%s', expected '%s'", info.hidden_act_reason, reason);
     bn_model_close(model);
     mem_free(file.bytes);
 }
@@ -242,8 +247,11 @@ static void check_probe(enum i2s_layout layout) {
             for (size_t c = 0; c < cols; c++) {
                 unsigned code = (unsigned)(values[r * cols + c] + 1);
                 size_t at = r * cols + c, block = layout == I2S_X86_128 ? 128 : 64;
-                if (layout == I2S_ROWS_4) bytes[r / 4 * cols + c] |= (uint8_t)(code << (6 - 2 * (r % 4)));
-                else bytes[at / block * (block / 4) + at % (block / 4)] |= (uint8_t)(code << (6 - 2 * (at % block / (block / 4))));
+                if (layout == I2S_ROWS_4)
+                    bytes[r / 4 * cols + c] |= (uint8_t)(code << (6 - 2 * (r % 4)));
+                else
+                    bytes[at / block * (block / 4) + at % (block / 4)] |=
+                        (uint8_t)(code << (6 - 2 * (at % block / (block / 4))));
             }
         free(values);
     }
@@ -337,7 +345,9 @@ static void test_struct_sizes(void **state) {
     (void)state;
     struct file file = load(I2S_MODEL);
     bn_model *model = open_model(&file, &(bn_model_options){.size = offsetof(bn_model_options, i2s_layout)});
-    struct { bn_model_info info; } guarded;
+    struct {
+        bn_model_info info;
+    } guarded;
     memset(&guarded, 0x5a, sizeof guarded);
     guarded.info.size = offsetof(bn_model_info, n_layers);
     bn_model_get_info(model, &guarded.info);
@@ -351,11 +361,11 @@ static void test_struct_sizes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_numbers), cmocka_unit_test(test_bad_rope_dimensions),
+        cmocka_unit_test(test_bad_numbers),   cmocka_unit_test(test_bad_rope_dimensions),
         cmocka_unit_test(test_unknown_names), cmocka_unit_test(test_bad_data),
-        cmocka_unit_test(test_activation),  cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_probe),       cmocka_unit_test(test_info),
-        cmocka_unit_test(test_struct_sizes), cmocka_unit_test(test_block_scales),
+        cmocka_unit_test(test_activation),    cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_probe),         cmocka_unit_test(test_info),
+        cmocka_unit_test(test_struct_sizes),  cmocka_unit_test(test_block_scales),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

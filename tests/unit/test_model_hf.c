@@ -19,9 +19,13 @@
 /* A copy of tests/data/models/NAME whose config.json has `changes` (a JSON object) merged in; null removes a key,
  * "null" as text sets it to null. */
 static struct temporary_folder make_folder(const char *name, const char *changes) {
-    static const char *const files[] = {"model.safetensors", "model.safetensors.index.json", "generation_config.json",
-                                        "model-00001-of-00005.safetensors", "model-00002-of-00005.safetensors",
-                                        "model-00003-of-00005.safetensors", "model-00004-of-00005.safetensors",
+    static const char *const files[] = {"model.safetensors",
+                                        "model.safetensors.index.json",
+                                        "generation_config.json",
+                                        "model-00001-of-00005.safetensors",
+                                        "model-00002-of-00005.safetensors",
+                                        "model-00003-of-00005.safetensors",
+                                        "model-00004-of-00005.safetensors",
                                         "model-00005-of-00005.safetensors"};
     struct temporary_folder folder = temporary_folder_create();
     char path[512];
@@ -35,10 +39,12 @@ static struct temporary_folder make_folder(const char *name, const char *changes
     assert_int_equal(json_parse_file(path, 1 << 20, &config, NULL), BN_OK);
     assert_int_equal(json_parse(changes, strlen(changes), "changes", &edits, NULL), BN_OK);
     json_object_foreach(edits, key, value) {
-        if (json_is_null(value)) json_object_del(config, key);
+        if (json_is_null(value))
+            json_object_del(config, key);
         else if (json_is_string(value) && strcmp(json_string_value(value), "null") == 0)
             json_object_set_new(config, key, json_null());
-        else json_object_set(config, key, value);
+        else
+            json_object_set(config, key, value);
     }
     assert_int_equal(json_dump_file(config, temporary_path(&folder, "config.json"), 0), 0);
     json_decref(config);
@@ -123,8 +129,9 @@ static void test_keys_that_matter(void **state) {
     assert_differs("llama", "{}", "{\"hidden_act\": \"gelu\"}");
     assert_differs("llama", "{}", "{\"rms_norm_eps\": 0.1}");
     assert_differs("mistral-window", "{}", "{\"sliding_window\": 3}");
-    assert_differs("gemma2", "{}", "{\"layer_types\": [\"full_attention\", \"full_attention\"], \"sliding_window\": 3, "
-                                   "\"attn_logit_softcapping\": \"null\"}");
+    assert_differs("gemma2", "{}",
+                   "{\"layer_types\": [\"full_attention\", \"full_attention\"], \"sliding_window\": 3, "
+                   "\"attn_logit_softcapping\": \"null\"}");
     assert_differs("gemma2", "{\"sliding_window\": 3}",
                    "{\"sliding_window\": 3, \"layer_types\": [\"full_attention\", \"sliding_attention\"]}");
     assert_differs("gemma2", "{}", "{\"final_logit_softcapping\": 1.0}");
@@ -132,8 +139,9 @@ static void test_keys_that_matter(void **state) {
     assert_differs("gpt2", "{}", "{\"scale_attn_by_inverse_layer_idx\": true}");
     assert_differs("gpt2", "{}", "{\"scale_attn_weights\": false}");
     assert_differs("gpt-neox", "{}", "{\"use_parallel_residual\": false}");
-    assert_differs("qwen2", "{}", "{\"sliding_window\": 2, \"layer_types\": null, \"use_sliding_window\": true, "
-                                  "\"max_window_layers\": 1}");
+    assert_differs("qwen2", "{}",
+                   "{\"sliding_window\": 2, \"layer_types\": null, \"use_sliding_window\": true, "
+                   "\"max_window_layers\": 1}");
 }
 
 /* linear_class decides what weight_scale means, and is bitlinear when absent; a list of modules replaces the rule that
@@ -143,30 +151,37 @@ static void test_bitnet_keys(void **state) {
     const char *quantization = "{\"quantization_config\": {\"quant_method\": \"bitnet\"%s}}";
     char changes[512], other[512];
     snprintf(changes, sizeof changes, quantization, "");
-    snprintf(other, sizeof other, quantization, ", \"linear_class\": \"bitlinear\", \"quantization_mode\": \"offline\"");
+    snprintf(other, sizeof other, quantization,
+             ", \"linear_class\": \"bitlinear\", \"quantization_mode\": \"offline\"");
     assert_same("bitnet-packed", changes, other);
     assert_differs("bitnet-packed", "{}", changes);
     snprintf(changes, sizeof changes, quantization,
              ", \"linear_class\": \"autobitlinear\", \"quantization_mode\": \"online\"");
     assert_same("bitnet-master", "{}", changes);
-    snprintf(other, sizeof other, quantization, ", \"linear_class\": \"autobitlinear\", \"quantization_mode\": "
+    snprintf(other, sizeof other, quantization,
+             ", \"linear_class\": \"autobitlinear\", \"quantization_mode\": "
              "\"online\", \"modules_to_not_convert\": [\"lm_head\"]");
     assert_same("bitnet-master", changes, other);
-    snprintf(other, sizeof other, quantization, ", \"linear_class\": \"autobitlinear\", \"quantization_mode\": "
+    snprintf(other, sizeof other, quantization,
+             ", \"linear_class\": \"autobitlinear\", \"quantization_mode\": "
              "\"online\", \"modules_to_not_convert\": []");
     assert_differs("bitnet-master", changes, other);
-    snprintf(other, sizeof other, quantization, ", \"linear_class\": \"autobitlinear\", \"quantization_mode\": "
+    snprintf(other, sizeof other, quantization,
+             ", \"linear_class\": \"autobitlinear\", \"quantization_mode\": "
              "\"online\", \"modules_to_not_convert\": [\"lm_head\", \"down_proj\"]");
     assert_differs("bitnet-master", changes, other);
     assert_differs("bitnet-master", "{}", "{\"quantization_config\": null}"); /* plain float */
-    assert_refused("bitnet-packed", "{\"quantization_config\": null}", "no quantization_config with quant_method bitnet");
+    assert_refused("bitnet-packed", "{\"quantization_config\": null}",
+                   "no quantization_config with quant_method bitnet");
     snprintf(changes, sizeof changes, quantization, ", \"use_rms_norm\": true");
     assert_refused("bitnet-packed", changes, "missing: model.layers.0.self_attn.q_proj.rms_norm.weight");
 }
 
 static void test_refused(void **state) {
     (void)state;
-    static const struct { const char *name, *changes, *expected; } cases[] = {
+    static const struct {
+        const char *name, *changes, *expected;
+    } cases[] = {
         {"llama", "{\"num_attention_heads\": 0}", "'num_attention_heads' is 0"},
         {"llama", "{\"num_key_value_heads\": 3}", "not a multiple of the 3 key-value heads"},
         {"llama", "{\"num_key_value_heads\": null, \"num_attention_heads\": 4}", "self_attn.k_proj.weight"},
@@ -189,8 +204,9 @@ static void test_refused(void **state) {
         {"qwen3", "{\"layer_types\": [\"full_attention\"]}", "'layer_types' lists 1 layers, expected 2"},
         {"qwen3", "{\"layer_types\": [\"full_attention\", \"linear_attention\"]}", "'linear_attention'"},
         {"bitnet-packed", "{\"tie_word_embeddings\": false}", "1 tensor is missing: lm_head.weight"},
-        {"bitnet-packed", "{\"intermediate_size\": 164}", "'model.layers.0.mlp.gate_proj.weight' has shape [40, 64], "
-                                                          "expected [41, 64]"},
+        {"bitnet-packed", "{\"intermediate_size\": 164}",
+         "'model.layers.0.mlp.gate_proj.weight' has shape [40, 64], "
+         "expected [41, 64]"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_refused(cases[i].name, cases[i].changes, cases[i].expected);
