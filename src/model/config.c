@@ -50,26 +50,28 @@ bn_status config_set_activation(struct model_config *config, const char *name, s
     return BN_OK;
 }
 
+static bool is_windowed(enum window_rule rule, size_t layer, size_t first_layer) {
+    switch (rule) {
+    case WINDOW_NEVER:
+        return false;
+    case WINDOW_ALL_LAYERS:
+        return true;
+    case WINDOW_EVEN_LAYERS:
+        return layer % 2 == 0;
+    case WINDOW_FIVE_OF_SIX:
+        return (layer + 1) % 6 != 0;
+    case WINDOW_UPPER_LAYERS:
+        return layer >= first_layer;
+    }
+    return false;
+}
+
 bn_status config_apply_window_rule(struct model_config *config, size_t first_layer, struct arena *arena,
                                    bn_error *err) {
     config->windowed = arena_alloc(arena, config->n_layers);
     if (!config->windowed) return fail_no_memory(err, config->n_layers);
-    for (size_t i = 0; i < config->n_layers; i++) switch (config->arch->window_rule) {
-        case WINDOW_NEVER:
-            break;
-        case WINDOW_ALL_LAYERS:
-            config->windowed[i] = 1;
-            break;
-        case WINDOW_EVEN_LAYERS:
-            config->windowed[i] = i % 2 == 0;
-            break;
-        case WINDOW_FIVE_OF_SIX:
-            config->windowed[i] = (i + 1) % 6 != 0;
-            break;
-        case WINDOW_UPPER_LAYERS:
-            config->windowed[i] = i >= first_layer;
-            break;
-        }
+    for (size_t i = 0; i < config->n_layers; i++)
+        config->windowed[i] = is_windowed(config->arch->window_rule, i, first_layer);
     return BN_OK;
 }
 

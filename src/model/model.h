@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "bitnet/model.h"
 #include "base/threads.h"
+#include "bitnet/model.h"
 #include "kernels/kernels.h"
 
 /* ---- KV pages ----
@@ -24,14 +24,14 @@ size_t model_kv_page_bytes(const struct bn_model *model, enum kv_type type);
 struct batch_sequence {
     size_t n_tokens;
     size_t first_position;
-    uint8_t *const *pages;   /* page of position p is pages[p / KV_PAGE_TOKENS]; those written here must not be shared */
-    size_t reserved_length;  /* the longest this sequence may become: chooses between the short and long factors of
+    uint8_t *const *pages;  /* page of position p is pages[p / KV_PAGE_TOKENS]; those written here must not be shared */
+    size_t reserved_length; /* the longest this sequence may become: chooses between the short and long factors of
                                 longrope and the base of dynamic NTK scaling, once for its whole life */
 };
 
 struct batch {
-    const int32_t *tokens;       /* [n_tokens], sequence after sequence; every id < vocab_size */
-    const uint8_t *want_logits;  /* [n_tokens] nonzero where a row of logits is wanted */
+    const int32_t *tokens;      /* [n_tokens], sequence after sequence; every id < vocab_size */
+    const uint8_t *want_logits; /* [n_tokens] nonzero where a row of logits is wanted */
     size_t n_tokens;
     const struct batch_sequence *sequences;
     size_t n_sequences;
