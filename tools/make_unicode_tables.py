@@ -64,9 +64,12 @@ def script_of(code_point):
 
 
 def write_scripts():
+    """The library's own table is older: characters it gives no script vanish when they stand alone."""
     numbers, ranges = {"Any": 0}, []
-    for code_point in range(0x110000):
-        number = numbers.setdefault(script_of(code_point), len(numbers))
+    splitter = pre_tokenizers.UnicodeScripts()
+    for code_point in CODE_POINTS:
+        known = splitter.pre_tokenize_str(chr(code_point))
+        number = numbers.setdefault(script_of(code_point) if known else "Any", len(numbers))
         if ranges and ranges[-1][2] == number and ranges[-1][1] == code_point - 1:
             ranges[-1][1] = code_point
         elif number:

@@ -175,8 +175,9 @@ void added_tokens_split(const struct added_tokens *tokens, const struct trie *tr
         from = end;
         if (token->special && !parse_special) continue;
         if (token->single_word && !is_whole_word(text, n, begin, end)) continue;
-        if (token->left_strip) begin = space_before(text, begin, min_size(done, begin));
+        if (token->left_strip) begin = max_size(space_before(text, begin, min_size(done, begin)), done);
         if (token->right_strip) end = space_after(text, n, end);
+        if (begin >= end) continue; /* all of it was white space that the token before took */
         if (done < begin) pieces_push(out, done, begin, -1);
         pieces_push(out, begin, end, token->id);
         done = end;
