@@ -185,7 +185,10 @@ static void read_factors(struct config_reader *r, const json_t *dictionary, cons
         return;
     }
     float *values = arena_alloc_array(r->arena, n, sizeof(float));
-    if (!values) r->status = fail_no_memory(r->err, n * sizeof(float));
+    if (!values) {
+        r->status = fail_no_memory(r->err, n * sizeof(float));
+        return;
+    }
     for (size_t i = 0; i < n && r->status == BN_OK; i++) {
         values[i] = (float)json_number_value(json_array_get(list, i));
         r->status = config_check_positive(key, (double)values[i], r->err);
@@ -243,20 +246,26 @@ static void read_rope(struct config_reader *r, struct model_config *c) {
 static void read_kept_modules(struct config_reader *r, const json_t *block, struct bitnet_config *bitnet) {
     const json_t *list = find(r, block, "modules_to_not_convert");
     if (!list) return;
-    bitnet->convert_head = true;
-    bitnet->n_kept_float = json_array_size(list);
-    bitnet->kept_float = arena_alloc_array(r->arena, bitnet->n_kept_float + 1, sizeof(char *));
-    if (!json_is_array(list))
+    if (!json_is_array(list)) {
         r->status = fail(r->err, BN_STATUS_BAD_FILE, "'modules_to_not_convert' must be a list or null");
-    else if (!bitnet->kept_float)
-        r->status = fail_no_memory(r->err, bitnet->n_kept_float * sizeof(char *));
-    for (size_t i = 0; i < bitnet->n_kept_float && r->status == BN_OK; i++) {
+        return;
+    }
+    size_t n = json_array_size(list);
+    const char **names = arena_alloc_array(r->arena, n + 1, sizeof(char *));
+    if (!names) {
+        r->status = fail_no_memory(r->err, n * sizeof(char *));
+        return;
+    }
+    for (size_t i = 0; i < n && r->status == BN_OK; i++) {
         const char *name = json_string_value(json_array_get(list, i));
         if (!name)
             r->status = fail(r->err, BN_STATUS_BAD_FILE, "'modules_to_not_convert[%zu]' isn't a string", i);
-        else if (!(bitnet->kept_float[i] = arena_strndup(r->arena, name, strlen(name))))
+        else if (!(names[i] = arena_strndup(r->arena, name, strlen(name))))
             r->status = fail_no_memory(r->err, strlen(name));
     }
+    bitnet->convert_head = true;
+    bitnet->kept_float = names;
+    bitnet->n_kept_float = n;
 }
 
 static void read_quantization(struct config_reader *r, struct model_config *c) {

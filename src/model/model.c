@@ -136,7 +136,7 @@ static bn_status open_gguf(bn_model *model, const bn_model_options *options, bn_
 bn_status model_open_gguf_bytes(const uint8_t *bytes, size_t size, const bn_model_options *given, bn_model **out,
                                 bn_error *err) {
     bn_model_options options;
-    bn_model *model;
+    bn_model *model = NULL;
     bn_status status = read_options(given, &options, err);
     if (status == BN_OK) status = create(&options, &model, err);
     if (status != BN_OK) return status;
@@ -201,8 +201,8 @@ static bn_status open_beside(bn_model *model, const char *file, const bn_model_o
 bn_status bn_model_open(const char *path, const bn_model_options *given, bn_model **out, bn_error *err) {
     if (!path || !out) return fail(err, BN_STATUS_BAD_ARGUMENT, "bn_model_open needs a path and a place for the model");
     bn_model_options options;
-    enum file_kind kind;
-    bn_model *model;
+    enum file_kind kind = FILE_GGUF;
+    bn_model *model = NULL;
     bn_status status = read_options(given, &options, err);
     if (status == BN_OK) status = file_kind_detect(path, &kind, err);
     if (status == BN_OK) status = create(&options, &model, err);

@@ -47,7 +47,7 @@ static void tensor_name(const struct loader *l, size_t layer, const char *base, 
 /* The tensor of the first spelling in `names` ("a|b") that the file has; NULL without an error when it has none. */
 static const struct tensor *find(const struct loader *l, size_t layer, const char *names, const char *suffix) {
     char name[256];
-    for (const char *at = names; at && *at;) {
+    for (const char *at = names; *at;) {
         size_t n = strcspn(at, "|");
         for (int bare = 0; bare < 2; bare++) {
             tensor_name(l, layer, at, n, suffix, bare, name);
@@ -165,9 +165,9 @@ static void forget_mapped(const struct loader *l, const struct tensor *t) {
     bool mapped = false;
     for (size_t i = 0; i < set->n_files; i++)
         mapped |= t->data >= set->files[i].data && t->data < set->files[i].data + set->files[i].size;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = round_up((uintptr_t)t->data, page), end = ((uintptr_t)t->data + t->size_bytes) / page * page;
-    if (mapped && begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), skip = (page - (uintptr_t)t->data % page) % page;
+    if (mapped && t->size_bytes > skip + page)
+        madvise((void *)(t->data + skip), (t->size_bytes - skip) / page * page, MADV_DONTNEED);
 }
 
 /* A tensor of one positive number. False, and *value as it was, when there is none. */
