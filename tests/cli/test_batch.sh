@@ -48,7 +48,7 @@ bitnet batch demo bad.jsonl answers.jsonl
 check "failures of an earlier run still count" eval 'exits 1 && says "9 lines, 8 failed"'
 
 # taking up: the same file after any interruption
-for i in $(seq 1 40); do printf '{"id":%d,"prompt":"The fox said %d","max_tokens":24}\n' "$i" "$i"; done >many.jsonl
+for i in $(seq 1 40); do printf '{"id":%d,"prompt":"The fox said %d","max_tokens":12}\n' "$i" "$i"; done >many.jsonl
 bitnet batch demo many.jsonl whole.jsonl --seed 11
 check "forty at once" same "$(wc -l <whole.jsonl)" 40
 check "in order" same "$(sed 's/^{"id":\([0-9]*\),.*/\1/' whole.jsonl | tr '\n' ' ')" "$(seq -s ' ' 1 40) "
@@ -57,9 +57,9 @@ for size in 0 1 500 5000 "$(($(stat -c %s whole.jsonl) - 1))"; do
     bitnet batch demo many.jsonl torn.jsonl --seed 11
     check "taken up after $size bytes" cmp torn.jsonl whole.jsonl
 done
-"$BITNET" batch demo many.jsonl killed.jsonl --seed 11 -t 1 --isa scalar 2>/dev/null &
+"$BITNET" batch demo many.jsonl killed.jsonl --seed 11 -t 1 --isa scalar --sequences 1 2>/dev/null &
 process=$!
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
     [ -s killed.jsonl ] && break
     sleep 0.05
 done
