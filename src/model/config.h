@@ -63,7 +63,6 @@ struct model_config {
     struct rope_config rope;
     struct rope_config local_rope; /* of windowed layers (gemma3); n_dims 0 = as rope */
     struct bitnet_config bitnet;
-    enum i2s_layout i2s_layout; /* what the caller said, else I2S_UNKNOWN */
 };
 
 /* Both allocate strings and lists in `arena`. hidden_act: the caller's choice, or NULL. */

@@ -38,7 +38,7 @@ static bn_status create(const bn_model_options *options, bn_model **out, bn_erro
     if (!model) return fail_no_memory(err, sizeof *model);
     arena_init(&model->arena);
     generation_init(&model->generation);
-    model->config.i2s_layout = layout;
+    model->i2s_layout = layout;
     *out = model;
     return BN_OK;
 }
@@ -56,7 +56,7 @@ void bn_model_close(bn_model *model) {
 /* True when some I2_S tensor's packing isn't named by the file, nor by the caller. */
 static bool has_unnamed_layout(const bn_model *model) {
     const struct tensor_set *set = model_tensors(model);
-    if (model->config.i2s_layout != I2S_UNKNOWN) return false;
+    if (model->i2s_layout != I2S_UNKNOWN) return false;
     for (size_t i = 0; i < set->n_tensors; i++)
         if (set->tensors[i].type == TYPE_I2_S && set->tensors[i].i2s_layout == I2S_UNKNOWN) return true;
     return false;
@@ -80,7 +80,7 @@ static bn_status load(bn_model *model, const bn_model_options *options, bn_error
         status = probe_i2s_layout(model, pool, reason, sizeof reason, err);
         if (status == BN_OK) notice(options, reason);
     } else {
-        status = weights_load(model, c->i2s_layout, pool, err);
+        status = weights_load(model, I2S_UNKNOWN, pool, err);
     }
     thread_pool_release(pool);
     return status;
@@ -113,10 +113,8 @@ static bn_status accept_tokenizer(bn_model *model, bn_status status, const bn_mo
 /* model->gguf is open. */
 static bn_status open_gguf(bn_model *model, const bn_model_options *options, bn_error *err) {
     struct model_config *c = &model->config;
-    enum i2s_layout layout = c->i2s_layout;
     c->is_gguf = true;
     bn_status status = config_from_gguf(&model->gguf, options->hidden_act, &model->arena, c, err);
-    c->i2s_layout = layout;
     if (status != BN_OK) return status;
     if (c->arch->ternary) {
         char line[200];
@@ -168,7 +166,6 @@ static bn_status open_weight_files(bn_model *model, const char *folder, const ch
 static bn_status open_folder(bn_model *model, const char *folder, const char *file, const bn_model_options *options,
                              bn_error *err) {
     struct model_config *c = &model->config;
-    enum i2s_layout layout = c->i2s_layout;
     json_t *json = NULL;
     char *config_path = path_join(folder, "config.json");
     if (!config_path) return fail_no_memory(err, strlen(folder));
@@ -177,7 +174,6 @@ static bn_status open_folder(bn_model *model, const char *folder, const char *fi
         status = config_from_hf(json, options->hidden_act, &model->arena, c, err);
         if (status != BN_OK) error_prefix(err, "config.json");
     }
-    c->i2s_layout = layout;
     if (status == BN_OK) status = generation_from_folder(folder, json, c->vocab_size, &model->generation, err);
     json_decref(json);
     mem_free(config_path);

@@ -32,7 +32,7 @@ static double mean_loss(const float *logits, const int32_t *ids, size_t n, size_
     return total / (double)(n - 1);
 }
 
-/* Loss of the loaded model on the ids; NAN with an error in status when memory is out. */
+/* Loss of the loaded model on the ids. */
 static bn_status measure(const bn_model *model, struct thread_pool *pool, const int32_t *ids, size_t n, double *loss,
                          bn_error *err) {
     size_t vocab = model->config.vocab_size, n_pages = (n + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS;
@@ -41,9 +41,12 @@ static bn_status measure(const bn_model *model, struct thread_pool *pool, const 
     size_t page_bytes = model_kv_page_bytes(model, KV_F32), logit_bytes = 0;
     float *logits = mul_size(n, vocab * sizeof(float), &logit_bytes) ? mem_alloc_aligned(logit_bytes) : NULL;
     uint8_t *memory = mem_alloc_aligned(n_pages * page_bytes);
-    bn_status status =
-        logits && memory ? workspace_create(model, n, n, pool, &workspace, err) : fail_no_memory(err, logit_bytes);
-    if (status == BN_OK) {
+    bn_status status;
+    if (!logits || !memory)
+        status = fail_no_memory(err, logit_bytes);
+    else
+        status = workspace_create(model, n, n, pool, &workspace, err);
+    if (logits && memory && status == BN_OK) {
         for (size_t i = 0; i < n_pages; i++) pages[i] = memory + i * page_bytes;
         memset(want, 1, n - 1);
         struct batch_sequence sequence = {.n_tokens = n, .pages = pages, .reserved_length = n};

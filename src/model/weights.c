@@ -232,7 +232,7 @@ static void load_i2s(struct loader *l, const struct matrix *m, const struct tens
         return;
     }
     enum i2s_layout layout = t->i2s_layout != I2S_UNKNOWN ? t->i2s_layout : l->layout;
-    if (l->config->i2s_layout != I2S_UNKNOWN) layout = l->config->i2s_layout;
+    if (l->model->i2s_layout != I2S_UNKNOWN) layout = l->model->i2s_layout;
     bool whole_groups = m->n_cols % L16_COLS == 0 && m->tensor_rows % L16_ROWS == 0 && m->map.first % L16_ROWS == 0 &&
                         m->map.block == m->map.stride;
     if (layout == I2S_L16 && whole_groups) {

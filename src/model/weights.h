@@ -47,6 +47,7 @@ struct weights {
 struct bn_model {
     struct arena arena; /* configuration */
     struct model_config config;
+    enum i2s_layout i2s_layout; /* what the caller said, else I2S_UNKNOWN */
     struct rope rope, local_rope;
     struct weights weights;
     struct gguf gguf;              /* is_gguf: the open file; its set is the tensors' … */
