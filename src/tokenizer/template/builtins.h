@@ -81,6 +81,7 @@ bool sort_order(struct evaluator *ev, const struct value *keys, size_t n, bool r
 /* Looks up "a.b.0" step by step as filters do with attribute=. */
 bool get_path(struct evaluator *ev, struct value object, struct value path, struct value if_undefined,
               struct value *out); /* if_undefined may be missing */
+const char *find_bytes(const char *data, size_t n, const char *needle, size_t m);
 /* The first or last occurrence in [data, data + n), or NULL. */
 bool find_text(struct evaluator *ev, const char *data, size_t n, const struct text *needle, bool last, const char **at);
 /* str.split on a separator or (NULL) white space; max < 0: no bound. */

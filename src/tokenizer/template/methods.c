@@ -90,7 +90,7 @@ METHOD(str_count) {
     else if (s.needle->n_bytes == 0) n = (int64_t)s.window->n_chars + 1;
     else
         for (const char *p = s.window->data, *end = p + s.window->n_bytes;
-             (p = memmem(p, (size_t)(end - p), s.needle->data, s.needle->n_bytes)); p += s.needle->n_bytes)
+             (p = find_bytes(p, (size_t)(end - p), s.needle->data, s.needle->n_bytes)); p += s.needle->n_bytes)
             n++;
     *out = value_int(n);
     return ev_spend_bytes(ev, s.window->n_bytes);

@@ -66,13 +66,27 @@ static bool rsplit_on_space(struct evaluator *ev, const struct text *t, int64_t 
     return true;
 }
 
-/* memmem is linear; the search from the right isn't, so it pays for what it compares. */
+/* memmem, but never over much more than the distance to the next occurrence: sanitizers check the whole haystack of every
+ * call, which would make counting quadratic under them. */
+const char *find_bytes(const char *data, size_t n, const char *needle, size_t m) {
+    if (m == 1) return memchr(data, needle[0], n);
+    const size_t window = 4096 + 4 * m;
+    for (size_t from = 0; n - from >= m;) {
+        size_t size = n - from < window ? n - from : window;
+        const char *at = memmem(data + from, size, needle, m);
+        if (at || from + size == n) return at;
+        from += size - m + 1;
+    }
+    return NULL;
+}
+
+/* find_bytes is linear; the search from the right isn't, so it pays for what it compares. */
 bool find_text(struct evaluator *ev, const char *data, size_t n, const struct text *needle, bool last, const char **at) {
     size_t m = needle->n_bytes;
     *at = NULL;
     if (m > n) return true;
     if (!last || m == 0) {
-        *at = m == 0 ? data + (last ? n : 0) : memmem(data, n, needle->data, m);
+        *at = m == 0 ? data + (last ? n : 0) : find_bytes(data, n, needle->data, m);
         return ev_spend_bytes(ev, *at ? (size_t)(*at - data) : n);
     }
     size_t i = n - m + 1;
@@ -184,7 +198,7 @@ bool replace_text(struct evaluator *ev, const struct text *t, const struct text 
         return writer_value(ev, &w, out);
     }
     for (; max != 0; max--) {
-        const char *at = memmem(p, (size_t)(end - p), old->data, old->n_bytes);
+        const char *at = find_bytes(p, (size_t)(end - p), old->data, old->n_bytes);
         if (!at) break;
         if (!write_bytes(ev, &w, p, (size_t)(at - p)) || !write_bytes(ev, &w, replacement->data, replacement->n_bytes))
             return false;
