@@ -56,6 +56,11 @@ bn_status bpe_reserve_merges(struct bpe *bpe, size_t n, bn_error *err) {
     return BN_OK;
 }
 
+static void set_join(struct bpe *bpe, char last, char first) {
+    unsigned bit = (uint8_t)last * 256u + (uint8_t)first;
+    bpe->joins[bit / 8] |= (uint8_t)(1u << bit % 8);
+}
+
 static int32_t find_joined(const struct bpe *bpe, const char *left, size_t left_size, const char *right, size_t right_size) {
     char small[256], *joined = small;
     if (left_size + right_size > sizeof small && !(joined = mem_alloc(left_size + right_size))) return -1;
@@ -80,6 +85,7 @@ bn_status bpe_add_merge(struct bpe *bpe, const char *left, size_t left_size, con
     if (rank >= 1u << 24) return fail(err, BN_STATUS_UNSUPPORTED, "more than %u merges", 1u << 24);
     struct bpe_merge *merge = find_merge(bpe, a, b);
     *merge = (struct bpe_merge){a, b, (int32_t)rank, joined};
+    if (left_size && right_size) set_join(bpe, left[left_size - 1], right[0]);
     return BN_OK;
 }
 
@@ -118,12 +124,12 @@ static void join(struct bpe_symbol *symbols, int32_t at, int32_t id) {
 }
 
 /* Few symbols: the rate of every pair is kept and the best is looked for each time. */
-static void merge_by_scan(const struct bpe *bpe, const char *word, struct bpe_symbol *symbols, size_t n) {
+static void merge_by_scan(const struct bpe *bpe, const char *word, struct bpe_symbol *symbols, size_t begin, size_t n) {
     struct bpe_candidate pairs[SCAN_LIMIT];
     bool possible[SCAN_LIMIT];
     int32_t order[SCAN_LIMIT]; /* the symbols that are left, in order */
-    for (size_t i = 0; i < n; i++) order[i] = (int32_t)i;
-    for (size_t i = 0; i + 1 < n; i++) possible[i] = rate(bpe, word, &symbols[i], &symbols[i + 1], &pairs[i]);
+    for (size_t i = 0; i < n; i++) order[i] = (int32_t)(begin + i);
+    for (size_t i = 0; i + 1 < n; i++) possible[i] = rate(bpe, word, &symbols[begin + i], &symbols[begin + i + 1], &pairs[i]);
     for (;;) {
         size_t best = SIZE_MAX;
         for (size_t i = 0; i + 1 < n; i++)
@@ -182,11 +188,11 @@ static bool push_candidate(const struct bpe *bpe, const char *word, struct bpe_s
     return true;
 }
 
-static bool merge_by_heap(const struct bpe *bpe, const char *word, struct bpe_scratch *scratch, size_t n) {
+static bool merge_by_heap(const struct bpe *bpe, const char *word, struct bpe_scratch *scratch, size_t begin, size_t end) {
     struct bpe_symbol *symbols = scratch->symbols;
     scratch->heap_n = 0;
-    if (!reserve_heap(scratch, n)) return false;
-    for (size_t i = 0; i + 1 < n; i++) {
+    if (!reserve_heap(scratch, end - begin)) return false;
+    for (size_t i = begin; i + 1 < end; i++) {
         struct bpe_candidate *candidate = &scratch->heap[scratch->heap_n];
         candidate->at = (uint32_t)i;
         if (rate(bpe, word, &symbols[i], &symbols[i + 1], candidate)) scratch->heap_n++;
@@ -364,6 +370,37 @@ static void split_unused(const struct bpe *bpe, const char *word, size_t begin, 
     else emit_sentencepiece(bpe, word, &part, out);
 }
 
+/* Can nothing ever be joined across the border of two neighbours? */
+static bool is_border(const struct bpe *bpe, const char *word, const struct bpe_symbol *left, const struct bpe_symbol *right) {
+    uint8_t last, first;
+    if (bpe->byte_level) return false; /* words are short */
+    if (bpe->ranking == BPE_MERGES) {
+        const struct vocabulary_token *tokens = bpe->vocabulary->tokens;
+        if (tokens[left->id].size == 0 || tokens[right->id].size == 0) return false;
+        last = (uint8_t)tokens[left->id].text[tokens[left->id].size - 1];
+        first = (uint8_t)tokens[right->id].text[0];
+    } else {
+        last = (uint8_t)word[left->begin + left->size - 1];
+        first = (uint8_t)word[right->begin];
+    }
+    unsigned bit = last * 256u + first;
+    return !(bpe->joins[bit / 8] >> bit % 8 & 1);
+}
+
+/* Merges the symbols [begin, end) on their own and appends what they become. */
+static void merge_part(const struct bpe *bpe, const char *word, struct bpe_scratch *scratch, size_t begin, size_t end, struct token_list *out) {
+    struct bpe_symbol *symbols = scratch->symbols;
+    symbols[begin].previous = -1;
+    symbols[end - 1].next = -1;
+    if (end - begin <= SCAN_LIMIT) merge_by_scan(bpe, word, symbols, begin, end - begin);
+    else if (!merge_by_heap(bpe, word, scratch, begin, end)) out->failed = true;
+    for (int32_t i = (int32_t)begin; i >= 0; i = symbols[i].next) {
+        const struct bpe_symbol *symbol = &symbols[i];
+        if (bpe->ranking == BPE_SCORES) emit_sentencepiece(bpe, word, symbol, out);
+        else token_list_push(out, symbol->id, symbol->begin, symbol->begin + symbol->size);
+    }
+}
+
 static void encode_symbols(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch, struct token_list *out) {
     /* Byte fallback with affixes may give more symbols than there are bytes. */
     if (!reserve_symbols(scratch, bpe->byte_fallback ? size * (1 + bpe->prefix_size) + bpe->suffix_size : size)) {
@@ -373,14 +410,10 @@ static void encode_symbols(const struct bpe *bpe, const char *word, size_t size,
     size_t n = bpe->ranking == BPE_SCORES ? symbols_of_sentencepiece(bpe, word, size, scratch)
                : bpe->byte_level          ? symbols_of_bytes(bpe, word, size, scratch)
                                           : symbols_of_characters(bpe, word, size, scratch);
-    if (n == 0) return;
-    scratch->symbols[n - 1].next = -1;
-    if (n <= SCAN_LIMIT) merge_by_scan(bpe, word, scratch->symbols, n);
-    else if (!merge_by_heap(bpe, word, scratch, n)) out->failed = true;
-    for (int32_t i = 0; i >= 0; i = scratch->symbols[i].next) {
-        const struct bpe_symbol *symbol = &scratch->symbols[i];
-        if (bpe->ranking == BPE_SCORES) emit_sentencepiece(bpe, word, symbol, out);
-        else token_list_push(out, symbol->id, symbol->begin, symbol->begin + symbol->size);
+    for (size_t begin = 0, end; begin < n; begin = end) {
+        for (end = begin + 1; end < n; end++)
+            if (is_border(bpe, word, &scratch->symbols[end - 1], &scratch->symbols[end])) break;
+        merge_part(bpe, word, scratch, begin, end, out);
     }
 }
 
@@ -441,6 +474,7 @@ bn_status bpe_finish(struct bpe *bpe, bn_error *err) {
         const struct vocabulary_token *token = &vocabulary->tokens[id];
         if (!token->text || !(token->flags & TOKEN_MODEL)) continue;
         bpe->longest_token = max_size(bpe->longest_token, token->size);
+        for (size_t i = 1; i < token->size && bpe->ranking != BPE_MERGES; i++) set_join(bpe, token->text[i - 1], token->text[i]);
         int byte = byte_token_value(token->text, token->size);
         if (byte >= 0) bpe->byte_fallback_ids[byte] = (int32_t)id;
     }

@@ -35,6 +35,9 @@ struct bpe {
     char *bytes;                 /* the keys of by_bytes */
     int32_t byte_ids[256];       /* of single bytes, -1 for none */
     size_t longest_token;        /* bytes; longer pairs aren't looked up */
+    /* Bit last · 256 + first: a pair whose left ends with byte `last` and whose right begins with `first` may be joinable.
+     * Where it isn't set, a text without words (Llama 2, sentencepiece) falls into parts that are merged on their own. */
+    uint8_t joins[8192];
     const float *scores;         /* BPE_SCORES: [vocabulary size] */
     const struct trie *user_symbols; /* BPE_SCORES: cut out first and never joined */
 
