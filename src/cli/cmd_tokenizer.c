@@ -11,8 +11,8 @@
 #include "tokenizer/tokenizer.h"
 
 struct tokenizer_settings {
-    bool jsonl, no_special, no_parse_special, offsets, skip_special;
-    const char *file;
+    bool jsonl, no_special, offsets, skip_special;
+    const char *file, *parse_special;
 };
 #define FIELD(name) offsetof(struct tokenizer_settings, name)
 
@@ -23,8 +23,8 @@ static const struct option encode_options[] = {
      "the text of a file (with --jsonl: its lines); -: standard input", NULL},
     {"no-special", 0, OPTION_FLAG, FIELD(no_special), NULL, 0, 0, "without BOS, EOS and their like around the text",
      NULL},
-    {"no-parse-special", 0, OPTION_FLAG, FIELD(no_parse_special), NULL, 0, 0,
-     "special tokens' own text in the input is ordinary text", NULL},
+    {"parse-special", 0, OPTION_CHOICE, FIELD(parse_special), "auto|on|off", 0, 0,
+     "read special tokens' own text in the input as these tokens; auto: as the vocabulary's reference does", NULL},
     {"offsets", 0, OPTION_FLAG, FIELD(offsets), NULL, 0, 0, "with --json: where each token stands, in code points",
      NULL},
     {0},
@@ -54,6 +54,12 @@ static json_t *encoding_json(const struct encoding *encoding, bool offsets) {
                                json_ids(encoding->type_ids, encoding->n));
     if (object && offsets) json_object_set_new(object, "offsets", offsets_json(encoding));
     return object;
+}
+
+static bool parses_special(const struct tokenizer_settings *settings, const bn_tokenizer *tokenizer) {
+    if (settings->parse_special && strcmp(settings->parse_special, "auto") != 0)
+        return strcmp(settings->parse_special, "on") == 0;
+    return tokenizer_parses_special(tokenizer);
 }
 
 static int hex_digit(char c) {
@@ -91,7 +97,7 @@ static bn_status encode_line(const struct tokenizer_settings *settings, const bn
                                      .pair = json_string_value(pair),
                                      .pair_bytes = json_string_length(pair),
                                      .add_special = !settings->no_special,
-                                     .parse_special = !settings->no_parse_special};
+                                     .parse_special = parses_special(settings, tokenizer)};
     bool offsets = settings->offsets;
     struct buffer bytes;
     buffer_init(&bytes);
@@ -213,7 +219,7 @@ static bn_status encode_one(const struct invocation *invocation, const bn_tokeni
     const struct encode_request request = {.text = text.data ? text.data : "",
                                            .text_bytes = text.size,
                                            .add_special = !settings->no_special,
-                                           .parse_special = !settings->no_parse_special};
+                                           .parse_special = parses_special(settings, tokenizer)};
     if (!status) status = tokenizer_encode(tokenizer, &request, &encoding, err);
     if (!status && invocation->common.json)
         status = json_write_line(stdout, encoding_json(&encoding, settings->offsets), err);

@@ -20,6 +20,7 @@ static const struct command *const commands[] = {
     &command_model_tensors,
     &command_tokenizer_encode,
     &command_tokenizer_decode,
+    &command_tokenizer_train,
     &command_template_render,
     &command_eval_logits,
     &command_eval_perplexity,

@@ -15,6 +15,11 @@ check "with offsets" same "$(json 'offsets | join(",")')" "[0, 2],[2, 4],[4, 9],
 bitnet tokenizer encode demo -f text.txt hi
 check "an argument and a file" fails_saying 'not both' 2
 
+bitnet tokenizer encode demo '<|end_of_text|>'
+check "special tokens' text is read as the reference does" same "$(cat out)" 1
+bitnet tokenizer encode demo '<|end_of_text|>' --parse-special off --json
+check "or as text" same "$(json 'ids | length > 1')" True
+
 bitnet tokenizer decode demo 1688,387,728,260,535
 check "decode" same "$(cat out)" 'Once upon a time'
 bitnet_reading '1688 387 728 260 535' tokenizer decode demo --json
