@@ -137,8 +137,8 @@ static void merge_by_scan(const struct bpe *bpe, const char *word, struct bpe_sy
         if (best == SIZE_MAX) return;
         join(symbols, order[best], pairs[best].id);
         n--;
-        for (size_t i = best + 1; i < n; i++) {
-            order[i] = order[i + 1];
+        for (size_t i = best + 1; i < n; i++) order[i] = order[i + 1];
+        for (size_t i = best + 1; i + 1 < n; i++) {
             pairs[i] = pairs[i + 1];
             possible[i] = possible[i + 1];
         }

@@ -203,7 +203,8 @@ static void push_wordpiece(struct decoding *d, size_t i, const struct vocabulary
     pass_work(d, i, true);
 }
 
-/* The suffix is a space, but nothing at the end of the text: from the first one on, the token waits for the next. */
+/* The suffix is a space, but nothing at the end of the text: from the first one on, the token waits for the next (all of it,
+ * where another step looks at whole tokens). */
 static void release_suffixed(struct decoding *d, size_t i, bool last) {
     struct stage *stage = &d->stages[i];
     if (stage->pending.size == 0) return;
@@ -218,7 +219,7 @@ static void push_bpe_suffix(struct decoding *d, size_t i, const char *text, size
     struct stage *stage = &d->stages[i];
     release_suffixed(d, i, false);
     const char *suffix = stage->step->pattern_size ? memmem(text, n, stage->step->pattern, stage->step->pattern_size) : NULL;
-    size_t settled = suffix ? (size_t)(suffix - text) : n;
+    size_t settled = !suffix ? n : i + 1 == d->n ? (size_t)(suffix - text) : 0;
     if (settled) pass(d, i, text, settled, true);
     buffer_append(&stage->pending, text + settled, n - settled);
 }
