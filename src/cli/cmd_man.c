@@ -79,7 +79,7 @@ const struct command command_man = {
     .examples = "# read the page of a command\n"
                 "bitnet man generate | man -l -\n"
                 "# all pages, as an installation wants them\n"
-                "bitnet man --output-dir /tmp",
+                "bitnet man --output-dir .",
     .groups = groups,
     .settings_bytes = sizeof(struct man_settings),
     .max_arguments = 2,
