@@ -167,10 +167,7 @@ static bn_status offsets_to_code_points(const char *text, size_t size, struct to
 static bn_status encode_with_offsets(const bn_tokenizer *tokenizer, const char *text, size_t size, bool parse_special,
                                      struct token_list *out, bn_error *err) {
     bn_status status = encode_text(tokenizer, text, size, parse_special, out, err);
-    if (!status) status = offsets_to_code_points(text, size, out, err);
-    if (!status && tokenizer->postprocessor.trim_offsets)
-        postprocessor_trim(&tokenizer->postprocessor, &tokenizer->vocabulary, out);
-    return status;
+    return status ? status : offsets_to_code_points(text, size, out, err);
 }
 
 static bn_status copy_out(const struct token_list *tokens, struct encoding *out, bn_error *err) {
@@ -204,6 +201,8 @@ bn_status tokenizer_encode(const bn_tokenizer *tokenizer, const struct encode_re
     size_t n_special = request->add_special ? template_special_count(second ? &post->pair : &post->single) : 0;
     if (!status) status = truncation_apply(&tokenizer->truncation, n_special, &text, second, err);
     if (!status) {
+        if (post->trim_offsets) postprocessor_trim(post, &tokenizer->vocabulary, &text);
+        if (post->trim_offsets && second) postprocessor_trim(post, &tokenizer->vocabulary, second);
         postprocessor_fill(post, &text, second, request->add_special, &all);
         padding_apply(&tokenizer->padding, &all);
         status = all.failed ? fail_no_memory(err, all.n * sizeof *all.items) : copy_out(&all, out, err);
