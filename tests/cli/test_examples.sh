@@ -7,7 +7,7 @@ ln -s "$BITNET" bin/bitnet
 export PATH=$WORK/bin:$PATH MANPAGER=cat
 sed -n "/^[A-Z].*[a-z]/p" "$PROJECT/docs/cli.md" >text.txt # a thousand words of prose
 cp text.txt corpus.txt
-gzip -k corpus.txt
+gzip -c corpus.txt >corpus.gz
 cp "$DATA/models/bitnet-packed/tokenizer.json" untrained.json
 echo '{"vocab_size": 400}' >trainer.json
 echo '{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}' >chat.jinja
