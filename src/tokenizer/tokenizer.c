@@ -102,13 +102,23 @@ static const char *const end_texts[] = {
     "<|end_of_role|>", "<|user_end|>", "<|message_end|>", "<|end_of_sentence|>", "<\xef\xbd\x9c" "end\xe2\x96\x81" "of\xe2\x96\x81" "sentence\xef\xbd\x9c>",
 };
 
+/* Is it meant as that? A vocabulary of HTML may have an ordinary piece </s>; nobody writes <|im_end|> by accident. */
+static bool is_marker(const struct vocabulary_token *token) {
+    return token->flags & (TOKEN_SPECIAL | TOKEN_ADDED | TOKEN_CONTROL | TOKEN_USER) || memcmp(token->text, "<|", 2) == 0;
+}
+
+/* Marks them, and takes the first as EOS where the file names none; BOS is then what the template begins with. */
 static void mark_ends(bn_tokenizer *tokenizer) {
     struct vocabulary *vocabulary = &tokenizer->vocabulary;
+    const struct template *single = &tokenizer->postprocessor.single;
     for (size_t i = 0; i < sizeof end_texts / sizeof *end_texts; i++) {
         int32_t id = vocabulary_find(vocabulary, end_texts[i], strlen(end_texts[i]));
-        if (id >= 0 && vocabulary->tokens[id].flags & (TOKEN_SPECIAL | TOKEN_ADDED | TOKEN_CONTROL)) vocabulary->tokens[id].flags |= TOKEN_END;
+        if (id < 0 || !is_marker(&vocabulary->tokens[id])) continue;
+        vocabulary->tokens[id].flags |= TOKEN_END;
+        if (tokenizer->eos < 0) tokenizer->eos = id;
     }
     if (tokenizer->eos >= 0) vocabulary->tokens[tokenizer->eos].flags |= TOKEN_END;
+    if (tokenizer->bos < 0 && single->n > 1 && single->items[0].sequence < 0) tokenizer->bos = single->items[0].id;
 }
 
 bn_status tokenizer_finish(bn_tokenizer *tokenizer, bn_error *err) {
