@@ -188,7 +188,8 @@ bool get_slice(struct evaluator *ev, struct value object, struct value start_val
         *out = (struct value){.type = V_RANGE, .as.range = range};
         return true;
     }
-    if (step == 1) return list_value(ev, object.type, object.as.list->items + (count ? start : 0), count, out);
+    if (count == 0) return list_value(ev, object.type, NULL, 0, out);
+    if (step == 1) return list_value(ev, object.type, object.as.list->items + start, count, out);
     struct value *items = ev_alloc_array(ev, count, sizeof *items);
     if (!items || !ev_spend(ev, count)) return false;
     for (size_t i = 0; i < count; i++, start += step) items[i] = object.as.list->items[start];

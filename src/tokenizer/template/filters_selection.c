@@ -50,7 +50,7 @@ static struct selection *selection_create(struct evaluator *ev, const struct cal
     if (!s) return NULL;
     s->call = *call;
     if (skip > call->n) skip = call->n;
-    s->call.positional += skip;
+    if (skip) s->call.positional += skip;
     s->call.n -= skip;
     return s;
 }
