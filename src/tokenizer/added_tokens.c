@@ -107,17 +107,20 @@ static bn_status set_decoded(const struct added_tokens *tokens, const struct tex
     for (size_t i = 0; i < tokens->n; i++) {
         const struct added_token *token = &tokens->items[i];
         size_t begin = i ? ends[i - 1] : 0, size = ends[i] - begin;
-        if (!token->normalized || (size == token->size && memcmp(contents->bytes + begin, token->content, size) == 0)) continue;
+        if (!token->normalized || (size == token->size && memcmp(contents->bytes + begin, token->content, size) == 0))
+            continue;
         if (!vocabulary->decoded) vocabulary->decoded = mem_calloc(vocabulary->size, sizeof *vocabulary->decoded);
         char *copy = arena_strndup(&vocabulary->arena, size ? contents->bytes + begin : "", size);
         if (!vocabulary->decoded || !copy) return fail_no_memory(err, vocabulary->size * sizeof *vocabulary->decoded);
         vocabulary->tokens[token->id].flags |= TOKEN_REWRITTEN;
-        vocabulary->decoded[token->id] = (struct vocabulary_token){copy, (uint32_t)size, vocabulary->tokens[token->id].flags};
+        vocabulary->decoded[token->id] =
+            (struct vocabulary_token){copy, (uint32_t)size, vocabulary->tokens[token->id].flags};
     }
     return BN_OK;
 }
 
-bn_status added_tokens_finish(struct added_tokens *tokens, const struct normalizer *normalizer, struct vocabulary *vocabulary, bn_error *err) {
+bn_status added_tokens_finish(struct added_tokens *tokens, const struct normalizer *normalizer,
+                              struct vocabulary *vocabulary, bn_error *err) {
     bn_status status = special_first(tokens, err);
     if (status) return status;
     size_t *ends = mem_alloc_array(tokens->n + 1, sizeof *ends);
@@ -166,8 +169,8 @@ static size_t space_after(const char *text, size_t n, size_t begin) {
     return begin;
 }
 
-void added_tokens_split(const struct added_tokens *tokens, const struct trie *trie, bool parse_special, const char *text,
-                        size_t n, struct pieces *out) {
+void added_tokens_split(const struct added_tokens *tokens, const struct trie *trie, bool parse_special,
+                        const char *text, size_t n, struct pieces *out) {
     size_t done = 0, from = 0, begin, end;
     int32_t index;
     while (trie_search(trie, text, n, from, &begin, &end, &index)) {

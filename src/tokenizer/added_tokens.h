@@ -1,7 +1,7 @@
 /* Added tokens: strings that are cut out of the text before anything else and become one id each.
  *
- * Two passes, as the reference does it: tokens with normalized = false are looked for in the raw text, the others in the
- * normalized text, with their own content normalized. In either the leftmost, then longest, match wins. */
+ * Two passes, as the reference does it: tokens with normalized = false are looked for in the raw text, the others in
+ * the normalized text, with their own content normalized. In either the leftmost, then longest, match wins. */
 #ifndef TOKENIZER_ADDED_TOKENS_H
 #define TOKENIZER_ADDED_TOKENS_H
 
@@ -24,13 +24,14 @@ struct added_tokens {
 };
 
 bn_status added_tokens_push(struct added_tokens *tokens, const struct added_token *token, bn_error *err);
-/* Builds the search structures once all tokens are there. Tokens whose content the normalizer changes decode to what it makes
- * of it, as in the reference: that goes to vocabulary->decoded. */
-bn_status added_tokens_finish(struct added_tokens *tokens, const struct normalizer *normalizer, struct vocabulary *vocabulary, bn_error *err);
+/* Builds the search structures once all tokens are there. Tokens whose content the normalizer changes decode to what
+ * it makes of it, as in the reference: that goes to vocabulary->decoded. */
+bn_status added_tokens_finish(struct added_tokens *tokens, const struct normalizer *normalizer,
+                              struct vocabulary *vocabulary, bn_error *err);
 void added_tokens_release(struct added_tokens *tokens);
 
 /* Cuts text into pieces. parse_special false: special tokens' text stays text. */
-void added_tokens_split(const struct added_tokens *tokens, const struct trie *trie, bool parse_special, const char *text,
-                        size_t n, struct pieces *out);
+void added_tokens_split(const struct added_tokens *tokens, const struct trie *trie, bool parse_special,
+                        const char *text, size_t n, struct pieces *out);
 
 #endif

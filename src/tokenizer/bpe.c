@@ -1,5 +1,5 @@
-/* Byte-pair encoding; bpe.h says what the variants are. The symbols of a word are a doubly linked list in an array: joining
- * makes the left one longer and takes the right one out. */
+/* Byte-pair encoding; bpe.h says what the variants are. The symbols of a word are a doubly linked list in an array:
+ * joining makes the left one longer and takes the right one out. */
 #include "tokenizer/bpe.h"
 
 #include <string.h>
@@ -10,24 +10,26 @@
 #include "tokenizer/unicode.h"
 
 enum {
-    SCAN_LIMIT = 48,   /* symbols up to which looking at all pairs beats a heap */
-    NO_TOKEN = -1,     /* a symbol that isn't in the vocabulary (BPE_SCORES) */
-    WHOLE_UNKNOWN = 0, WHOLE_YES = 1, WHOLE_NO = 2,
+    SCAN_LIMIT = 48, /* symbols up to which looking at all pairs beats a heap */
+    NO_TOKEN = -1,   /* a symbol that isn't in the vocabulary (BPE_SCORES) */
+    WHOLE_UNKNOWN = 0,
+    WHOLE_YES = 1,
+    WHOLE_NO = 2,
 };
 
 struct bpe_symbol {
     int32_t id;
     uint32_t begin, size; /* bytes of the word; size 0: joined away */
     int32_t previous, next;
-    bool frozen;          /* user-defined: takes no part in joins */
+    bool frozen; /* user-defined: takes no part in joins */
 };
 
 /* A possible join of the symbol at `at` with its next. Lower (rank, at) first. */
 struct bpe_candidate {
-    float rank;     /* exact: ranks are below 2^24, or scores negated */
+    float rank; /* exact: ranks are below 2^24, or scores negated */
     uint32_t at;
-    int32_t id;     /* what it becomes */
-    uint32_t size;  /* of both, to recognize candidates that have been overtaken */
+    int32_t id;    /* what it becomes */
+    uint32_t size; /* of both, to recognize candidates that have been overtaken */
 };
 
 /* ---- merges ---- */
@@ -52,7 +54,8 @@ bn_status bpe_reserve_merges(struct bpe *bpe, size_t n, bn_error *err) {
     if (!bpe->merges) return fail_no_memory(err, capacity * sizeof *bpe->merges);
     for (size_t i = 0; i < capacity; i++) bpe->merges[i].left = -1;
     bpe->merge_capacity = capacity;
-    if (getrandom(&bpe->merge_seed, sizeof bpe->merge_seed, GRND_NONBLOCK) < 0) bpe->merge_seed = (uint64_t)(uintptr_t)bpe->merges;
+    if (getrandom(&bpe->merge_seed, sizeof bpe->merge_seed, GRND_NONBLOCK) < 0)
+        bpe->merge_seed = (uint64_t)(uintptr_t)bpe->merges;
     return BN_OK;
 }
 
@@ -61,7 +64,8 @@ static void set_join(struct bpe *bpe, char last, char first) {
     bpe->joins[bit / 8] |= (uint8_t)(1u << bit % 8);
 }
 
-static int32_t find_joined(const struct bpe *bpe, const char *left, size_t left_size, const char *right, size_t right_size) {
+static int32_t find_joined(const struct bpe *bpe, const char *left, size_t left_size, const char *right,
+                           size_t right_size) {
     char small[256], *joined = small;
     if (left_size + right_size > sizeof small && !(joined = mem_alloc(left_size + right_size))) return -1;
     memcpy(joined, left, left_size);
@@ -80,8 +84,8 @@ bn_status bpe_add_merge(struct bpe *bpe, const char *left, size_t left_size, con
     size_t skip = bpe->prefix_size <= right_size ? bpe->prefix_size : right_size;
     int32_t joined = find_joined(bpe, left, left_size, right + skip, right_size - skip);
     if (joined < 0)
-        return fail(err, BN_STATUS_BAD_FILE, "merge %zu: '%.60s' and '%.60s' join to a token that isn't in the vocabulary", rank,
-                    left, right);
+        return fail(err, BN_STATUS_BAD_FILE,
+                    "merge %zu: '%.60s' and '%.60s' join to a token that isn't in the vocabulary", rank, left, right);
     if (rank >= 1u << 24) return fail(err, BN_STATUS_UNSUPPORTED, "more than %u merges", 1u << 24);
     struct bpe_merge *merge = find_merge(bpe, a, b);
     *merge = (struct bpe_merge){a, b, (int32_t)rank, joined};
@@ -129,7 +133,8 @@ static void merge_by_scan(const struct bpe *bpe, const char *word, struct bpe_sy
     bool possible[SCAN_LIMIT];
     int32_t order[SCAN_LIMIT]; /* the symbols that are left, in order */
     for (size_t i = 0; i < n; i++) order[i] = (int32_t)(begin + i);
-    for (size_t i = 0; i + 1 < n; i++) possible[i] = rate(bpe, word, &symbols[begin + i], &symbols[begin + i + 1], &pairs[i]);
+    for (size_t i = 0; i + 1 < n; i++)
+        possible[i] = rate(bpe, word, &symbols[begin + i], &symbols[begin + i + 1], &pairs[i]);
     for (;;) {
         size_t best = SIZE_MAX;
         for (size_t i = 0; i + 1 < n; i++)
@@ -142,8 +147,10 @@ static void merge_by_scan(const struct bpe *bpe, const char *word, struct bpe_sy
             pairs[i] = pairs[i + 1];
             possible[i] = possible[i + 1];
         }
-        if (best + 1 < n) possible[best] = rate(bpe, word, &symbols[order[best]], &symbols[order[best + 1]], &pairs[best]);
-        if (best > 0) possible[best - 1] = rate(bpe, word, &symbols[order[best - 1]], &symbols[order[best]], &pairs[best - 1]);
+        if (best + 1 < n)
+            possible[best] = rate(bpe, word, &symbols[order[best]], &symbols[order[best + 1]], &pairs[best]);
+        if (best > 0)
+            possible[best - 1] = rate(bpe, word, &symbols[order[best - 1]], &symbols[order[best]], &pairs[best - 1]);
     }
 }
 
@@ -188,7 +195,8 @@ static bool push_candidate(const struct bpe *bpe, const char *word, struct bpe_s
     return true;
 }
 
-static bool merge_by_heap(const struct bpe *bpe, const char *word, struct bpe_scratch *scratch, size_t begin, size_t end) {
+static bool merge_by_heap(const struct bpe *bpe, const char *word, struct bpe_scratch *scratch, size_t begin,
+                          size_t end) {
     struct bpe_symbol *symbols = scratch->symbols;
     scratch->heap_n = 0;
     if (!reserve_heap(scratch, end - begin)) return false;
@@ -208,7 +216,9 @@ static bool merge_by_heap(const struct bpe *bpe, const char *word, struct bpe_sc
         if (left->size + symbols[left->next].size != best.size) continue;
         if (!rate(bpe, word, left, &symbols[left->next], &now) || now.id != best.id) continue;
         join(symbols, (int32_t)best.at, best.id);
-        if (!push_candidate(bpe, word, scratch, left->previous) || !push_candidate(bpe, word, scratch, (int32_t)best.at)) return false;
+        if (!push_candidate(bpe, word, scratch, left->previous) ||
+            !push_candidate(bpe, word, scratch, (int32_t)best.at))
+            return false;
     }
     return true;
 }
@@ -226,8 +236,11 @@ static bool reserve_symbols(struct bpe_scratch *scratch, size_t n) {
 }
 
 static void add_symbol(struct bpe_scratch *scratch, size_t *n, int32_t id, size_t begin, size_t size) {
-    scratch->symbols[*n] = (struct bpe_symbol){.id = id, .begin = (uint32_t)begin, .size = (uint32_t)size,
-                                               .previous = (int32_t)*n - 1, .next = (int32_t)*n + 1};
+    scratch->symbols[*n] = (struct bpe_symbol){.id = id,
+                                               .begin = (uint32_t)begin,
+                                               .size = (uint32_t)size,
+                                               .previous = (int32_t)*n - 1,
+                                               .next = (int32_t)*n + 1};
     ++*n;
 }
 
@@ -305,8 +318,10 @@ static size_t symbols_of_bytes(const struct bpe *bpe, const char *word, size_t s
     return w.n;
 }
 
-/* SentencePiece: characters and user-defined symbols; what isn't in the vocabulary may still join to something that is. */
-static size_t symbols_of_sentencepiece(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch) {
+/* SentencePiece: characters and user-defined symbols; what isn't in the vocabulary may still join to something that
+ * is. */
+static size_t symbols_of_sentencepiece(const struct bpe *bpe, const char *word, size_t size,
+                                       struct bpe_scratch *scratch) {
     size_t n = 0;
     for (size_t at = 0, length; at < size; at += length) {
         int32_t id = NO_TOKEN;
@@ -323,9 +338,11 @@ static size_t symbols_of_sentencepiece(const struct bpe *bpe, const char *word, 
     return n;
 }
 
-static void split_unused(const struct bpe *bpe, const char *word, size_t begin, size_t size, unsigned depth, struct token_list *out);
+static void split_unused(const struct bpe *bpe, const char *word, size_t begin, size_t size, unsigned depth,
+                         struct token_list *out);
 
-static void emit_sentencepiece(const struct bpe *bpe, const char *word, const struct bpe_symbol *symbol, struct token_list *out) {
+static void emit_sentencepiece(const struct bpe *bpe, const char *word, const struct bpe_symbol *symbol,
+                               struct token_list *out) {
     if (symbol->id >= 0 && bpe->vocabulary->tokens[symbol->id].flags & TOKEN_UNUSED) {
         split_unused(bpe, word, symbol->begin, symbol->size, 0, out);
         return;
@@ -335,21 +352,28 @@ static void emit_sentencepiece(const struct bpe *bpe, const char *word, const st
         return;
     }
     bool bytes = bpe->byte_fallback;
-    for (size_t i = 0; bytes && i < symbol->size; i++) bytes = bpe->byte_fallback_ids[(uint8_t)word[symbol->begin + i]] >= 0;
+    for (size_t i = 0; bytes && i < symbol->size; i++)
+        bytes = bpe->byte_fallback_ids[(uint8_t)word[symbol->begin + i]] >= 0;
     if (bytes) {
         for (size_t i = 0; i < symbol->size; i++)
-            token_list_push(out, bpe->byte_fallback_ids[(uint8_t)word[symbol->begin + i]], symbol->begin, symbol->begin + symbol->size);
+            token_list_push(out, bpe->byte_fallback_ids[(uint8_t)word[symbol->begin + i]], symbol->begin,
+                            symbol->begin + symbol->size);
         return;
     }
     if (bpe->unknown_id < 0) return;
     struct token *last = out->n ? &out->items[out->n - 1] : NULL;
-    if (last && last->id == bpe->unknown_id && last->end == symbol->begin) last->end += symbol->size; /* runs fuse */
-    else token_list_push(out, bpe->unknown_id, symbol->begin, symbol->begin + symbol->size);
+    if (last && last->id == bpe->unknown_id && last->end == symbol->begin)
+        last->end += symbol->size; /* runs fuse */
+    else
+        token_list_push(out, bpe->unknown_id, symbol->begin, symbol->begin + symbol->size);
 }
 
-/* A piece marked unused is taken apart again, at the join that made it: the best-scored pair of pieces that spell it. */
-static void split_unused(const struct bpe *bpe, const char *word, size_t begin, size_t size, unsigned depth, struct token_list *out) {
-    struct bpe_symbol part = {.id = find_text(bpe, word + begin, size), .begin = (uint32_t)begin, .size = (uint32_t)size};
+/* A piece marked unused is taken apart again, at the join that made it: the best-scored pair of pieces that spell it.
+ * */
+static void split_unused(const struct bpe *bpe, const char *word, size_t begin, size_t size, unsigned depth,
+                         struct token_list *out) {
+    struct bpe_symbol part = {
+        .id = find_text(bpe, word + begin, size), .begin = (uint32_t)begin, .size = (uint32_t)size};
     bool unused = part.id >= 0 && bpe->vocabulary->tokens[part.id].flags & TOKEN_UNUSED;
     size_t cut = 0;
     float best = 0;
@@ -366,12 +390,15 @@ static void split_unused(const struct bpe *bpe, const char *word, size_t begin, 
         split_unused(bpe, word, begin + cut, size - cut, depth + 1, out);
         return;
     }
-    if (unused) token_list_push(out, part.id, begin, begin + size);
-    else emit_sentencepiece(bpe, word, &part, out);
+    if (unused)
+        token_list_push(out, part.id, begin, begin + size);
+    else
+        emit_sentencepiece(bpe, word, &part, out);
 }
 
 /* Can nothing ever be joined across the border of two neighbours? */
-static bool is_border(const struct bpe *bpe, const char *word, const struct bpe_symbol *left, const struct bpe_symbol *right) {
+static bool is_border(const struct bpe *bpe, const char *word, const struct bpe_symbol *left,
+                      const struct bpe_symbol *right) {
     uint8_t last, first;
     if (bpe->byte_level) return false; /* words are short */
     if (bpe->ranking == BPE_MERGES) {
@@ -388,20 +415,26 @@ static bool is_border(const struct bpe *bpe, const char *word, const struct bpe_
 }
 
 /* Merges the symbols [begin, end) on their own and appends what they become. */
-static void merge_part(const struct bpe *bpe, const char *word, struct bpe_scratch *scratch, size_t begin, size_t end, struct token_list *out) {
+static void merge_part(const struct bpe *bpe, const char *word, struct bpe_scratch *scratch, size_t begin, size_t end,
+                       struct token_list *out) {
     struct bpe_symbol *symbols = scratch->symbols;
     symbols[begin].previous = -1;
     symbols[end - 1].next = -1;
-    if (end - begin <= SCAN_LIMIT) merge_by_scan(bpe, word, symbols, begin, end - begin);
-    else if (!merge_by_heap(bpe, word, scratch, begin, end)) out->failed = true;
+    if (end - begin <= SCAN_LIMIT)
+        merge_by_scan(bpe, word, symbols, begin, end - begin);
+    else if (!merge_by_heap(bpe, word, scratch, begin, end))
+        out->failed = true;
     for (int32_t i = (int32_t)begin; i >= 0; i = symbols[i].next) {
         const struct bpe_symbol *symbol = &symbols[i];
-        if (bpe->ranking == BPE_SCORES) emit_sentencepiece(bpe, word, symbol, out);
-        else token_list_push(out, symbol->id, symbol->begin, symbol->begin + symbol->size);
+        if (bpe->ranking == BPE_SCORES)
+            emit_sentencepiece(bpe, word, symbol, out);
+        else
+            token_list_push(out, symbol->id, symbol->begin, symbol->begin + symbol->size);
     }
 }
 
-static void encode_symbols(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch, struct token_list *out) {
+static void encode_symbols(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch,
+                           struct token_list *out) {
     /* Byte fallback with affixes may give more symbols than there are bytes. */
     if (!reserve_symbols(scratch, bpe->byte_fallback ? size * (1 + bpe->prefix_size) + bpe->suffix_size : size)) {
         out->failed = true;
@@ -418,7 +451,8 @@ static void encode_symbols(const struct bpe *bpe, const char *word, size_t size,
 }
 
 /* A word that is itself a token is that token if encoding leads there, which is the same every time it is asked. */
-static bool is_whole(const struct bpe *bpe, int32_t id, const char *word, size_t size, struct bpe_scratch *scratch, struct token_list *out) {
+static bool is_whole(const struct bpe *bpe, int32_t id, const char *word, size_t size, struct bpe_scratch *scratch,
+                     struct token_list *out) {
     if (bpe->ignore_merges) return true;
     unsigned char known = atomic_load_explicit(&bpe->whole[id], memory_order_relaxed);
     if (known != WHOLE_UNKNOWN) return known == WHOLE_YES;
@@ -430,7 +464,8 @@ static bool is_whole(const struct bpe *bpe, int32_t id, const char *word, size_t
     return whole;
 }
 
-void bpe_encode(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch, struct token_list *out) {
+void bpe_encode(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch,
+                struct token_list *out) {
     if (bpe->ranking != BPE_SCORES && size <= bpe->longest_token) {
         bool plain = bpe->byte_level || (!bpe->prefix && !bpe->suffix);
         int32_t id = plain || bpe->ignore_merges ? find_text(bpe, word, size) : -1;
@@ -467,14 +502,16 @@ static bn_status index_bytes(struct bpe *bpe, bn_error *err) {
 bn_status bpe_finish(struct bpe *bpe, bn_error *err) {
     const struct vocabulary *vocabulary = bpe->vocabulary;
     if (bpe->prefix_size > AFFIX_MAX || bpe->suffix_size > AFFIX_MAX)
-        return fail(err, BN_STATUS_BAD_FILE, "continuing_subword_prefix and end_of_word_suffix may have %d bytes", AFFIX_MAX);
+        return fail(err, BN_STATUS_BAD_FILE, "continuing_subword_prefix and end_of_word_suffix may have %d bytes",
+                    AFFIX_MAX);
     memset(bpe->byte_ids, 0xff, sizeof bpe->byte_ids);
     memset(bpe->byte_fallback_ids, 0xff, sizeof bpe->byte_fallback_ids);
     for (size_t id = 0; id < vocabulary->size; id++) {
         const struct vocabulary_token *token = &vocabulary->tokens[id];
         if (!token->text || !(token->flags & TOKEN_MODEL)) continue;
         bpe->longest_token = max_size(bpe->longest_token, token->size);
-        for (size_t i = 1; i < token->size && bpe->ranking != BPE_MERGES; i++) set_join(bpe, token->text[i - 1], token->text[i]);
+        for (size_t i = 1; i < token->size && bpe->ranking != BPE_MERGES; i++)
+            set_join(bpe, token->text[i - 1], token->text[i]);
         int byte = byte_token_value(token->text, token->size);
         if (byte >= 0) bpe->byte_fallback_ids[byte] = (int32_t)id;
     }

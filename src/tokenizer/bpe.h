@@ -1,4 +1,5 @@
-/* Byte-pair encoding: a word begins as single symbols, and the neighbours with the best rank are joined until none can be.
+/* Byte-pair encoding: a word begins as single symbols, and the neighbours with the best rank are joined until none
+ * can be.
  *
  * Three families differ only in how a pair is ranked:
  *   BPE_MERGES   a list of merges (GPT-2, tokenizer.json): rank = place in the list;
@@ -32,21 +33,23 @@ struct bpe {
     /* Vocabularies of byte strings: texts as bytes, not in GPT-2's alphabet, so that words needn't be rewritten. */
     bool byte_level;
     struct string_map by_bytes;
-    char *bytes;                 /* the keys of by_bytes */
-    int32_t byte_ids[256];       /* of single bytes, -1 for none */
-    size_t longest_token;        /* bytes; longer pairs aren't looked up */
-    /* Bit last · 256 + first: a pair whose left ends with byte `last` and whose right begins with `first` may be joinable.
-     * Where it isn't set, a text without words (Llama 2, sentencepiece) falls into parts that are merged on their own. */
+    char *bytes;           /* the keys of by_bytes */
+    int32_t byte_ids[256]; /* of single bytes, -1 for none */
+    size_t longest_token;  /* bytes; longer pairs aren't looked up */
+    /* Bit last · 256 + first: a pair whose left ends with byte `last` and whose right begins with `first` may be
+     * joinable. Where it isn't set, a text without words (Llama 2, sentencepiece) falls into parts that are merged on
+     * their own. */
     uint8_t joins[8192];
-    const float *scores;         /* BPE_SCORES: [vocabulary size] */
+    const float *scores;             /* BPE_SCORES: [vocabulary size] */
     const struct trie *user_symbols; /* BPE_SCORES: cut out first and never joined */
 
-    int32_t unknown_id;          /* -1 for none: unknown characters are dropped */
+    int32_t unknown_id; /* -1 for none: unknown characters are dropped */
     bool fuse_unknown, byte_fallback, ignore_merges;
     int32_t byte_fallback_ids[256];
     const char *prefix, *suffix; /* continuing_subword_prefix, end_of_word_suffix; NULL for none */
     size_t prefix_size, suffix_size;
-    /* Per id: does its own text encode to it alone? Found out once and remembered; any thread may write the same answer. */
+    /* Per id: does its own text encode to it alone? Found out once and remembered; any thread may write the same
+     * answer. */
     atomic_uchar *whole;
 };
 
@@ -69,6 +72,7 @@ bn_status bpe_add_merge(struct bpe *bpe, const char *left, size_t left_size, con
 void bpe_release(struct bpe *bpe);
 void bpe_scratch_release(struct bpe_scratch *scratch);
 /* Appends the tokens of one word; begin and end are bytes of the word. */
-void bpe_encode(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch, struct token_list *out);
+void bpe_encode(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch,
+                struct token_list *out);
 
 #endif

@@ -1,4 +1,5 @@
-/* GPT-2's alphabet: every byte as a printable character, so that a vocabulary of byte strings can be written as text. */
+/* GPT-2's alphabet: every byte as a printable character, so that a vocabulary of byte strings can be written as text.
+ * */
 #ifndef TOKENIZER_BYTE_ALPHABET_H
 #define TOKENIZER_BYTE_ALPHABET_H
 

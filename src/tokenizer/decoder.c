@@ -14,11 +14,11 @@ static const char escaped_space[] = "\xe2\x96\x81";
 
 struct stage {
     const struct decoder_step *step;
-    struct buffer pending; /* what isn't settled yet: bytes, a held text, the last CTC token */
-    struct buffer work;    /* the text being rewritten */
-    size_t shown;          /* BYTE_FALLBACK: bytes of pending that were passed on already */
-    size_t strip_left;     /* STRIP: characters that may still be cut at the beginning */
-    bool started;          /* a token has been seen */
+    struct buffer pending;         /* what isn't settled yet: bytes, a held text, the last CTC token */
+    struct buffer work;            /* the text being rewritten */
+    size_t shown;                  /* BYTE_FALLBACK: bytes of pending that were passed on already */
+    size_t strip_left;             /* STRIP: characters that may still be cut at the beginning */
+    bool started;                  /* a token has been seen */
     bool text_seen, space_dropped; /* SENTENCEPIECE */
 };
 
@@ -31,11 +31,14 @@ struct decoding {
     struct stage stages[];
 };
 
-static void push(struct decoding *d, size_t i, const struct vocabulary_token *token, const char *text, size_t n, bool begins);
+static void push(struct decoding *d, size_t i, const struct vocabulary_token *token, const char *text, size_t n,
+                 bool begins);
 
 static void pass(struct decoding *d, size_t i, const char *text, size_t n, bool begins) {
-    if (i + 1 == d->n) buffer_append(d->out, text, n);
-    else push(d, i + 1, NULL, text, n, begins);
+    if (i + 1 == d->n)
+        buffer_append(d->out, text, n);
+    else
+        push(d, i + 1, NULL, text, n, begins);
 }
 
 static void pass_work(struct decoding *d, size_t i, bool begins) {
@@ -54,8 +57,8 @@ static bool starts_with(const char *text, size_t n, const char *what, size_t siz
     return size > 0 && n >= size && memcmp(text, what, size) == 0;
 }
 
-static void append_replaced(struct buffer *out, const char *text, size_t n, const char *from, size_t from_size, const char *to,
-                            size_t to_size) {
+static void append_replaced(struct buffer *out, const char *text, size_t n, const char *from, size_t from_size,
+                            const char *to, size_t to_size) {
     const char *end = text + n, *found;
     while (from_size > 0 && (found = memmem(text, (size_t)(end - text), from, from_size))) {
         buffer_append(out, text, (size_t)(found - text));
@@ -67,7 +70,8 @@ static void append_replaced(struct buffer *out, const char *text, size_t n, cons
 
 /* ---- bytes ---- */
 
-/* Passes on the valid characters of pending, U+FFFD for each broken part (ByT5: nothing), and keeps an unfinished tail unless `all`. */
+/* Passes on the valid characters of pending, U+FFFD for each broken part (ByT5: nothing), and keeps an unfinished
+ * tail unless `all`. */
 static void settle_bytes(struct decoding *d, size_t i, bool all) {
     struct stage *stage = &d->stages[i];
     const char *bytes = stage->pending.data;
@@ -76,8 +80,10 @@ static void settle_bytes(struct decoding *d, size_t i, bool all) {
     while (at < n - tail) {
         uint32_t c;
         int length = utf8_decode(bytes + at, n - at, &c);
-        if (length > 0) buffer_append(&stage->work, bytes + at, (size_t)length);
-        else if (stage->step->kind != DECODE_RAW_BYTES) buffer_append_text(&stage->work, replacement_character);
+        if (length > 0)
+            buffer_append(&stage->work, bytes + at, (size_t)length);
+        else if (stage->step->kind != DECODE_RAW_BYTES)
+            buffer_append_text(&stage->work, replacement_character);
         at += (size_t)(length > 0 ? length : -length);
     }
     char kept[4];
@@ -141,8 +147,10 @@ static void push_fallback(struct decoding *d, size_t i, const char *text, size_t
 
 static void push_raw_bytes(struct decoding *d, size_t i, const char *text, size_t n) {
     int byte = byte_token_value(text, n);
-    if (byte >= 0) buffer_append_char(&d->stages[i].pending, (char)byte);
-    else buffer_append(&d->stages[i].pending, text, n);
+    if (byte >= 0)
+        buffer_append_char(&d->stages[i].pending, (char)byte);
+    else
+        buffer_append(&d->stages[i].pending, text, n);
     settle_bytes(d, i, false);
 }
 
@@ -160,8 +168,8 @@ static void push_metaspace(struct decoding *d, size_t i, const char *text, size_
 
 /* What English detokenization undoes, in the reference's order. */
 static const char *const clean_ups[][2] = {
-    {" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"}, {" 'm", "'m"},
-    {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+    {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},    {" n't", "n't"},
+    {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
 };
 
 static void clean_up(struct buffer *text) {
@@ -181,7 +189,8 @@ static void clean_up(struct buffer *text) {
 }
 
 /* GGUF's spelling: tokens that begin a word have U+2581 in front, the others are continuations. */
-static bool continues_word(const struct decoder_step *step, const struct vocabulary_token *token, const char **text, size_t *n) {
+static bool continues_word(const struct decoder_step *step, const struct vocabulary_token *token, const char **text,
+                           size_t *n) {
     const char *mark = step->content ? step->content : step->pattern;
     size_t size = step->content ? step->content_size : step->pattern_size;
     bool marked = starts_with(*text, *n, mark, size);
@@ -192,7 +201,8 @@ static bool continues_word(const struct decoder_step *step, const struct vocabul
     return step->content ? !marked && !(token && token->flags & TOKEN_SPECIAL) : marked;
 }
 
-static void push_wordpiece(struct decoding *d, size_t i, const struct vocabulary_token *token, const char *text, size_t n) {
+static void push_wordpiece(struct decoding *d, size_t i, const struct vocabulary_token *token, const char *text,
+                           size_t n) {
     struct stage *stage = &d->stages[i];
     buffer_clear(&stage->work);
     if ((stage->started || stage->step->content) && !continues_word(stage->step, token, &text, &n) && stage->started)
@@ -203,14 +213,14 @@ static void push_wordpiece(struct decoding *d, size_t i, const struct vocabulary
     pass_work(d, i, true);
 }
 
-/* The suffix is a space, but nothing at the end of the text: from the first one on, the token waits for the next (all of it,
- * where another step looks at whole tokens). */
+/* The suffix is a space, but nothing at the end of the text: from the first one on, the token waits for the next (all
+ * of it, where another step looks at whole tokens). */
 static void release_suffixed(struct decoding *d, size_t i, bool last) {
     struct stage *stage = &d->stages[i];
     if (stage->pending.size == 0) return;
     buffer_clear(&stage->work);
-    append_replaced(&stage->work, stage->pending.data, stage->pending.size, stage->step->pattern, stage->step->pattern_size, " ",
-                    last ? 0 : 1);
+    append_replaced(&stage->work, stage->pending.data, stage->pending.size, stage->step->pattern,
+                    stage->step->pattern_size, " ", last ? 0 : 1);
     clear_pending(d, &stage->pending);
     pass_work(d, i, true);
 }
@@ -218,7 +228,8 @@ static void release_suffixed(struct decoding *d, size_t i, bool last) {
 static void push_bpe_suffix(struct decoding *d, size_t i, const char *text, size_t n) {
     struct stage *stage = &d->stages[i];
     release_suffixed(d, i, false);
-    const char *suffix = stage->step->pattern_size ? memmem(text, n, stage->step->pattern, stage->step->pattern_size) : NULL;
+    const char *suffix =
+        stage->step->pattern_size ? memmem(text, n, stage->step->pattern, stage->step->pattern_size) : NULL;
     size_t settled = !suffix ? n : i + 1 == d->n ? (size_t)(suffix - text) : 0;
     if (settled) pass(d, i, text, settled, true);
     buffer_append(&stage->pending, text + settled, n - settled);
@@ -313,8 +324,10 @@ static void settle_sentencepiece_bytes(struct decoding *d, size_t i, bool all) {
     while (at < n - tail) {
         uint32_t c;
         int length = utf8_decode(bytes + at, n - at, &c);
-        if (length > 0) pass(d, i, bytes + at, (size_t)length, true);
-        else pass(d, i, replacement_character, 3, true);
+        if (length > 0)
+            pass(d, i, bytes + at, (size_t)length, true);
+        else
+            pass(d, i, replacement_character, 3, true);
         at += (size_t)(length > 0 ? length : 1);
         stage->text_seen = true;
     }
@@ -348,28 +361,55 @@ static void push_sentencepiece(struct decoding *d, size_t i, const struct vocabu
         stage->space_dropped = !step->drop_all_first_spaces;
     }
     buffer_clear(&stage->work);
-    if (step->content && token->flags & TOKEN_UNKNOWN) buffer_append(&stage->work, step->content, step->content_size);
-    else append_replaced(&stage->work, text, n, escaped_space, 3, " ", 1);
+    if (step->content && token->flags & TOKEN_UNKNOWN)
+        buffer_append(&stage->work, step->content, step->content_size);
+    else
+        append_replaced(&stage->work, text, n, escaped_space, 3, " ", 1);
     if (stage->work.size) stage->text_seen = true;
     pass_work(d, i, true);
 }
 
 /* ---- the chain ---- */
 
-static void push(struct decoding *d, size_t i, const struct vocabulary_token *token, const char *text, size_t n, bool begins) {
+static void push(struct decoding *d, size_t i, const struct vocabulary_token *token, const char *text, size_t n,
+                 bool begins) {
     switch (d->stages[i].step->kind) {
-    case DECODE_BYTE_LEVEL: push_byte_level(d, i, text, n); break;
-    case DECODE_BYTE_FALLBACK: push_fallback(d, i, text, n); break;
-    case DECODE_METASPACE: push_metaspace(d, i, text, n); break;
-    case DECODE_WORDPIECE: push_wordpiece(d, i, token, text, n); break;
-    case DECODE_BPE_SUFFIX: push_bpe_suffix(d, i, text, n); break;
-    case DECODE_CTC: push_ctc(d, i, text, n); break;
-    case DECODE_REPLACE: push_replace(d, i, text, n, begins); break;
-    case DECODE_STRIP: push_strip(d, i, text, n, begins); break;
-    case DECODE_FUSE: push_fuse(d, i, text, n); break;
-    case DECODE_JOIN_SPACES: push_joined(d, i, text, n); break;
-    case DECODE_RAW_BYTES: push_raw_bytes(d, i, text, n); break;
-    case DECODE_SENTENCEPIECE: push_sentencepiece(d, i, token); break; /* always the first step */
+    case DECODE_BYTE_LEVEL:
+        push_byte_level(d, i, text, n);
+        break;
+    case DECODE_BYTE_FALLBACK:
+        push_fallback(d, i, text, n);
+        break;
+    case DECODE_METASPACE:
+        push_metaspace(d, i, text, n);
+        break;
+    case DECODE_WORDPIECE:
+        push_wordpiece(d, i, token, text, n);
+        break;
+    case DECODE_BPE_SUFFIX:
+        push_bpe_suffix(d, i, text, n);
+        break;
+    case DECODE_CTC:
+        push_ctc(d, i, text, n);
+        break;
+    case DECODE_REPLACE:
+        push_replace(d, i, text, n, begins);
+        break;
+    case DECODE_STRIP:
+        push_strip(d, i, text, n, begins);
+        break;
+    case DECODE_FUSE:
+        push_fuse(d, i, text, n);
+        break;
+    case DECODE_JOIN_SPACES:
+        push_joined(d, i, text, n);
+        break;
+    case DECODE_RAW_BYTES:
+        push_raw_bytes(d, i, text, n);
+        break;
+    case DECODE_SENTENCEPIECE:
+        push_sentencepiece(d, i, token);
+        break; /* always the first step */
     }
 }
 
@@ -377,14 +417,24 @@ static void finish(struct decoding *d, size_t i) {
     struct stage *stage = &d->stages[i];
     switch (stage->step->kind) {
     case DECODE_BYTE_LEVEL:
-    case DECODE_RAW_BYTES: settle_bytes(d, i, true); break;
-    case DECODE_BYTE_FALLBACK: settle_fallback(d, i, true); break;
-    case DECODE_BPE_SUFFIX: release_suffixed(d, i, true); break;
-    case DECODE_SENTENCEPIECE: settle_sentencepiece_bytes(d, i, true); break;
-    case DECODE_FUSE:
-        if (stage->step->buffered) pass(d, i, stage->pending.data ? stage->pending.data : "", stage->pending.size, true);
+    case DECODE_RAW_BYTES:
+        settle_bytes(d, i, true);
         break;
-    default: break;
+    case DECODE_BYTE_FALLBACK:
+        settle_fallback(d, i, true);
+        break;
+    case DECODE_BPE_SUFFIX:
+        release_suffixed(d, i, true);
+        break;
+    case DECODE_SENTENCEPIECE:
+        settle_sentencepiece_bytes(d, i, true);
+        break;
+    case DECODE_FUSE:
+        if (stage->step->buffered)
+            pass(d, i, stage->pending.data ? stage->pending.data : "", stage->pending.size, true);
+        break;
+    default:
+        break;
     }
 }
 
@@ -392,10 +442,15 @@ static void finish(struct decoding *d, size_t i) {
 static bool works_in_parts(const struct decoder_step *step) {
     uint32_t c;
     switch (step->kind) {
-    case DECODE_FUSE: return true;
-    case DECODE_STRIP: return step->stop == 0;
-    case DECODE_REPLACE: return !step->regex && step->pattern_size > 0 && unicode_next(step->pattern, step->pattern_size, &c) == step->pattern_size;
-    default: return false;
+    case DECODE_FUSE:
+        return true;
+    case DECODE_STRIP:
+        return step->stop == 0;
+    case DECODE_REPLACE:
+        return !step->regex && step->pattern_size > 0 &&
+               unicode_next(step->pattern, step->pattern_size, &c) == step->pattern_size;
+    default:
+        return false;
     }
 }
 
@@ -415,7 +470,7 @@ void decoder_release(struct decoder *decoder) {
 }
 
 bn_status decoding_create(const struct decoder *decoder, bool streaming, struct decoding **out, bn_error *err) {
-    size_t size = sizeof **out + decoder->n * sizeof (*out)->stages[0];
+    size_t size = sizeof **out + decoder->n * sizeof(*out)->stages[0];
     struct decoding *d = mem_calloc(1, size);
     if (!d) return fail_no_memory(err, size);
     d->streaming = streaming;
@@ -462,7 +517,8 @@ bool decoding_waits(const struct decoding *d) {
     for (size_t i = 0; i < d->n; i++) {
         const struct stage *stage = &d->stages[i];
         enum decoder_kind kind = stage->step->kind;
-        bool bytes = kind == DECODE_BYTE_LEVEL || kind == DECODE_RAW_BYTES || kind == DECODE_SENTENCEPIECE || kind == DECODE_BYTE_FALLBACK;
+        bool bytes = kind == DECODE_BYTE_LEVEL || kind == DECODE_RAW_BYTES || kind == DECODE_SENTENCEPIECE ||
+                     kind == DECODE_BYTE_FALLBACK;
         if (bytes && stage->pending.size > stage->shown) return true;
     }
     return false;

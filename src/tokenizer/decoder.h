@@ -1,9 +1,9 @@
 /* Decoders: ids back to text, one id at a time.
  *
  * A decoder is a list of steps over token texts, as tokenizer.json describes it. Each step is a small state machine, so
- * decoding a whole list and decoding piece by piece are the same code: the pieces joined are the whole. (One exception, which
- * no incremental decoder escapes: ByteFallback turns a whole run of bytes into U+FFFDs if any of it is broken, and a stream
- * has shown the run's valid characters by then.) */
+ * decoding a whole list and decoding piece by piece are the same code: the pieces joined are the whole. (One
+ * exception, which no incremental decoder escapes: ByteFallback turns a whole run of bytes into U+FFFDs if any of it
+ * is broken, and a stream has shown the run's valid characters by then.) */
 #ifndef TOKENIZER_DECODER_H
 #define TOKENIZER_DECODER_H
 
@@ -28,15 +28,16 @@ enum decoder_kind {
 
 struct decoder_step {
     enum decoder_kind kind;
-    const char *pattern, *content; /* in the tokenizer's arena; per kind: prefix, suffix, replacement, pad token, the text
+    const char *pattern,
+        *content; /* in the tokenizer's arena; per kind: prefix, suffix, replacement, pad token, the text
                                     * of unknown pieces … */
     size_t pattern_size, content_size;
-    struct regex *regex;           /* REPLACE; owned */
-    bool cleanup;                  /* WORDPIECE, CTC */
-    bool drop_first_space;         /* METASPACE, SENTENCEPIECE */
-    bool drop_all_first_spaces;    /* SENTENCEPIECE: remove_extra_whitespaces */
-    size_t start, stop;            /* STRIP */
-    bool buffered;                 /* FUSE, BYTE_LEVEL: a later step needs all the text at once */
+    struct regex *regex;        /* REPLACE; owned */
+    bool cleanup;               /* WORDPIECE, CTC */
+    bool drop_first_space;      /* METASPACE, SENTENCEPIECE */
+    bool drop_all_first_spaces; /* SENTENCEPIECE: remove_extra_whitespaces */
+    size_t start, stop;         /* STRIP */
+    bool buffered;              /* FUSE, BYTE_LEVEL: a later step needs all the text at once */
 };
 
 struct decoder {
@@ -53,7 +54,8 @@ struct decoding;
 bn_status decoding_create(const struct decoder *decoder, bool streaming, struct decoding **out, bn_error *err);
 void decoding_destroy(struct decoding *decoding);
 /* Feeds one token; text that is settled goes to *out. */
-bn_status decoding_push(struct decoding *decoding, const struct vocabulary_token *token, struct buffer *out, bn_error *err);
+bn_status decoding_push(struct decoding *decoding, const struct vocabulary_token *token, struct buffer *out,
+                        bn_error *err);
 bn_status decoding_finish(struct decoding *decoding, struct buffer *out, bn_error *err);
 /* A character is half done, or may yet turn out broken: a stream waits for more before it shows the text. */
 bool decoding_waits(const struct decoding *decoding);

@@ -8,9 +8,9 @@
 
 /* All memory of one encoding, reused between its segments. */
 struct work {
-    struct text text;      /* the segment, on its way */
+    struct text text;       /* the segment, on its way */
     struct pieces segments; /* of the raw text */
-    struct pieces pieces;  /* of the segment */
+    struct pieces pieces;   /* of the segment */
     struct normalizer_scratch normalizer;
     struct pretokenizer_scratch pretokenizer;
     struct bpe_scratch bpe;
@@ -31,9 +31,14 @@ static bn_status encode_word(const bn_tokenizer *tokenizer, const char *word, si
                              struct token_list *out, bn_error *err) {
     int32_t id;
     switch (tokenizer->model) {
-    case MODEL_BPE: bpe_encode(&tokenizer->bpe, word, size, &work->bpe, out); break;
-    case MODEL_UNIGRAM: return unigram_encode(&tokenizer->unigram, word, size, &work->unigram, out, err);
-    case MODEL_WORDPIECE: wordpiece_encode(&tokenizer->wordpiece, word, size, out); break;
+    case MODEL_BPE:
+        bpe_encode(&tokenizer->bpe, word, size, &work->bpe, out);
+        break;
+    case MODEL_UNIGRAM:
+        return unigram_encode(&tokenizer->unigram, word, size, &work->unigram, out, err);
+    case MODEL_WORDPIECE:
+        wordpiece_encode(&tokenizer->wordpiece, word, size, out);
+        break;
     case MODEL_WORDLEVEL:
         id = vocabulary_find_model(&tokenizer->vocabulary, word, size);
         if (id < 0) id = tokenizer->wordpiece.unknown_id;
@@ -49,8 +54,10 @@ static bn_status encode_word(const bn_tokenizer *tokenizer, const char *word, si
 static uint16_t count_edge_spaces(const char *text, size_t n, bool leading) {
     size_t count = 0, at = leading ? 0 : n;
     for (uint32_t c; leading ? at < n : at > 0; count++) {
-        if (leading) at += unicode_next(text + at, n - at, &c);
-        else at = unicode_previous(text, at, &c);
+        if (leading)
+            at += unicode_next(text + at, n - at, &c);
+        else
+            at = unicode_previous(text, at, &c);
         if (!unicode_is_space(c)) break;
     }
     return (uint16_t)min_size(count, UINT16_MAX);
@@ -97,8 +104,10 @@ static void replace_invalid(struct text *text, struct normalizer_scratch *scratc
         uint32_t c;
         int length = utf8_decode(text->bytes + at, text->size - at, &c);
         size_t end = at + (size_t)(length > 0 ? length : -length);
-        if (length > 0) text_append_text(out, text, at, end);
-        else text_append(out, "\xef\xbf\xbd", 3, text_span(text, at, end));
+        if (length > 0)
+            text_append_text(out, text, at, end);
+        else
+            text_append(out, "\xef\xbf\xbd", 3, text_span(text, at, end));
         at = end;
     }
     struct text old = *text;
@@ -106,11 +115,12 @@ static void replace_invalid(struct text *text, struct normalizer_scratch *scratc
     *out = old;
 }
 
-static bn_status encode_segment(const bn_tokenizer *tokenizer, const char *input, const struct piece *segment, bool parse_special,
-                                struct work *work, struct token_list *out, bn_error *err) {
+static bn_status encode_segment(const bn_tokenizer *tokenizer, const char *input, const struct piece *segment,
+                                bool parse_special, struct work *work, struct token_list *out, bn_error *err) {
     struct text *text = &work->text;
     text_borrow(text, input, segment->begin, segment->end - segment->begin);
-    if (!tokenizer->keeps_invalid_bytes && !utf8_valid(text->bytes, text->size)) replace_invalid(text, &work->normalizer);
+    if (!tokenizer->keeps_invalid_bytes && !utf8_valid(text->bytes, text->size))
+        replace_invalid(text, &work->normalizer);
     bn_status status = normalizer_apply(&tokenizer->normalizer, text, &work->normalizer, err);
     if (status) return status;
     struct pieces *pieces = &work->pieces;
@@ -118,7 +128,8 @@ static bn_status encode_segment(const bn_tokenizer *tokenizer, const char *input
     added_tokens_split(&tokenizer->added, &tokenizer->added.normalized, parse_special, text->bytes, text->size, pieces);
     if (text->failed || pieces->failed) return fail_no_memory(err, text->size);
     status = pretokenizer_apply(&tokenizer->pretokenizer, text, pieces, &work->pretokenizer, err);
-    for (size_t i = 0; i < pieces->n && !status; i++) status = encode_piece(tokenizer, work, &pieces->items[i], out, err);
+    for (size_t i = 0; i < pieces->n && !status; i++)
+        status = encode_piece(tokenizer, work, &pieces->items[i], out, err);
     return status;
 }
 
@@ -126,7 +137,8 @@ static bn_status encode_segment(const bn_tokenizer *tokenizer, const char *input
 static bn_status encode_text(const bn_tokenizer *tokenizer, const char *input, size_t size, bool parse_special,
                              struct token_list *out, bn_error *err) {
     if (size > UINT32_MAX / 2)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "text of %zu bytes, at most %u can be encoded at once", size, UINT32_MAX / 2);
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "text of %zu bytes, at most %u can be encoded at once", size,
+                    UINT32_MAX / 2);
     struct work work = {0};
     bn_status status = BN_OK;
     added_tokens_split(&tokenizer->added, &tokenizer->added.raw, parse_special, input, size, &work.segments);
@@ -134,16 +146,18 @@ static bn_status encode_text(const bn_tokenizer *tokenizer, const char *input, s
     for (size_t i = 0; i < work.segments.n && !status; i++) {
         const struct piece *segment = &work.segments.items[i];
         if (segment->id >= 0)
-            push_added(out, segment->id, (struct span){segment->begin, segment->end}, input + segment->begin, segment->end - segment->begin);
-        else status = encode_segment(tokenizer, input, segment, parse_special, &work, out, err);
+            push_added(out, segment->id, (struct span){segment->begin, segment->end}, input + segment->begin,
+                       segment->end - segment->begin);
+        else
+            status = encode_segment(tokenizer, input, segment, parse_special, &work, out, err);
     }
     if (!status && (out->failed || work.text.failed)) status = fail_no_memory(err, size);
     work_release(&work);
     return status;
 }
 
-/* Offsets from bytes to code points: a begin falls on the character that holds the byte, an end behind the one that holds
- * the last. A maximal broken part of UTF-8 counts as one character. */
+/* Offsets from bytes to code points: a begin falls on the character that holds the byte, an end behind the one that
+ * holds the last. A maximal broken part of UTF-8 counts as one character. */
 static bn_status offsets_to_code_points(const char *text, size_t size, struct token_list *tokens, bn_error *err) {
     uint32_t *index = mem_alloc_array(size + 1, sizeof *index);
     if (!index) return fail_no_memory(err, (size + 1) * sizeof *index);
@@ -190,12 +204,14 @@ static bn_status copy_out(const struct token_list *tokens, struct encoding *out,
     return BN_OK;
 }
 
-bn_status tokenizer_encode(const bn_tokenizer *tokenizer, const struct encode_request *request, struct encoding *out, bn_error *err) {
+bn_status tokenizer_encode(const bn_tokenizer *tokenizer, const struct encode_request *request, struct encoding *out,
+                           bn_error *err) {
     struct token_list text = {0}, pair = {0}, all = {0};
     struct token_list *second = request->pair ? &pair : NULL;
     const struct postprocessor *post = &tokenizer->postprocessor;
     *out = (struct encoding){0};
-    bn_status status = encode_with_offsets(tokenizer, request->text, request->text_bytes, request->parse_special, &text, err);
+    bn_status status =
+        encode_with_offsets(tokenizer, request->text, request->text_bytes, request->parse_special, &text, err);
     if (!status && second)
         status = encode_with_offsets(tokenizer, request->pair, request->pair_bytes, request->parse_special, &pair, err);
     size_t n_special = request->add_special ? template_special_count(second ? &post->pair : &post->single) : 0;
@@ -220,12 +236,13 @@ void encoding_release(struct encoding *encoding) {
     *encoding = (struct encoding){0};
 }
 
-bn_status bn_tokenizer_encode(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes, const bn_encode_options *options,
-                              int32_t **ids, size_t *n_ids, bn_error *err) {
+bn_status bn_tokenizer_encode(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes,
+                              const bn_encode_options *options, int32_t **ids, size_t *n_ids, bn_error *err) {
     bool add_special = true, parse_special = tokenizer_parses_special(tokenizer);
     if (options) {
         if (options->size < sizeof *options)
-            return fail(err, BN_STATUS_BAD_ARGUMENT, "bn_encode_options.size is %zu, expected %zu", options->size, sizeof *options);
+            return fail(err, BN_STATUS_BAD_ARGUMENT, "bn_encode_options.size is %zu, expected %zu", options->size,
+                        sizeof *options);
         add_special = options->add_special;
         parse_special = options->parse_special;
     }

@@ -1,27 +1,27 @@
-/* The table of pre-tokenizers, and how to recognize one when the file doesn't name it: special tokens that only one family
- * has, then how many digits its tokens join. */
+/* The table of pre-tokenizers, and how to recognize one when the file doesn't name it: special tokens that only one
+ * family has, then how many digits its tokens join. */
 #include "tokenizer/gguf_pre.h"
 
 #include <string.h>
 
-#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+#define GPT2         "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 #define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define SPACE_TAIL "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define LLAMA3 CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACE_TAIL
-#define QWEN2 CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACE_TAIL
-#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
-#define O200K                                                                                                                   \
-    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" CONTRACTIONS "?|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" CONTRACTIONS       \
-    "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACE_TAIL
-#define TEKKEN                                                                                                                  \
-    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER                                         \
+#define SPACE_TAIL   "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define LLAMA3       CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACE_TAIL
+#define QWEN2        CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACE_TAIL
+#define UPPER        "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWER        "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define O200K                                                                                                          \
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" CONTRACTIONS "?|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER               \
+    "*" CONTRACTIONS "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACE_TAIL
+#define TEKKEN                                                                                                         \
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER                                \
     "*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACE_TAIL
-#define DEEPSEEK_WORDS                                                                                                          \
-    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|"  \
-    SPACE_TAIL
-#define BLOOM " ?[^(\\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+"
-#define CJK_KANA "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"
+#define DEEPSEEK_WORDS                                                                                                 \
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "              \
+    "?[\\p{P}\\p{S}]+[\\r\\n]*|" SPACE_TAIL
+#define BLOOM      " ?[^(\\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+"
+#define CJK_KANA   "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"
 #define CJK_HANGUL "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"
 
 static const struct gguf_pre kinds[] = {
@@ -42,16 +42,46 @@ static const struct gguf_pre kinds[] = {
 
 /* Other names under which the same rules go. */
 static const char *const aliases[][2] = {
-    {"gpt2", "gpt-2"},           {"phi-2", "gpt-2"},         {"mpt", "gpt-2"},            {"olmo", "gpt-2"},
-    {"jina-es", "gpt-2"},        {"jina-de", "gpt-2"},       {"jina-v1-en", "gpt-2"},     {"jina-v2-es", "gpt-2"},
-    {"jina-v2-de", "gpt-2"},     {"jina-v2-code", "gpt-2"},  {"roberta-bpe", "gpt-2"},    {"gigachat", "gpt-2"},
-    {"trillion", "gpt-2"},       {"exaone4", "gpt-2"},       {"llama3", "llama-bpe"},     {"llama-v3", "llama-bpe"},
-    {"falcon3", "llama-bpe"},    {"falcon-h1", "llama-bpe"}, {"pixtral", "llama-bpe"},    {"midm-2.0", "llama-bpe"},
-    {"lfm2", "llama-bpe"},       {"stablelm2", "qwen2"},     {"deepseek-r1-qwen", "qwen2"}, {"hunyuan", "qwen2"},
-    {"megrez", "qwen2"},         {"llama4", "gpt-4o"},       {"deepseek-r1", "deepseek-v3"}, {"deepseek3", "deepseek-v3"},
-    {"hunyuan-dense", "deepseek-v3"}, {"smaug-bpe", "dbrx"}, {"chatglm-bpe", "dbrx"},     {"glm4", "dbrx"},
-    {"refact", "starcoder"},     {"command-r", "starcoder"}, {"smollm", "starcoder"},     {"codeshell", "starcoder"},
-    {"exaone", "starcoder"},     {"minerva-7b", "starcoder"}, {"poro-chat", "bloom"},     {"gpt3-finnish", "bloom"},
+    {"gpt2", "gpt-2"},
+    {"phi-2", "gpt-2"},
+    {"mpt", "gpt-2"},
+    {"olmo", "gpt-2"},
+    {"jina-es", "gpt-2"},
+    {"jina-de", "gpt-2"},
+    {"jina-v1-en", "gpt-2"},
+    {"jina-v2-es", "gpt-2"},
+    {"jina-v2-de", "gpt-2"},
+    {"jina-v2-code", "gpt-2"},
+    {"roberta-bpe", "gpt-2"},
+    {"gigachat", "gpt-2"},
+    {"trillion", "gpt-2"},
+    {"exaone4", "gpt-2"},
+    {"llama3", "llama-bpe"},
+    {"llama-v3", "llama-bpe"},
+    {"falcon3", "llama-bpe"},
+    {"falcon-h1", "llama-bpe"},
+    {"pixtral", "llama-bpe"},
+    {"midm-2.0", "llama-bpe"},
+    {"lfm2", "llama-bpe"},
+    {"stablelm2", "qwen2"},
+    {"deepseek-r1-qwen", "qwen2"},
+    {"hunyuan", "qwen2"},
+    {"megrez", "qwen2"},
+    {"llama4", "gpt-4o"},
+    {"deepseek-r1", "deepseek-v3"},
+    {"deepseek3", "deepseek-v3"},
+    {"hunyuan-dense", "deepseek-v3"},
+    {"smaug-bpe", "dbrx"},
+    {"chatglm-bpe", "dbrx"},
+    {"glm4", "dbrx"},
+    {"refact", "starcoder"},
+    {"command-r", "starcoder"},
+    {"smollm", "starcoder"},
+    {"codeshell", "starcoder"},
+    {"exaone", "starcoder"},
+    {"minerva-7b", "starcoder"},
+    {"poro-chat", "bloom"},
+    {"gpt3-finnish", "bloom"},
 };
 
 const struct gguf_pre *gguf_pre_find(const char *name, size_t size) {
@@ -84,8 +114,13 @@ static size_t most_digits(const struct vocabulary *vocabulary) {
 
 const struct gguf_pre *gguf_pre_detect(const struct vocabulary *vocabulary) {
     static const char *const signs[][2] = {
-        {"<|begin_of_text|>", "llama-bpe"},  {"<|eot_id|>", "llama-bpe"}, {"<|im_start|>", "qwen2"}, {"<|endofprompt|>", "gpt-4o"},
-        {"<\uff5cbegin\u2581of\u2581sentence\uff5c>", "deepseek-v3"}, {"[INST]", "tekken"}, {"<fim_prefix>", "starcoder"},
+        {"<|begin_of_text|>", "llama-bpe"},
+        {"<|eot_id|>", "llama-bpe"},
+        {"<|im_start|>", "qwen2"},
+        {"<|endofprompt|>", "gpt-4o"},
+        {"<\uff5cbegin\u2581of\u2581sentence\uff5c>", "deepseek-v3"},
+        {"[INST]", "tekken"},
+        {"<fim_prefix>", "starcoder"},
     };
     size_t digits = most_digits(vocabulary);
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
@@ -105,7 +140,8 @@ bn_status gguf_pre_apply(const struct gguf_pre *pre, bn_tokenizer *tokenizer, bn
     }
     for (size_t i = 0; i < sizeof pre->patterns / sizeof *pre->patterns && pre->patterns[i]; i++) {
         const char *pattern = pre->patterns[i];
-        bn_status status = pretokenizer_append_regex(&tokenizer->pretokenizer, pattern, strlen(pattern), SPLIT_ISOLATED, false, err);
+        bn_status status =
+            pretokenizer_append_regex(&tokenizer->pretokenizer, pattern, strlen(pattern), SPLIT_ISOLATED, false, err);
         if (status) return status;
     }
     return BN_OK;

@@ -1,5 +1,5 @@
-/* The vocabulary inside a GGUF file: tokenizer.ggml.model says which kind it is, tokenizer.ggml.pre how byte-level ones cut
- * text into words (gguf_pre.c). */
+/* The vocabulary inside a GGUF file: tokenizer.ggml.model says which kind it is, tokenizer.ggml.pre how byte-level
+ * ones cut text into words (gguf_pre.c). */
 #include <stdio.h>
 #include <string.h>
 
@@ -33,11 +33,17 @@ static bn_status check_lengths(const struct gguf_vocabulary *v, bn_error *err) {
         return fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.tokens' must be an array of strings, with at least one");
     if (v->n > INT32_MAX) return fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.tokens' has %zu entries", v->n);
     if (v->scores && (v->scores->array.type != GGUF_F32 || v->scores->array.n != v->n))
-        return fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.scores' must be %zu float32 numbers, one a token; it has %zu", v->n, v->scores->array.n);
-    bool integers = v->types && holds_numbers(v->types) && v->types->array.type != GGUF_F32 && v->types->array.type != GGUF_F64;
+        return fail(err, BN_STATUS_BAD_FILE,
+                    "'tokenizer.ggml.scores' must be %zu float32 numbers, one a token; it has %zu", v->n,
+                    v->scores->array.n);
+    bool integers =
+        v->types && holds_numbers(v->types) && v->types->array.type != GGUF_F32 && v->types->array.type != GGUF_F64;
     if (v->types && (!integers || v->types->array.n != v->n))
-        return fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.token_type' must be %zu integers, one a token; it has %zu", v->n, v->types->array.n);
-    if (v->merges && v->merges->array.type != GGUF_STRING) return fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.merges' must be strings");
+        return fail(err, BN_STATUS_BAD_FILE,
+                    "'tokenizer.ggml.token_type' must be %zu integers, one a token; it has %zu", v->n,
+                    v->types->array.n);
+    if (v->merges && v->merges->array.type != GGUF_STRING)
+        return fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.merges' must be strings");
     return BN_OK;
 }
 
@@ -46,8 +52,10 @@ static bn_status read_ids(struct gguf_vocabulary *v, bn_error *err) {
         const char *key;
         size_t *id;
     } ids[] = {
-        {"tokenizer.ggml.bos_token_id", &v->bos}, {"tokenizer.ggml.eos_token_id", &v->eos},
-        {"tokenizer.ggml.unknown_token_id", &v->unknown}, {"tokenizer.ggml.cls_token_id", &v->cls},
+        {"tokenizer.ggml.bos_token_id", &v->bos},
+        {"tokenizer.ggml.eos_token_id", &v->eos},
+        {"tokenizer.ggml.unknown_token_id", &v->unknown},
+        {"tokenizer.ggml.cls_token_id", &v->cls},
         {"tokenizer.ggml.seperator_token_id", &v->separator},
     };
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
@@ -69,7 +77,9 @@ static bn_status read_arrays(struct gguf_vocabulary *v, bn_error *err) {
     return status ? status : read_ids(v, err);
 }
 
-static int64_t type_of(const struct gguf_vocabulary *v, size_t id) { return v->types ? gguf_array_integer(v->types, id) : 1; }
+static int64_t type_of(const struct gguf_vocabulary *v, size_t id) {
+    return v->types ? gguf_array_integer(v->types, id) : 1;
+}
 
 /* Flags of byte-level and WordPiece tokens: only control tokens are special. */
 static uint32_t plain_flags(int64_t type) {
@@ -77,10 +87,12 @@ static uint32_t plain_flags(int64_t type) {
     return type == 2 ? TOKEN_MODEL | TOKEN_UNKNOWN | TOKEN_SPECIAL : type == 4 ? TOKEN_MODEL | TOKEN_USER : TOKEN_MODEL;
 }
 
-static bn_status fill_vocabulary(bn_tokenizer *tokenizer, const struct gguf_vocabulary *v, uint32_t (*flags)(int64_t), bn_error *err) {
+static bn_status fill_vocabulary(bn_tokenizer *tokenizer, const struct gguf_vocabulary *v, uint32_t (*flags)(int64_t),
+                                 bn_error *err) {
     for (size_t id = 0; id < v->n; id++) {
         struct gguf_string text = gguf_array_string(v->tokens, id);
-        bn_status status = vocabulary_add(&tokenizer->vocabulary, id, text.text, text.size, flags(type_of(v, id)) | TOKEN_MAY_REPEAT, err);
+        bn_status status = vocabulary_add(&tokenizer->vocabulary, id, text.text, text.size,
+                                          flags(type_of(v, id)) | TOKEN_MAY_REPEAT, err);
         if (status) return status;
     }
     return BN_OK;
@@ -91,7 +103,9 @@ static bn_status add_tokens(bn_tokenizer *tokenizer, bn_error *err) {
     for (size_t id = 0; id < tokenizer->vocabulary.size; id++) {
         const struct vocabulary_token *token = &tokenizer->vocabulary.tokens[id];
         if (!token->text || !(token->flags & (TOKEN_CONTROL | TOKEN_UNKNOWN | TOKEN_USER))) continue;
-        struct added_token added = {.content = token->text, .size = token->size, .id = (int32_t)id,
+        struct added_token added = {.content = token->text,
+                                    .size = token->size,
+                                    .id = (int32_t)id,
                                     .special = (token->flags & TOKEN_SPECIAL) != 0};
         bn_status status = tokenizer_add_token(tokenizer, added, err);
         if (status) return status;
@@ -99,7 +113,9 @@ static bn_status add_tokens(bn_tokenizer *tokenizer, bn_error *err) {
     return BN_OK;
 }
 
-static int32_t id_or_none(size_t id) { return id == SIZE_MAX ? -1 : (int32_t)id; }
+static int32_t id_or_none(size_t id) {
+    return id == SIZE_MAX ? -1 : (int32_t)id;
+}
 
 /* ---- byte-level BPE ---- */
 
@@ -107,15 +123,18 @@ static void say(const struct gguf_vocabulary *v, const char *line) {
     if (v->notice) v->notice(v->notice_context, line);
 }
 
-static const struct gguf_pre *choose_pre(const bn_tokenizer *tokenizer, const struct gguf_vocabulary *v, struct gguf_string name) {
+static const struct gguf_pre *choose_pre(const bn_tokenizer *tokenizer, const struct gguf_vocabulary *v,
+                                         struct gguf_string name) {
     const struct gguf_pre *pre = gguf_pre_find(name.text, name.size);
     if (pre) return pre;
     char line[300];
     pre = gguf_pre_detect(&tokenizer->vocabulary);
     if (name.size == 0)
-        snprintf(line, sizeof line, "the file lacks tokenizer.ggml.pre; its vocabulary looks like '%s', which is used", pre->name);
+        snprintf(line, sizeof line, "the file lacks tokenizer.ggml.pre; its vocabulary looks like '%s', which is used",
+                 pre->name);
     else
-        snprintf(line, sizeof line, "tokenizer.ggml.pre '%.*s' isn't known; the vocabulary looks like '%s', which is used",
+        snprintf(line, sizeof line,
+                 "tokenizer.ggml.pre '%.*s' isn't known; the vocabulary looks like '%s', which is used",
                  (int)min_size(name.size, 60), name.text, pre->name);
     say(v, line);
     return pre;
@@ -127,7 +146,9 @@ static bn_status read_merges(struct bpe *bpe, const struct gguf_value *merges, b
     for (size_t rank = 0; rank < n && !status; rank++) {
         struct gguf_string line = gguf_array_string(merges, rank);
         const char *space = line.size > 1 ? memchr(line.text + 1, ' ', line.size - 1) : NULL;
-        if (!space) return fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.merges[%zu]' must be two tokens with a space between", rank);
+        if (!space)
+            return fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.merges[%zu]' must be two tokens with a space between",
+                        rank);
         size_t left = (size_t)(space - line.text);
         status = bpe_add_merge(bpe, line.text, left, space + 1, line.size - left - 1, rank, err);
     }
@@ -157,19 +178,22 @@ static bn_status read_byte_level(bn_tokenizer *tokenizer, struct gguf_vocabulary
 
 /* ---- SentencePiece ---- */
 
-static bn_status read_sentencepiece(bn_tokenizer *tokenizer, struct gguf_vocabulary *v, enum model_kind model, bn_error *err) {
+static bn_status read_sentencepiece(bn_tokenizer *tokenizer, struct gguf_vocabulary *v, enum model_kind model,
+                                    bn_error *err) {
     bool unigram = model == MODEL_UNIGRAM;
     v->add_bos = !unigram;
     v->add_eos = unigram;
     v->add_space_prefix = true;
     v->remove_extra_whitespaces = unigram;
     bn_status status = gguf_get_bool(v->gguf, "tokenizer.ggml.add_space_prefix", &v->add_space_prefix, err);
-    if (!status) status = gguf_get_bool(v->gguf, "tokenizer.ggml.remove_extra_whitespaces", &v->remove_extra_whitespaces, err);
+    if (!status)
+        status = gguf_get_bool(v->gguf, "tokenizer.ggml.remove_extra_whitespaces", &v->remove_extra_whitespaces, err);
     const struct gguf_value *charsmap;
     if (!status) status = find_array(v->gguf, "tokenizer.ggml.precompiled_charsmap", &charsmap, err);
     if (!status && charsmap && charsmap->array.type != GGUF_U8 && charsmap->array.type != GGUF_I8)
         status = fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.precompiled_charsmap' must be bytes");
-    if (!status && !v->scores) status = fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.scores' is missing, this kind of vocabulary needs it");
+    if (!status && !v->scores)
+        status = fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.scores' is missing, this kind of vocabulary needs it");
     if (!status) status = fill_vocabulary(tokenizer, v, sentencepiece_flags, err);
     if (status) return status;
     float *scores = mem_alloc_array(v->n, sizeof *scores);
@@ -177,11 +201,14 @@ static bn_status read_sentencepiece(bn_tokenizer *tokenizer, struct gguf_vocabul
     int32_t unknown = id_or_none(v->unknown);
     for (size_t id = v->n; id-- > 0;) {
         scores[id] = (float)gguf_array_number(v->scores, id);
-        if (!(scores[id] == scores[id])) status = fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.scores[%zu]' is not a number", id);
+        if (!(scores[id] == scores[id]))
+            status = fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.scores[%zu]' is not a number", id);
         if (v->unknown == SIZE_MAX && type_of(v, id) == 2) unknown = (int32_t)id;
     }
-    struct sentencepiece_spec spec = {.model = model, .add_dummy_prefix = v->add_space_prefix,
-                                      .remove_extra_whitespaces = v->remove_extra_whitespaces, .unknown_id = unknown,
+    struct sentencepiece_spec spec = {.model = model,
+                                      .add_dummy_prefix = v->add_space_prefix,
+                                      .remove_extra_whitespaces = v->remove_extra_whitespaces,
+                                      .unknown_id = unknown,
                                       .unknown_surface = " \xe2\x81\x87 "};
     if (charsmap) spec.charsmap = charsmap->array.bytes, spec.charsmap_size = charsmap->array.n;
     if (!status) status = sentencepiece_assemble(tokenizer, &spec, scores, err);
@@ -204,7 +231,8 @@ static bool is_uncased(const struct vocabulary *vocabulary) {
 static bn_status append_bert_steps(bn_tokenizer *tokenizer, bn_error *err) {
     struct normalizer *normalizer = &tokenizer->normalizer;
     struct normalizer_step *step;
-    bool ok = normalizer_append(normalizer, NORMALIZE_BERT_CLEAN) && normalizer_append(normalizer, NORMALIZE_BERT_CHINESE);
+    bool ok =
+        normalizer_append(normalizer, NORMALIZE_BERT_CLEAN) && normalizer_append(normalizer, NORMALIZE_BERT_CHINESE);
     if (ok && is_uncased(&tokenizer->vocabulary)) {
         ok = normalizer_append(normalizer, NORMALIZE_FORM) != NULL; /* NFD */
         step = ok ? normalizer_append(normalizer, NORMALIZE_STRIP_ACCENTS) : NULL;
@@ -280,8 +308,10 @@ static bn_status finish(bn_tokenizer *tokenizer, struct gguf_vocabulary *v, bn_e
     tokenizer->bos = id_or_none(v->bos);
     tokenizer->eos = id_or_none(v->eos);
     int32_t bos = v->add_bos ? tokenizer->bos : -1, eos = v->add_eos ? tokenizer->eos : -1;
-    if (tokenizer->model == MODEL_WORDPIECE) status = bert_template(&tokenizer->postprocessor, bos, eos, err);
-    else if (bos >= 0 || eos >= 0) status = template_around(&tokenizer->postprocessor, bos, eos, tokenizer->model != MODEL_UNIGRAM, err);
+    if (tokenizer->model == MODEL_WORDPIECE)
+        status = bert_template(&tokenizer->postprocessor, bos, eos, err);
+    else if (bos >= 0 || eos >= 0)
+        status = template_around(&tokenizer->postprocessor, bos, eos, tokenizer->model != MODEL_UNIGRAM, err);
     if (!status) status = mark_ends(tokenizer, v, err);
     if (!status && template.size && !(tokenizer->chat_template = mem_strndup(template.text, template.size)))
         status = fail_no_memory(err, template.size);
@@ -301,8 +331,8 @@ static bn_status read_kind(bn_tokenizer *tokenizer, struct gguf_vocabulary *v, s
                 (int)min_size(kind.size, 60), kind.text);
 }
 
-bn_status tokenizer_from_gguf(const struct gguf *gguf, void (*notice)(void *context, const char *line), void *notice_context,
-                              bn_tokenizer **out, bn_error *err) {
+bn_status tokenizer_from_gguf(const struct gguf *gguf, void (*notice)(void *context, const char *line),
+                              void *notice_context, bn_tokenizer **out, bn_error *err) {
     struct gguf_vocabulary v = {.gguf = gguf, .notice = notice, .notice_context = notice_context};
     struct gguf_string kind = {"", 0};
     bn_status status = gguf_get_string(gguf, "tokenizer.ggml.model", &kind, err);
@@ -316,7 +346,9 @@ bn_status tokenizer_from_gguf(const struct gguf *gguf, void (*notice)(void *cont
     if (status) return status;
     status = read_kind(tokenizer, &v, kind, err);
     if (!status) status = finish(tokenizer, &v, err);
-    if (status) bn_tokenizer_close(tokenizer);
-    else *out = tokenizer;
+    if (status)
+        bn_tokenizer_close(tokenizer);
+    else
+        *out = tokenizer;
     return status;
 }

@@ -35,9 +35,10 @@ static bn_status take_template(bn_tokenizer *tokenizer, const json_t *config, bn
     const char *text = json_string_value(value);
     size_t i;
     json_t *entry;
-    json_array_foreach(value, i, entry) {
+    json_array_foreach (value, i, entry) {
         const char *name = json_string_value(json_object_get(entry, "name"));
-        if (!text || (name && strcmp(name, "default") == 0)) text = json_string_value(json_object_get(entry, "template"));
+        if (!text || (name && strcmp(name, "default") == 0))
+            text = json_string_value(json_object_get(entry, "template"));
     }
     if (!text || tokenizer->chat_template) return BN_OK;
     tokenizer->chat_template = mem_strdup(text);
@@ -50,13 +51,16 @@ static bn_status read_template_file(bn_tokenizer *tokenizer, const char *folder,
     char *path = path_join(folder, "chat_template.jinja");
     if (!path) return fail_no_memory(err, strlen(folder));
     bn_status status = BN_OK;
-    if (!tokenizer->chat_template && file_exists(path)) status = file_read_all(path, HF_MAX_CONFIG, &tokenizer->chat_template, &size, err);
+    if (!tokenizer->chat_template && file_exists(path))
+        status = file_read_all(path, HF_MAX_CONFIG, &tokenizer->chat_template, &size, err);
     mem_free(path);
     return status;
 }
 
 static void mark_end(bn_tokenizer *tokenizer, const json_t *id) {
-    if (!json_is_integer(id) || json_integer_value(id) < 0 || (uint64_t)json_integer_value(id) >= tokenizer->vocabulary.size) return;
+    if (!json_is_integer(id) || json_integer_value(id) < 0 ||
+        (uint64_t)json_integer_value(id) >= tokenizer->vocabulary.size)
+        return;
     tokenizer->vocabulary.tokens[json_integer_value(id)].flags |= TOKEN_END;
 }
 
@@ -67,7 +71,7 @@ static bn_status read_generation_config(bn_tokenizer *tokenizer, const char *fol
     bn_status status = hf_optional_json(folder, "generation_config.json", &config, err);
     const json_t *ends = json_object_get(config, "eos_token_id");
     mark_end(tokenizer, ends);
-    json_array_foreach(ends, i, id) mark_end(tokenizer, id);
+    json_array_foreach (ends, i, id) mark_end(tokenizer, id);
     json_decref(config);
     return status;
 }

@@ -1,4 +1,5 @@
-/* The files that lie around a tokenizer in a Hugging Face folder, and the older forms that are made of several files. */
+/* The files that lie around a tokenizer in a Hugging Face folder, and the older forms that are made of several files.
+ * */
 #ifndef TOKENIZER_HF_CONFIG_H
 #define TOKENIZER_HF_CONFIG_H
 

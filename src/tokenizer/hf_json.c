@@ -11,25 +11,28 @@ const char *hf_type(const json_t *step) {
     return type ? type : "";
 }
 
-static bn_status copy_string(bn_tokenizer *tokenizer, const json_t *value, const char **text, size_t *size, bn_error *err) {
+static bn_status copy_string(bn_tokenizer *tokenizer, const json_t *value, const char **text, size_t *size,
+                             bn_error *err) {
     *size = json_string_length(value);
     *text = arena_strndup(&tokenizer->vocabulary.arena, json_string_value(value), *size);
     return *text ? BN_OK : fail_no_memory(err, *size);
 }
 
-bn_status hf_copy_text(bn_tokenizer *tokenizer, const json_t *object, const char *key, const char *fallback, const char **text,
-                       size_t *size, bn_error *err) {
+bn_status hf_copy_text(bn_tokenizer *tokenizer, const json_t *object, const char *key, const char *fallback,
+                       const char **text, size_t *size, bn_error *err) {
     const json_t *value = json_object_get(object, key);
     if (!value || json_is_null(value)) {
         *text = fallback;
         *size = fallback ? strlen(fallback) : 0;
         return BN_OK;
     }
-    if (!json_is_string(value)) return fail(err, BN_STATUS_BAD_FILE, "'%s' of %s must be a string", key, hf_type(object));
+    if (!json_is_string(value))
+        return fail(err, BN_STATUS_BAD_FILE, "'%s' of %s must be a string", key, hf_type(object));
     return copy_string(tokenizer, value, text, size, err);
 }
 
-bn_status hf_copy_pattern(bn_tokenizer *tokenizer, const json_t *object, const char **text, size_t *size, bool *is_regex, bn_error *err) {
+bn_status hf_copy_pattern(bn_tokenizer *tokenizer, const json_t *object, const char **text, size_t *size,
+                          bool *is_regex, bn_error *err) {
     const json_t *pattern = json_object_get(object, "pattern");
     const json_t *literal = json_is_string(pattern) ? pattern : json_object_get(pattern, "String");
     const json_t *regex = json_object_get(pattern, "Regex");
@@ -64,8 +67,9 @@ bn_status hf_add_token(bn_tokenizer *tokenizer, const json_t *entry, size_t id, 
 static bn_status read_added_tokens(bn_tokenizer *tokenizer, const json_t *tokens, bn_error *err) {
     size_t i;
     json_t *entry;
-    if (tokens && !json_is_null(tokens) && !json_is_array(tokens)) return fail(err, BN_STATUS_BAD_FILE, "'added_tokens' must be an array");
-    json_array_foreach(tokens, i, entry) {
+    if (tokens && !json_is_null(tokens) && !json_is_array(tokens))
+        return fail(err, BN_STATUS_BAD_FILE, "'added_tokens' must be an array");
+    json_array_foreach (tokens, i, entry) {
         size_t id = SIZE_MAX;
         bn_status status = json_get_size(entry, "id", 0, INT32_MAX, &id, err);
         if (!status && id == SIZE_MAX) status = fail(err, BN_STATUS_BAD_FILE, "added token %zu has no 'id'", i);
@@ -86,22 +90,27 @@ static bn_status read_truncation(struct truncation *truncation, const json_t *ob
     if (!status) status = json_get_text(object, "strategy", &strategy, err);
     if (status) return status;
     truncation->left = strcmp(direction, "Left") == 0;
-    if (strcmp(strategy, "OnlyFirst") == 0) truncation->strategy = TRUNCATE_ONLY_FIRST;
-    else if (strcmp(strategy, "OnlySecond") == 0) truncation->strategy = TRUNCATE_ONLY_SECOND;
-    else if (strcmp(strategy, "LongestFirst") != 0) return fail(err, BN_STATUS_BAD_FILE, "unknown truncation strategy '%s'", strategy);
+    if (strcmp(strategy, "OnlyFirst") == 0)
+        truncation->strategy = TRUNCATE_ONLY_FIRST;
+    else if (strcmp(strategy, "OnlySecond") == 0)
+        truncation->strategy = TRUNCATE_ONLY_SECOND;
+    else if (strcmp(strategy, "LongestFirst") != 0)
+        return fail(err, BN_STATUS_BAD_FILE, "unknown truncation strategy '%s'", strategy);
     return BN_OK;
 }
 
 enum { LONGEST_PADDING = 1 << 24 };
 
-static bn_status read_padding(const bn_tokenizer *tokenizer, struct padding *padding, const json_t *object, bn_error *err) {
+static bn_status read_padding(const bn_tokenizer *tokenizer, struct padding *padding, const json_t *object,
+                              bn_error *err) {
     if (!json_is_object(object)) return BN_OK;
     const char *direction = "Right";
     size_t id = 0, type_id = 0;
     padding->enabled = true;
     bn_status status = json_get_text(object, "direction", &direction, err);
     const json_t *strategy = json_object_get(object, "strategy");
-    if (!status && json_is_object(strategy)) status = json_get_size(strategy, "Fixed", 0, LONGEST_PADDING, &padding->fixed_length, err);
+    if (!status && json_is_object(strategy))
+        status = json_get_size(strategy, "Fixed", 0, LONGEST_PADDING, &padding->fixed_length, err);
     if (!status) status = json_get_size(object, "pad_to_multiple_of", 0, LONGEST_PADDING, &padding->multiple_of, err);
     if (!status) status = json_get_size(object, "pad_id", 0, max_size(tokenizer->vocabulary.size, 1) - 1, &id, err);
     if (!status) status = json_get_size(object, "pad_type_id", 0, UINT8_MAX, &type_id, err);
@@ -117,7 +126,8 @@ static void choose_byte_level(bn_tokenizer *tokenizer) {
     struct pretokenizer *pretokenizer = &tokenizer->pretokenizer;
     struct pretokenizer_step *last = pretokenizer->n ? &pretokenizer->steps[pretokenizer->n - 1] : NULL;
     const struct bpe *bpe = &tokenizer->bpe;
-    for (size_t i = 0; i < pretokenizer->n; i++) tokenizer->keeps_invalid_bytes |= pretokenizer->steps[i].kind == PRETOKENIZE_BYTE_LEVEL;
+    for (size_t i = 0; i < pretokenizer->n; i++)
+        tokenizer->keeps_invalid_bytes |= pretokenizer->steps[i].kind == PRETOKENIZE_BYTE_LEVEL;
     if (tokenizer->model != MODEL_BPE || bpe->prefix || bpe->suffix || bpe->byte_fallback) return;
     if (!last || last->kind != PRETOKENIZE_BYTE_LEVEL || !last->map_bytes) return;
     tokenizer->bpe.byte_level = true;
@@ -143,7 +153,8 @@ static bn_status read_all(bn_tokenizer *tokenizer, const json_t *root, bn_error 
 bn_status tokenizer_from_json_tree(const json_t *root, const char *name, bn_tokenizer **out, bn_error *err) {
     bn_tokenizer *tokenizer = NULL;
     const json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
-    bn_status status = tokenizer_create(json_is_object(vocab) ? json_object_size(vocab) : json_array_size(vocab), &tokenizer, err);
+    bn_status status =
+        tokenizer_create(json_is_object(vocab) ? json_object_size(vocab) : json_array_size(vocab), &tokenizer, err);
     if (status) return status;
     status = read_all(tokenizer, root, err);
     if (status) {

@@ -19,10 +19,11 @@ enum { HF_MAX_DEPTH = 16, HF_MAX_STEPS = 256 };
 /* The "type" of a step, "" when missing. */
 const char *hf_type(const json_t *step);
 /* A copy of a string member in the tokenizer's arena, fallback where it is missing. */
-bn_status hf_copy_text(bn_tokenizer *tokenizer, const json_t *object, const char *key, const char *fallback, const char **text,
-                       size_t *size, bn_error *err);
+bn_status hf_copy_text(bn_tokenizer *tokenizer, const json_t *object, const char *key, const char *fallback,
+                       const char **text, size_t *size, bn_error *err);
 /* "pattern": {"String": …} → *literal, {"Regex": …} → *is_regex too. */
-bn_status hf_copy_pattern(bn_tokenizer *tokenizer, const json_t *object, const char **text, size_t *size, bool *is_regex, bn_error *err);
+bn_status hf_copy_pattern(bn_tokenizer *tokenizer, const json_t *object, const char **text, size_t *size,
+                          bool *is_regex, bn_error *err);
 /* An entry of "added_tokens" (or of added_tokens_decoder, whose id is the key). */
 bn_status hf_add_token(bn_tokenizer *tokenizer, const json_t *entry, size_t id, bn_error *err);
 /* merges as "a b" lines or ["a", "b"] pairs. */

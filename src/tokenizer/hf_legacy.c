@@ -1,5 +1,5 @@
-/* Tokenizers from before tokenizer.json: GPT-2's vocab.json and merges.txt, which are rewritten as a tokenizer.json and read as
- * that, and ByT5, which is code in transformers and only has its added tokens in files. */
+/* Tokenizers from before tokenizer.json: GPT-2's vocab.json and merges.txt, which are rewritten as a tokenizer.json
+ * and read as that, and ByT5, which is code in transformers and only has its added tokens in files. */
 #include <string.h>
 
 #include "base/file.h"
@@ -38,7 +38,8 @@ static bn_status read_merges(const char *folder, json_t **merges, bn_error *err)
     return *merges ? BN_OK : fail(err, BN_STATUS_BAD_FILE, "merges.txt isn't UTF-8");
 }
 
-static const char *const special_keys[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+static const char *const special_keys[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                           "pad_token", "cls_token", "mask_token"};
 
 /* Special tokens by the names tokenizer_config.json gives them, as far as the vocabulary has them. */
 static json_t *special_tokens(const json_t *vocab, const json_t *config) {
@@ -50,8 +51,9 @@ static json_t *special_tokens(const json_t *vocab, const json_t *config) {
         const char *text = last ? "<|endoftext|>" : json_string_value(content);
         json_t *id = text ? json_object_get(vocab, text) : NULL;
         if (!id) continue;
-        json_t *entry = json_pack("{s:s, s:O, s:b, s:b, s:b, s:b}", "content", text, "id", id, "special", 1, "normalized", 0,
-                                  "lstrip", json_is_true(json_object_get(value, "lstrip")), "rstrip", json_is_true(json_object_get(value, "rstrip")));
+        json_t *entry = json_pack("{s:s, s:O, s:b, s:b, s:b, s:b}", "content", text, "id", id, "special", 1,
+                                  "normalized", 0, "lstrip", json_is_true(json_object_get(value, "lstrip")), "rstrip",
+                                  json_is_true(json_object_get(value, "rstrip")));
         if (!entry || json_array_append_new(tokens, entry) != 0) {
             json_decref(tokens);
             return NULL;
@@ -67,10 +69,11 @@ bn_status hf_from_vocab(const json_t *vocab, const char *folder, const char *nam
     if (!status) status = hf_optional_json(folder, "tokenizer_config.json", &config, err);
     json_t *special = status ? NULL : special_tokens(vocab, config);
     if (!status && special) {
-        json_t *root = json_pack("{s:{s:s, s:O, s:O}, s:O, s:{s:s, s:b}, s:{s:s, s:b}, s:{s:s}}", "model", "type", "BPE", "vocab", (json_t *)vocab,
-                                 "merges", merges, "added_tokens", special, "pre_tokenizer", "type", "ByteLevel", "add_prefix_space",
-                                 json_is_true(json_object_get(config, "add_prefix_space")), "post_processor", "type", "ByteLevel",
-                                 "trim_offsets", 0, "decoder", "type", "ByteLevel");
+        json_t *root =
+            json_pack("{s:{s:s, s:O, s:O}, s:O, s:{s:s, s:b}, s:{s:s, s:b}, s:{s:s}}", "model", "type", "BPE", "vocab",
+                      (json_t *)vocab, "merges", merges, "added_tokens", special, "pre_tokenizer", "type", "ByteLevel",
+                      "add_prefix_space", json_is_true(json_object_get(config, "add_prefix_space")), "post_processor",
+                      "type", "ByteLevel", "trim_offsets", 0, "decoder", "type", "ByteLevel");
         status = root ? tokenizer_from_json_tree(root, name, out, err) : fail_no_memory(err, 0);
         json_decref(root);
     } else if (!status) {
@@ -90,7 +93,8 @@ static bn_status add_bytes(struct vocabulary *vocabulary, bn_error *err) {
     for (int byte = 0; byte < 256; byte++) {
         static const char digits[] = "0123456789ABCDEF";
         const char text[] = {'<', '0', 'x', digits[byte >> 4], digits[byte & 15], '>'};
-        bn_status status = vocabulary_add(vocabulary, (size_t)(BYT5_FIRST_BYTE + byte), text, sizeof text, TOKEN_MODEL | TOKEN_BYTE | TOKEN_RESERVED, err);
+        bn_status status = vocabulary_add(vocabulary, (size_t)(BYT5_FIRST_BYTE + byte), text, sizeof text,
+                                          TOKEN_MODEL | TOKEN_BYTE | TOKEN_RESERVED, err);
         if (status) return status;
     }
     return BN_OK;
@@ -109,7 +113,7 @@ static bool is_named_special(const json_t *config, const char *text) {
 static bn_status add_config_tokens(bn_tokenizer *tokenizer, const json_t *config, bn_error *err) {
     const char *key;
     json_t *entry;
-    json_object_foreach(json_object_get(config, "added_tokens_decoder"), key, entry) {
+    json_object_foreach (json_object_get(config, "added_tokens_decoder"), key, entry) {
         size_t id = 0;
         for (const char *p = key; *p >= '0' && *p <= '9' && id < INT32_MAX / 16; p++) id = id * 10 + (size_t)(*p - '0');
         const char *text = json_string_value(json_object_get(entry, "content"));
@@ -137,8 +141,10 @@ static bn_status build_byt5(const json_t *config, bn_tokenizer **out, bn_error *
     if (!status) status = template_around(&tokenizer->postprocessor, -1, tokenizer->eos, 0, err);
     if (!status && !decoder_append(&tokenizer->decoder, DECODE_RAW_BYTES)) status = fail_no_memory(err, 0);
     if (!status) status = tokenizer_finish(tokenizer, err);
-    if (status) bn_tokenizer_close(tokenizer);
-    else *out = tokenizer;
+    if (status)
+        bn_tokenizer_close(tokenizer);
+    else
+        *out = tokenizer;
     return status;
 }
 

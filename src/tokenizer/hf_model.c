@@ -7,11 +7,14 @@
 static bn_status read_vocab_object(bn_tokenizer *tokenizer, const json_t *vocab, bn_error *err) {
     const char *text;
     json_t *id;
-    if (!json_is_object(vocab)) return fail(err, BN_STATUS_BAD_FILE, "'model.vocab' must be an object of tokens and ids");
-    json_object_foreach((json_t *)vocab, text, id) {
+    if (!json_is_object(vocab))
+        return fail(err, BN_STATUS_BAD_FILE, "'model.vocab' must be an object of tokens and ids");
+    json_object_foreach ((json_t *)vocab, text, id) {
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX)
-            return fail(err, BN_STATUS_BAD_FILE, "the id of token '%.60s' must be an integer from 0 to %d", text, INT32_MAX);
-        bn_status status = vocabulary_add(&tokenizer->vocabulary, (size_t)json_integer_value(id), text, strlen(text), TOKEN_MODEL, err);
+            return fail(err, BN_STATUS_BAD_FILE, "the id of token '%.60s' must be an integer from 0 to %d", text,
+                        INT32_MAX);
+        bn_status status = vocabulary_add(&tokenizer->vocabulary, (size_t)json_integer_value(id), text, strlen(text),
+                                          TOKEN_MODEL, err);
         if (status) return status;
     }
     return BN_OK;
@@ -31,8 +34,11 @@ static bn_status read_bpe(bn_tokenizer *tokenizer, const json_t *model, bn_error
     if (!status) status = json_get_bool(model, "fuse_unk", &bpe->fuse_unknown, err);
     if (!status) status = json_get_bool(model, "byte_fallback", &bpe->byte_fallback, err);
     if (!status) status = json_get_bool(model, "ignore_merges", &bpe->ignore_merges, err);
-    if (!status) status = hf_copy_text(tokenizer, model, "continuing_subword_prefix", NULL, &bpe->prefix, &bpe->prefix_size, err);
-    if (!status) status = hf_copy_text(tokenizer, model, "end_of_word_suffix", NULL, &bpe->suffix, &bpe->suffix_size, err);
+    if (!status)
+        status =
+            hf_copy_text(tokenizer, model, "continuing_subword_prefix", NULL, &bpe->prefix, &bpe->prefix_size, err);
+    if (!status)
+        status = hf_copy_text(tokenizer, model, "end_of_word_suffix", NULL, &bpe->suffix, &bpe->suffix_size, err);
     if (bpe->prefix_size == 0) bpe->prefix = NULL;
     if (bpe->suffix_size == 0) bpe->suffix = NULL;
     bpe->unknown_id = find_token(tokenizer, model, "unk_token");
@@ -52,13 +58,16 @@ static bn_status read_merges(struct bpe *bpe, const json_t *merges, bn_error *er
     json_t *merge;
     if (!json_is_array(merges)) return fail(err, BN_STATUS_BAD_FILE, "'model.merges' must be an array");
     bn_status status = bpe_reserve_merges(bpe, json_array_size(merges), err);
-    json_array_foreach(merges, rank, merge) {
+    json_array_foreach (merges, rank, merge) {
         const json_t *left = json_array_get(merge, 0), *right = json_array_get(merge, 1);
         if (status) break;
-        if (json_is_string(merge)) status = hf_add_merge_line(bpe, json_string_value(merge), json_string_length(merge), rank, err);
+        if (json_is_string(merge))
+            status = hf_add_merge_line(bpe, json_string_value(merge), json_string_length(merge), rank, err);
         else if (json_is_string(left) && json_is_string(right) && json_array_size(merge) == 2)
-            status = bpe_add_merge(bpe, json_string_value(left), json_string_length(left), json_string_value(right), json_string_length(right), rank, err);
-        else status = fail(err, BN_STATUS_BAD_FILE, "merge %zu must be a string or two strings", rank);
+            status = bpe_add_merge(bpe, json_string_value(left), json_string_length(left), json_string_value(right),
+                                   json_string_length(right), rank, err);
+        else
+            status = fail(err, BN_STATUS_BAD_FILE, "merge %zu must be a string or two strings", rank);
     }
     return status;
 }
@@ -69,15 +78,17 @@ static bn_status read_unigram(bn_tokenizer *tokenizer, const json_t *model, bn_e
     size_t id, n = json_array_size(vocab), unknown = SIZE_MAX;
     json_t *entry;
     tokenizer->model = MODEL_UNIGRAM;
-    if (!json_is_array(vocab) || n == 0) return fail(err, BN_STATUS_BAD_FILE, "'model.vocab' must be an array of tokens and scores");
+    if (!json_is_array(vocab) || n == 0)
+        return fail(err, BN_STATUS_BAD_FILE, "'model.vocab' must be an array of tokens and scores");
     unigram->scores = mem_alloc_array(n, sizeof *unigram->scores);
     if (!unigram->scores) return fail_no_memory(err, n * sizeof *unigram->scores);
-    json_array_foreach(vocab, id, entry) {
+    json_array_foreach (vocab, id, entry) {
         const json_t *text = json_array_get(entry, 0), *score = json_array_get(entry, 1);
         if (!json_is_string(text) || !json_is_number(score))
             return fail(err, BN_STATUS_BAD_FILE, "'model.vocab[%zu]' must be a token and its score", id);
         unigram->scores[id] = json_number_value(score);
-        bn_status status = vocabulary_add(&tokenizer->vocabulary, id, json_string_value(text), json_string_length(text), TOKEN_MODEL | TOKEN_MAY_REPEAT, err);
+        bn_status status = vocabulary_add(&tokenizer->vocabulary, id, json_string_value(text), json_string_length(text),
+                                          TOKEN_MODEL | TOKEN_MAY_REPEAT, err);
         if (status) return status;
     }
     bn_status status = json_get_size(model, "unk_id", 0, n - 1, &unknown, err);
@@ -90,7 +101,9 @@ static bn_status read_wordpiece(bn_tokenizer *tokenizer, const json_t *model, bn
     tokenizer->model = MODEL_WORDPIECE;
     tokenizer->wordpiece.max_characters = 100;
     bn_status status = read_vocab_object(tokenizer, json_object_get(model, "vocab"), err);
-    if (!status) status = json_get_size(model, "max_input_chars_per_word", 0, INT32_MAX, &tokenizer->wordpiece.max_characters, err);
+    if (!status)
+        status =
+            json_get_size(model, "max_input_chars_per_word", 0, INT32_MAX, &tokenizer->wordpiece.max_characters, err);
     tokenizer->wordpiece.unknown_id = find_token(tokenizer, model, "unk_token");
     return status;
 }
@@ -127,12 +140,14 @@ bn_status hf_finish_model(bn_tokenizer *tokenizer, const json_t *model, bn_error
     case MODEL_BPE:
         status = read_merges(&tokenizer->bpe, json_object_get(model, "merges"), err);
         return status ? status : bpe_finish(&tokenizer->bpe, err);
-    case MODEL_UNIGRAM: return unigram_finish(&tokenizer->unigram, false, err);
+    case MODEL_UNIGRAM:
+        return unigram_finish(&tokenizer->unigram, false, err);
     case MODEL_WORDPIECE:
         status = json_get_text(model, "continuing_subword_prefix", &prefix, err);
         return status ? status : wordpiece_finish(&tokenizer->wordpiece, &tokenizer->vocabulary, prefix, NULL, err);
     case MODEL_WORDLEVEL:
-    case MODEL_BYTES: break;
+    case MODEL_BYTES:
+        break;
     }
     return BN_OK;
 }

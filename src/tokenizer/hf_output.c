@@ -3,7 +3,9 @@
 
 #include "tokenizer/hf_json.h"
 
-static bool is(const json_t *step, const char *type) { return strcmp(hf_type(step), type) == 0; }
+static bool is(const json_t *step, const char *type) {
+    return strcmp(hf_type(step), type) == 0;
+}
 
 static bn_status check_depth(unsigned depth, bn_error *err) {
     if (depth > HF_MAX_DEPTH) return fail(err, BN_STATUS_BAD_FILE, "more than %d nested steps", HF_MAX_DEPTH);
@@ -13,13 +15,16 @@ static bn_status check_depth(unsigned depth, bn_error *err) {
 /* ---- post-processors ---- */
 
 static bn_status check_id(const bn_tokenizer *tokenizer, const json_t *id, const char *what, bn_error *err) {
-    if (json_is_integer(id) && json_integer_value(id) >= 0 && (uint64_t)json_integer_value(id) < tokenizer->vocabulary.size) return BN_OK;
-    return fail(err, BN_STATUS_BAD_FILE, "post_processor: the id of '%.60s' must be one of the vocabulary (0 to %zu)", what,
-                tokenizer->vocabulary.size - 1);
+    if (json_is_integer(id) && json_integer_value(id) >= 0 &&
+        (uint64_t)json_integer_value(id) < tokenizer->vocabulary.size)
+        return BN_OK;
+    return fail(err, BN_STATUS_BAD_FILE, "post_processor: the id of '%.60s' must be one of the vocabulary (0 to %zu)",
+                what, tokenizer->vocabulary.size - 1);
 }
 
 /* "sep" and "cls" of BERT and RoBERTa: [text, id]. */
-static bn_status read_end(const bn_tokenizer *tokenizer, const json_t *object, const char *key, int32_t *id, bn_error *err) {
+static bn_status read_end(const bn_tokenizer *tokenizer, const json_t *object, const char *key, int32_t *id,
+                          bn_error *err) {
     const json_t *value = json_array_get(json_object_get(object, key), 1);
     bn_status status = check_id(tokenizer, value, key, err);
     if (!status) *id = (int32_t)json_integer_value(value);
@@ -40,13 +45,15 @@ static bn_status fill_template(struct template *template, const char *layout, in
     bn_status status = BN_OK;
     for (; *layout && !status; layout += 2) {
         int what = layout[0] - '0';
-        struct template_item item = {.sequence = what <= PAIR ? what : -1, .id = what == CLS ? cls : sep, .type_id = (uint8_t)(layout[1] - '0')};
+        struct template_item item = {
+            .sequence = what <= PAIR ? what : -1, .id = what == CLS ? cls : sep, .type_id = (uint8_t)(layout[1] - '0')};
         status = template_push(template, item, err);
     }
     return status;
 }
 
-static bn_status read_bert(bn_tokenizer *tokenizer, const json_t *object, const char *single, const char *pair, bn_error *err) {
+static bn_status read_bert(bn_tokenizer *tokenizer, const json_t *object, const char *single, const char *pair,
+                           bn_error *err) {
     int32_t cls = 0, sep = 0;
     bn_status status = start_template(tokenizer, err);
     if (!status) status = read_end(tokenizer, object, "cls", &cls, err);
@@ -65,34 +72,41 @@ static bn_status read_trim(bn_tokenizer *tokenizer, const json_t *object, bn_err
     return status;
 }
 
-static bn_status read_special(const bn_tokenizer *tokenizer, const json_t *root, const json_t *special, struct template *template,
-                              uint8_t type_id, bn_error *err) {
+static bn_status read_special(const bn_tokenizer *tokenizer, const json_t *root, const json_t *special,
+                              struct template *template, uint8_t type_id, bn_error *err) {
     const char *name = json_string_value(json_object_get(special, "id"));
-    const json_t *ids = json_object_get(json_object_get(json_object_get(root, "special_tokens"), name ? name : ""), "ids");
+    const json_t *ids =
+        json_object_get(json_object_get(json_object_get(root, "special_tokens"), name ? name : ""), "ids");
     size_t i;
     json_t *id;
-    if (!name || !json_is_array(ids)) return fail(err, BN_STATUS_BAD_FILE, "post_processor: '%.60s' isn't in 'special_tokens'", name ? name : "");
-    json_array_foreach(ids, i, id) {
+    if (!name || !json_is_array(ids))
+        return fail(err, BN_STATUS_BAD_FILE, "post_processor: '%.60s' isn't in 'special_tokens'", name ? name : "");
+    json_array_foreach (ids, i, id) {
         bn_status status = check_id(tokenizer, id, name, err);
-        if (!status) status = template_push(template, (struct template_item){-1, (int32_t)json_integer_value(id), type_id}, err);
+        if (!status)
+            status = template_push(template, (struct template_item){-1, (int32_t)json_integer_value(id), type_id}, err);
         if (status) return status;
     }
     return BN_OK;
 }
 
-static bn_status read_template(const bn_tokenizer *tokenizer, const json_t *root, const char *key, struct template *template, bn_error *err) {
+static bn_status read_template(const bn_tokenizer *tokenizer, const json_t *root, const char *key,
+                               struct template *template, bn_error *err) {
     size_t i;
     json_t *piece;
-    json_array_foreach(json_object_get(root, key), i, piece) {
+    json_array_foreach (json_object_get(root, key), i, piece) {
         const json_t *special = json_object_get(piece, "SpecialToken"), *sequence = json_object_get(piece, "Sequence");
         const json_t *body = special ? special : sequence;
         size_t type_id = 0;
         bn_status status = json_get_size(body, "type_id", 0, UINT8_MAX, &type_id, err);
-        if (!status && !body) status = fail(err, BN_STATUS_BAD_FILE, "post_processor: '%s[%zu]' is neither SpecialToken nor Sequence", key, i);
+        if (!status && !body)
+            status =
+                fail(err, BN_STATUS_BAD_FILE, "post_processor: '%s[%zu]' is neither SpecialToken nor Sequence", key, i);
         if (!status && special) status = read_special(tokenizer, root, special, template, (uint8_t)type_id, err);
         if (!status && sequence && !special) {
             const char *id = json_string_value(json_object_get(sequence, "id"));
-            status = template_push(template, (struct template_item){id && *id == 'B' ? 1 : 0, -1, (uint8_t)type_id}, err);
+            status =
+                template_push(template, (struct template_item){id && *id == 'B' ? 1 : 0, -1, (uint8_t)type_id}, err);
         }
         if (status) return status;
     }
@@ -106,7 +120,7 @@ bn_status hf_read_postprocessor(bn_tokenizer *tokenizer, const json_t *object, u
     if (is(object, "Sequence")) {
         size_t i;
         json_t *child;
-        json_array_foreach(json_object_get(object, "processors"), i, child)
+        json_array_foreach (json_object_get(object, "processors"), i, child)
             if (!status) status = hf_read_postprocessor(tokenizer, child, depth + 1, err);
         return status;
     }
@@ -126,10 +140,12 @@ bn_status hf_read_postprocessor(bn_tokenizer *tokenizer, const json_t *object, u
 
 /* ---- decoders ---- */
 
-static bn_status read_texts(bn_tokenizer *tokenizer, struct decoder_step *step, const json_t *object, const char *pattern_key,
-                            const char *pattern, const char *content_key, const char *content, bn_error *err) {
+static bn_status read_texts(bn_tokenizer *tokenizer, struct decoder_step *step, const json_t *object,
+                            const char *pattern_key, const char *pattern, const char *content_key, const char *content,
+                            bn_error *err) {
     bn_status status = hf_copy_text(tokenizer, object, pattern_key, pattern, &step->pattern, &step->pattern_size, err);
-    if (!status && content_key) status = hf_copy_text(tokenizer, object, content_key, content, &step->content, &step->content_size, err);
+    if (!status && content_key)
+        status = hf_copy_text(tokenizer, object, content_key, content, &step->content, &step->content_size, err);
     if (!status) status = json_get_bool(object, "cleanup", &step->cleanup, err);
     return status;
 }
@@ -149,34 +165,52 @@ static bn_status read_strip(bn_tokenizer *tokenizer, struct decoder_step *step, 
     return status;
 }
 
-static bn_status read_metaspace(bn_tokenizer *tokenizer, struct decoder_step *step, const json_t *object, bn_error *err) {
+static bn_status read_metaspace(bn_tokenizer *tokenizer, struct decoder_step *step, const json_t *object,
+                                bn_error *err) {
     const char *scheme = "always";
     bool add_prefix_space = true;
     bn_status status = json_get_bool(object, "add_prefix_space", &add_prefix_space, err);
     if (!add_prefix_space) scheme = "never";
     if (!status) status = json_get_text(object, "prepend_scheme", &scheme, err);
     step->drop_first_space = strcmp(scheme, "never") != 0;
-    return status ? status : hf_copy_text(tokenizer, object, "replacement", "\xe2\x96\x81", &step->pattern, &step->pattern_size, err);
+    return status ? status
+                  : hf_copy_text(tokenizer, object, "replacement", "\xe2\x96\x81", &step->pattern, &step->pattern_size,
+                                 err);
 }
 
 static const struct {
     const char *type;
     enum decoder_kind kind;
 } decoders[] = {
-    {"ByteLevel", DECODE_BYTE_LEVEL}, {"ByteFallback", DECODE_BYTE_FALLBACK}, {"Metaspace", DECODE_METASPACE},
-    {"WordPiece", DECODE_WORDPIECE},  {"BPEDecoder", DECODE_BPE_SUFFIX},      {"CTC", DECODE_CTC},
-    {"Replace", DECODE_REPLACE},      {"Strip", DECODE_STRIP},                {"Fuse", DECODE_FUSE},
+    {"ByteLevel", DECODE_BYTE_LEVEL},
+    {"ByteFallback", DECODE_BYTE_FALLBACK},
+    {"Metaspace", DECODE_METASPACE},
+    {"WordPiece", DECODE_WORDPIECE},
+    {"BPEDecoder", DECODE_BPE_SUFFIX},
+    {"CTC", DECODE_CTC},
+    {"Replace", DECODE_REPLACE},
+    {"Strip", DECODE_STRIP},
+    {"Fuse", DECODE_FUSE},
 };
 
 static bn_status read_step(bn_tokenizer *tokenizer, struct decoder_step *step, const json_t *object, bn_error *err) {
     switch (step->kind) {
-    case DECODE_METASPACE: return read_metaspace(tokenizer, step, object, err);
-    case DECODE_WORDPIECE: step->cleanup = true; return read_texts(tokenizer, step, object, "prefix", "##", NULL, NULL, err);
-    case DECODE_BPE_SUFFIX: return read_texts(tokenizer, step, object, "suffix", "</w>", NULL, NULL, err);
-    case DECODE_CTC: step->cleanup = true; return read_texts(tokenizer, step, object, "pad_token", "<pad>", "word_delimiter_token", "|", err);
-    case DECODE_REPLACE: return read_replace(tokenizer, step, object, err);
-    case DECODE_STRIP: return read_strip(tokenizer, step, object, err);
-    default: return BN_OK;
+    case DECODE_METASPACE:
+        return read_metaspace(tokenizer, step, object, err);
+    case DECODE_WORDPIECE:
+        step->cleanup = true;
+        return read_texts(tokenizer, step, object, "prefix", "##", NULL, NULL, err);
+    case DECODE_BPE_SUFFIX:
+        return read_texts(tokenizer, step, object, "suffix", "</w>", NULL, NULL, err);
+    case DECODE_CTC:
+        step->cleanup = true;
+        return read_texts(tokenizer, step, object, "pad_token", "<pad>", "word_delimiter_token", "|", err);
+    case DECODE_REPLACE:
+        return read_replace(tokenizer, step, object, err);
+    case DECODE_STRIP:
+        return read_strip(tokenizer, step, object, err);
+    default:
+        return BN_OK;
     }
 }
 
@@ -184,11 +218,12 @@ bn_status hf_read_decoder(bn_tokenizer *tokenizer, const json_t *object, unsigne
     if (!object || json_is_null(object)) return BN_OK;
     bn_status status = check_depth(depth, err);
     if (status) return status;
-    if (tokenizer->decoder.n >= HF_MAX_STEPS) return fail(err, BN_STATUS_BAD_FILE, "more than %d decoders", HF_MAX_STEPS);
+    if (tokenizer->decoder.n >= HF_MAX_STEPS)
+        return fail(err, BN_STATUS_BAD_FILE, "more than %d decoders", HF_MAX_STEPS);
     if (is(object, "Sequence")) {
         size_t i;
         json_t *child;
-        json_array_foreach(json_object_get(object, "decoders"), i, child)
+        json_array_foreach (json_object_get(object, "decoders"), i, child)
             if (!status) status = hf_read_decoder(tokenizer, child, depth + 1, err);
         return status;
     }

@@ -1,8 +1,8 @@
 /* Normalizers and pre-tokenizers of tokenizer.json. */
 #include <string.h>
 
-#include "tokenizer/base64.h"
 #include "base/memory.h"
+#include "tokenizer/base64.h"
 #include "tokenizer/hf_json.h"
 #include "tokenizer/unicode.h"
 
@@ -12,7 +12,9 @@ static bn_status check_size(unsigned depth, size_t n, bn_error *err) {
     return BN_OK;
 }
 
-static bool is(const json_t *step, const char *type) { return strcmp(hf_type(step), type) == 0; }
+static bool is(const json_t *step, const char *type) {
+    return strcmp(hf_type(step), type) == 0;
+}
 
 /* ---- normalizers ---- */
 
@@ -103,7 +105,7 @@ bn_status hf_read_normalizer(bn_tokenizer *tokenizer, const json_t *object, unsi
     if (is(object, "Sequence")) {
         size_t i;
         json_t *child;
-        json_array_foreach(json_object_get(object, "normalizers"), i, child)
+        json_array_foreach (json_object_get(object, "normalizers"), i, child)
             if (!status) status = hf_read_normalizer(tokenizer, child, depth + 1, err);
         return status;
     }
@@ -138,7 +140,8 @@ static bn_status read_behavior(const json_t *object, enum split_behavior *behavi
     return fail(err, BN_STATUS_BAD_FILE, "unknown split behavior '%s'", name);
 }
 
-static bn_status append_class(struct pretokenizer *pretokenizer, bool (*in_class)(uint32_t), enum split_behavior behavior, bn_error *err) {
+static bn_status append_class(struct pretokenizer *pretokenizer, bool (*in_class)(uint32_t),
+                              enum split_behavior behavior, bn_error *err) {
     struct pretokenizer_step *step = pretokenizer_append(pretokenizer, PRETOKENIZE_CLASS);
     if (!step) return fail_no_memory(err, sizeof *step);
     step->in_class = in_class;
@@ -146,7 +149,9 @@ static bn_status append_class(struct pretokenizer *pretokenizer, bool (*in_class
     return BN_OK;
 }
 
-static bool is_numeric(uint32_t c) { return (unicode_class(c) & CLASS_NUMBER) != 0; }
+static bool is_numeric(uint32_t c) {
+    return (unicode_class(c) & CLASS_NUMBER) != 0;
+}
 
 static bn_status read_split(bn_tokenizer *tokenizer, const json_t *object, bn_error *err) {
     const char *pattern;
@@ -180,14 +185,17 @@ static bn_status read_metaspace(bn_tokenizer *tokenizer, const json_t *object, b
     const char *scheme = "always";
     bool add_prefix_space = true; /* older files */
     step->split = true;
-    bn_status status = hf_copy_text(tokenizer, object, "replacement", "\xe2\x96\x81", &step->literal, &step->literal_size, err);
+    bn_status status =
+        hf_copy_text(tokenizer, object, "replacement", "\xe2\x96\x81", &step->literal, &step->literal_size, err);
     if (!status) status = json_get_bool(object, "add_prefix_space", &add_prefix_space, err);
     if (!add_prefix_space) scheme = "never";
     if (!status) status = json_get_text(object, "prepend_scheme", &scheme, err);
     if (!status) status = json_get_bool(object, "split", &step->split, err);
     if (status) return status;
-    if (strcmp(scheme, "first") == 0) step->prepend = METASPACE_FIRST;
-    else step->prepend = strcmp(scheme, "never") == 0 ? METASPACE_NEVER : METASPACE_ALWAYS;
+    if (strcmp(scheme, "first") == 0)
+        step->prepend = METASPACE_FIRST;
+    else
+        step->prepend = strcmp(scheme, "never") == 0 ? METASPACE_NEVER : METASPACE_ALWAYS;
     return BN_OK;
 }
 
@@ -199,7 +207,8 @@ static bn_status read_byte_level(struct pretokenizer *pretokenizer, const json_t
     if (status) return status;
     struct pretokenizer_step *step;
     if (add_prefix_space) {
-        if (!(step = pretokenizer_append(pretokenizer, PRETOKENIZE_BYTE_LEVEL))) return fail_no_memory(err, sizeof *step);
+        if (!(step = pretokenizer_append(pretokenizer, PRETOKENIZE_BYTE_LEVEL)))
+            return fail_no_memory(err, sizeof *step);
         step->add_prefix_space = true;
     }
     if (use_regex) {
@@ -215,7 +224,8 @@ static bn_status read_byte_level(struct pretokenizer *pretokenizer, const json_t
 static bn_status read_digits(struct pretokenizer *pretokenizer, const json_t *object, bn_error *err) {
     bool individual = false;
     bn_status status = json_get_bool(object, "individual_digits", &individual, err);
-    return status ? status : append_class(pretokenizer, is_numeric, individual ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS, err);
+    return status ? status
+                  : append_class(pretokenizer, is_numeric, individual ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS, err);
 }
 
 static bn_status read_punctuation(struct pretokenizer *pretokenizer, const json_t *object, bn_error *err) {
@@ -248,7 +258,7 @@ bn_status hf_read_pretokenizer(bn_tokenizer *tokenizer, const json_t *object, un
     if (is(object, "Sequence")) {
         size_t i;
         json_t *child;
-        json_array_foreach(json_object_get(object, "pretokenizers"), i, child)
+        json_array_foreach (json_object_get(object, "pretokenizers"), i, child)
             if (!status) status = hf_read_pretokenizer(tokenizer, child, depth + 1, err);
         return status;
     }
@@ -261,7 +271,8 @@ bn_status hf_read_pretokenizer(bn_tokenizer *tokenizer, const json_t *object, un
     if (is(object, "Digits")) return read_digits(pretokenizer, object, err);
     if (is(object, "CharDelimiterSplit")) return read_delimiter(tokenizer, object, err);
     if (is(object, "FixedLength")) return read_fixed_length(pretokenizer, object, err);
-    if (is(object, "UnicodeScripts")) return pretokenizer_append(pretokenizer, PRETOKENIZE_SCRIPTS) ? BN_OK : fail_no_memory(err, 0);
+    if (is(object, "UnicodeScripts"))
+        return pretokenizer_append(pretokenizer, PRETOKENIZE_SCRIPTS) ? BN_OK : fail_no_memory(err, 0);
     if (is(object, "BertPreTokenizer")) {
         status = append_class(pretokenizer, unicode_is_space, SPLIT_REMOVED, err);
         return status ? status : append_class(pretokenizer, unicode_is_punctuation, SPLIT_ISOLATED, err);

@@ -1,9 +1,9 @@
 /* Normalization forms over utf8proc's properties.
  *
- * The text is taken apart into starters followed by their marks ("segments"). A segment is decomposed, its marks are put in
- * order of their combining class (stably), and composed. Each character carries its change (text.h): the first of a
- * decomposition stands for the old character, the others are inserted; a composition adds the changes of its parts and
- * takes one off. These are the rules the reference's alignment follows. */
+ * The text is taken apart into starters followed by their marks ("segments"). A segment is decomposed, its marks are
+ * put in order of their combining class (stably), and composed. Each character carries its change (text.h): the first
+ * of a decomposition stands for the old character, the others are inserted; a composition adds the changes of its
+ * parts and takes one off. These are the rules the reference's alignment follows. */
 #include "tokenizer/normal_form.h"
 
 #include <string.h>
@@ -68,8 +68,8 @@ static bool reorder(struct changes *changes) {
     return true;
 }
 
-/* Canonical composition, in place: a mark joins the last starter unless one of its own class or higher, or another starter,
- * stands between and stayed. */
+/* Canonical composition, in place: a mark joins the last starter unless one of its own class or higher, or another
+ * starter, stands between and stayed. */
 static void recompose(struct changes *changes) {
     struct change *items = changes->items;
     size_t n = 0, starter = SIZE_MAX;

@@ -1,4 +1,5 @@
-/* Unicode normalization forms (UAX #15) with alignment: NFD and NFKD decompose and reorder, NFC and NFKC compose again. */
+/* Unicode normalization forms (UAX #15) with alignment: NFD and NFKD decompose and reorder, NFC and NFKC compose
+ * again. */
 #ifndef TOKENIZER_NORMAL_FORM_H
 #define TOKENIZER_NORMAL_FORM_H
 

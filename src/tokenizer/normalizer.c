@@ -48,7 +48,8 @@ static bool nmt_drops(uint32_t c) {
 
 static bool keeps(const struct normalizer_step *step, uint32_t *c) {
     switch (step->kind) {
-    case NORMALIZE_STRIP_ACCENTS: return !(step->nonspacing_only ? unicode_is_nonspacing_mark(*c) : unicode_is_mark(*c));
+    case NORMALIZE_STRIP_ACCENTS:
+        return !(step->nonspacing_only ? unicode_is_nonspacing_mark(*c) : unicode_is_mark(*c));
     case NORMALIZE_NMT:
         if (nmt_drops(*c)) return false;
         if (in_nmt_spaces(*c)) *c = ' ';
@@ -236,8 +237,10 @@ static size_t grapheme_end(const struct text *text, size_t at) {
     return end;
 }
 
-/* A grapheme shorter than six bytes is looked up whole, by its first known prefix; otherwise each of its characters is. */
-static void precompiled_by_grapheme(const struct normalizer_step *step, struct text *text, struct normalizer_scratch *scratch) {
+/* A grapheme shorter than six bytes is looked up whole, by its first known prefix; otherwise each of its characters
+ * is. */
+static void precompiled_by_grapheme(const struct normalizer_step *step, struct text *text,
+                                    struct normalizer_scratch *scratch) {
     struct changes *changes = &scratch->changes;
     changes->n = 0;
     bool modified = false;
@@ -255,8 +258,10 @@ static void precompiled_by_grapheme(const struct normalizer_step *step, struct t
             uint32_t c;
             length = unicode_next(text->bytes + i, end - i, &c);
             replacement = precompiled_find(&step->precompiled, text->bytes + i, length, false, &prefix);
-            if (replacement) push_replacement(changes, 1, replacement);
-            else changes_push(changes, c, 0);
+            if (replacement)
+                push_replacement(changes, 1, replacement);
+            else
+                changes_push(changes, c, 0);
             modified |= replacement != NULL;
         }
     }
@@ -272,16 +277,31 @@ static bn_status apply_step(const struct normalizer_step *step, struct text *tex
             return fail_no_memory(err, text->size);
         transform(text, scratch, 0);
         return BN_OK;
-    case NORMALIZE_LOWERCASE: lowercase(text, scratch); return BN_OK;
-    case NORMALIZE_STRIP: strip(step, text, scratch); return BN_OK;
+    case NORMALIZE_LOWERCASE:
+        lowercase(text, scratch);
+        return BN_OK;
+    case NORMALIZE_STRIP:
+        strip(step, text, scratch);
+        return BN_OK;
     case NORMALIZE_STRIP_ACCENTS:
     case NORMALIZE_NMT:
-    case NORMALIZE_BERT_CLEAN: filter(step, text, scratch); return BN_OK;
-    case NORMALIZE_BERT_CHINESE: space_chinese(text, scratch); return BN_OK;
-    case NORMALIZE_PREPEND: prepend(step, text, scratch); return BN_OK;
-    case NORMALIZE_REPLACE: return replace(step, text, scratch, err);
-    case NORMALIZE_PRECOMPILED: precompiled_by_grapheme(step, text, scratch); return BN_OK;
-    case NORMALIZE_BYTE_LEVEL: byte_level(text, scratch); return BN_OK;
+    case NORMALIZE_BERT_CLEAN:
+        filter(step, text, scratch);
+        return BN_OK;
+    case NORMALIZE_BERT_CHINESE:
+        space_chinese(text, scratch);
+        return BN_OK;
+    case NORMALIZE_PREPEND:
+        prepend(step, text, scratch);
+        return BN_OK;
+    case NORMALIZE_REPLACE:
+        return replace(step, text, scratch, err);
+    case NORMALIZE_PRECOMPILED:
+        precompiled_by_grapheme(step, text, scratch);
+        return BN_OK;
+    case NORMALIZE_BYTE_LEVEL:
+        byte_level(text, scratch);
+        return BN_OK;
     case NORMALIZE_SENTENCEPIECE:
         sentencepiece_normalize(step, text, &scratch->other);
         swap(text, scratch);
@@ -297,7 +317,8 @@ bn_status normalizer_apply(const struct normalizer *normalizer, struct text *tex
         if (status) return status;
         if (text->failed || scratch->other.failed) return fail_no_memory(err, text->size);
         if (text->size > UINT32_MAX / 2)
-            return fail(err, BN_STATUS_BAD_ARGUMENT, "the text grows to %zu bytes when it is normalized, at most 2 GiB are read", text->size);
+            return fail(err, BN_STATUS_BAD_ARGUMENT,
+                        "the text grows to %zu bytes when it is normalized, at most 2 GiB are read", text->size);
     }
     return BN_OK;
 }

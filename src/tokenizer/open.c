@@ -42,7 +42,8 @@ static char *folder_of(const char *path) {
     return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t)(slash - path));
 }
 
-static bn_status open_json(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out, bn_error *err) {
+static bn_status open_json(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out,
+                           bn_error *err) {
     json_t *root;
     bn_status status = json_parse(text, size, path, &root, err);
     if (status) return status;
@@ -57,12 +58,15 @@ static bn_status open_json(const char *text, size_t size, const char *path, cons
         if (!status) status = hf_read_companions(tokenizer, folder, err);
     }
     json_decref(root);
-    if (status) bn_tokenizer_close(tokenizer);
-    else *out = tokenizer;
+    if (status)
+        bn_tokenizer_close(tokenizer);
+    else
+        *out = tokenizer;
     return status;
 }
 
-static bn_status open_tiktoken(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out, bn_error *err) {
+static bn_status open_tiktoken(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out,
+                               bn_error *err) {
     json_t *encoding;
     bn_status status = hf_optional_json(folder, "encoding.json", &encoding, err);
     if (!status) status = tokenizer_from_tiktoken(text, size, encoding, path, out, err);
@@ -70,12 +74,15 @@ static bn_status open_tiktoken(const char *text, size_t size, const char *path, 
     return status;
 }
 
-static bn_status open_sentencepiece(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out, bn_error *err) {
+static bn_status open_sentencepiece(const char *text, size_t size, const char *path, const char *folder,
+                                    bn_tokenizer **out, bn_error *err) {
     bn_tokenizer *tokenizer = NULL;
     bn_status status = tokenizer_from_sentencepiece((const uint8_t *)text, size, path, &tokenizer, err);
     if (!status) status = hf_read_companions(tokenizer, folder, err);
-    if (status) bn_tokenizer_close(tokenizer);
-    else *out = tokenizer;
+    if (status)
+        bn_tokenizer_close(tokenizer);
+    else
+        *out = tokenizer;
     return status;
 }
 
@@ -86,20 +93,27 @@ static bn_status open_file(const char *path, bn_tokenizer **out, bn_error *err) 
     const char *text = file.data ? (const char *)file.data : "";
     enum content content = content_of(text, file.size);
     char *folder = folder_of(path);
-    if (!folder) status = fail_no_memory(err, strlen(path));
+    if (!folder)
+        status = fail_no_memory(err, strlen(path));
     else if (file.size > HF_MAX_FILE && content != CONTENT_GGUF)
-        status = fail(err, BN_STATUS_UNSUPPORTED, "%s: %zu bytes, tokenizer files may have %d", path, file.size, HF_MAX_FILE);
-    else if (content == CONTENT_GGUF) status = open_gguf(path, out, err);
-    else if (content == CONTENT_JSON) status = open_json(text, file.size, path, folder, out, err);
-    else if (content == CONTENT_TIKTOKEN) status = open_tiktoken(text, file.size, path, folder, out, err);
-    else status = open_sentencepiece(text, file.size, path, folder, out, err);
+        status = fail(err, BN_STATUS_UNSUPPORTED, "%s: %zu bytes, tokenizer files may have %d", path, file.size,
+                      HF_MAX_FILE);
+    else if (content == CONTENT_GGUF)
+        status = open_gguf(path, out, err);
+    else if (content == CONTENT_JSON)
+        status = open_json(text, file.size, path, folder, out, err);
+    else if (content == CONTENT_TIKTOKEN)
+        status = open_tiktoken(text, file.size, path, folder, out, err);
+    else
+        status = open_sentencepiece(text, file.size, path, folder, out, err);
     mem_free(folder);
     mapped_file_close(&file);
     return status;
 }
 
 /* What may lie in a folder, the most telling first. */
-static const char *const folder_files[] = {"tokenizer.json", "tekken.json", "vocab.json", "tokenizer.model", "spiece.model"};
+static const char *const folder_files[] = {"tokenizer.json", "tekken.json", "vocab.json", "tokenizer.model",
+                                           "spiece.model"};
 
 bn_status tokenizer_from_folder(const char *folder, bn_tokenizer **out, bn_error *err) {
     for (size_t i = 0; i < sizeof folder_files / sizeof *folder_files; i++) {
@@ -113,7 +127,10 @@ bn_status tokenizer_from_folder(const char *folder, bn_tokenizer **out, bn_error
     bool found;
     bn_status status = hf_open_byt5(folder, &found, out, err);
     if (status || found) return status;
-    return fail(err, BN_STATUS_NOT_FOUND, "%s: no tokenizer in this folder (tokenizer.json, vocab.json and merges.txt, tokenizer.model, tekken.json)", folder);
+    return fail(
+        err, BN_STATUS_NOT_FOUND,
+        "%s: no tokenizer in this folder (tokenizer.json, vocab.json and merges.txt, tokenizer.model, tekken.json)",
+        folder);
 }
 
 bn_status bn_tokenizer_open(const char *path, bn_tokenizer **out, bn_error *err) {

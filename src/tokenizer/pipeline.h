@@ -1,5 +1,5 @@
-/* A tokenizer as a pipeline. Text goes through normalizer → added tokens → pre-tokenizer → model → post-processor; ids come
- * back through the decoder. Every file format is read into this one shape. */
+/* A tokenizer as a pipeline. Text goes through normalizer → added tokens → pre-tokenizer → model → post-processor;
+ * ids come back through the decoder. Every file format is read into this one shape. */
 #ifndef TOKENIZER_PIPELINE_H
 #define TOKENIZER_PIPELINE_H
 
@@ -25,18 +25,18 @@ struct bn_tokenizer {
     enum model_kind model;
     struct bpe bpe;
     struct unigram unigram;
-    struct wordpiece wordpiece;   /* WORDLEVEL uses its unknown_id */
-    int32_t first_byte_id;        /* BYTES: id of byte 0 */
+    struct wordpiece wordpiece; /* WORDLEVEL uses its unknown_id */
+    int32_t first_byte_id;      /* BYTES: id of byte 0 */
     struct postprocessor postprocessor;
     struct decoder decoder;
     struct truncation truncation;
     struct padding padding;
-    bool keeps_invalid_bytes;     /* byte-level: bytes that aren't UTF-8 are encoded as they are, not as U+FFFD */
-    bool text_is_plain;           /* the reference never looks for special tokens in text */
-    struct trie user_symbols;     /* SentencePiece's user-defined symbols */
-    float *scores;                /* SentencePiece BPE: [vocabulary size] */
-    int32_t bos, eos;             /* -1 for none */
-    char *chat_template;          /* NULL for none */
+    bool keeps_invalid_bytes; /* byte-level: bytes that aren't UTF-8 are encoded as they are, not as U+FFFD */
+    bool text_is_plain;       /* the reference never looks for special tokens in text */
+    struct trie user_symbols; /* SentencePiece's user-defined symbols */
+    float *scores;            /* SentencePiece BPE: [vocabulary size] */
+    int32_t bos, eos;         /* -1 for none */
+    char *chat_template;      /* NULL for none */
 };
 
 /* A zeroed tokenizer whose release is safe at any time. */
@@ -58,8 +58,10 @@ bn_status tokenizer_add_token(bn_tokenizer *tokenizer, struct added_token token,
 /* A parsed tokenizer.json. */
 bn_status tokenizer_from_json_tree(const json_t *root, const char *name, bn_tokenizer **out, bn_error *err);
 /* Other kinds of files; `name` is for messages. encoding (may be NULL): tiktoken's pattern and special tokens. */
-bn_status tokenizer_from_sentencepiece(const uint8_t *bytes, size_t size, const char *name, bn_tokenizer **out, bn_error *err);
-bn_status tokenizer_from_tiktoken(const char *text, size_t size, const json_t *encoding, const char *name, bn_tokenizer **out, bn_error *err);
+bn_status tokenizer_from_sentencepiece(const uint8_t *bytes, size_t size, const char *name, bn_tokenizer **out,
+                                       bn_error *err);
+bn_status tokenizer_from_tiktoken(const char *text, size_t size, const json_t *encoding, const char *name,
+                                  bn_tokenizer **out, bn_error *err);
 bn_status tokenizer_from_tekken(const json_t *root, const char *name, bn_tokenizer **out, bn_error *err);
 
 #endif

@@ -44,7 +44,9 @@ size_t template_special_count(const struct template *template) {
 }
 
 /* U+0120 is the space of GPT-2's alphabet. */
-static bool counts_as_space(uint32_t c) { return c == 0x120 || unicode_is_space(c); }
+static bool counts_as_space(uint32_t c) {
+    return c == 0x120 || unicode_is_space(c);
+}
 
 static void count_spaces(const struct vocabulary_token *token, size_t *leading, size_t *trailing) {
     uint32_t c;
@@ -61,7 +63,8 @@ static void count_spaces(const struct vocabulary_token *token, size_t *leading, 
     }
 }
 
-void postprocessor_trim(const struct postprocessor *postprocessor, const struct vocabulary *vocabulary, struct token_list *tokens) {
+void postprocessor_trim(const struct postprocessor *postprocessor, const struct vocabulary *vocabulary,
+                        struct token_list *tokens) {
     for (size_t i = 0; i < tokens->n; i++) {
         struct token *token = &tokens->items[i];
         size_t leading = token->leading, trailing = token->trailing;
@@ -69,7 +72,8 @@ void postprocessor_trim(const struct postprocessor *postprocessor, const struct 
         bool first = i == 0 || token->begin == 0;
         if (first && postprocessor->add_prefix_space && leading == 1) leading = 0;
         token->begin = (uint32_t)min_size(token->begin + leading, token->end);
-        if (trailing > 0 && token->end >= trailing) token->end = (uint32_t)max_size(token->end - trailing, token->begin);
+        if (trailing > 0 && token->end >= trailing)
+            token->end = (uint32_t)max_size(token->end - trailing, token->begin);
     }
 }
 
@@ -82,8 +86,8 @@ static void append_sequence(struct token_list *out, const struct token_list *fro
     }
 }
 
-void postprocessor_fill(const struct postprocessor *postprocessor, const struct token_list *text, const struct token_list *pair,
-                        bool add_special, struct token_list *out) {
+void postprocessor_fill(const struct postprocessor *postprocessor, const struct token_list *text,
+                        const struct token_list *pair, bool add_special, struct token_list *out) {
     if (!postprocessor->has_template) {
         append_sequence(out, text, 0);
         if (pair) append_sequence(out, pair, 1);

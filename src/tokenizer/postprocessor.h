@@ -6,8 +6,8 @@
 #include "tokenizer/vocabulary.h"
 
 struct template_item {
-    int sequence;    /* 0: the text, 1: its pair, -1: a special token */
-    int32_t id;      /* of the special token */
+    int sequence; /* 0: the text, 1: its pair, -1: a special token */
+    int32_t id;   /* of the special token */
     uint8_t type_id;
 };
 
@@ -29,9 +29,10 @@ bn_status template_push(struct template *template, struct template_item item, bn
 size_t template_special_count(const struct template *template);
 
 /* Takes white space at the ends of tokens out of their offsets (which are in code points). */
-void postprocessor_trim(const struct postprocessor *postprocessor, const struct vocabulary *vocabulary, struct token_list *tokens);
+void postprocessor_trim(const struct postprocessor *postprocessor, const struct vocabulary *vocabulary,
+                        struct token_list *tokens);
 /* out = the template filled with text and pair (NULL: none). */
-void postprocessor_fill(const struct postprocessor *postprocessor, const struct token_list *text, const struct token_list *pair,
-                        bool add_special, struct token_list *out);
+void postprocessor_fill(const struct postprocessor *postprocessor, const struct token_list *text,
+                        const struct token_list *pair, bool add_special, struct token_list *out);
 
 #endif

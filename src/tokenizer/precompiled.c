@@ -7,10 +7,18 @@
 #include "base/memory.h"
 #include "base/reader.h"
 
-static uint32_t unit_label(uint32_t unit) { return unit & 0x800000ffu; }
-static uint32_t unit_offset(uint32_t unit) { return (unit >> 10) << ((unit & 0x200u) >> 6); }
-static bool unit_has_leaf(uint32_t unit) { return (unit >> 8) & 1; }
-static uint32_t unit_value(uint32_t unit) { return unit & 0x7fffffffu; }
+static uint32_t unit_label(uint32_t unit) {
+    return unit & 0x800000ffu;
+}
+static uint32_t unit_offset(uint32_t unit) {
+    return (unit >> 10) << ((unit & 0x200u) >> 6);
+}
+static bool unit_has_leaf(uint32_t unit) {
+    return (unit >> 8) & 1;
+}
+static uint32_t unit_value(uint32_t unit) {
+    return unit & 0x7fffffffu;
+}
 
 bn_status precompiled_read(const uint8_t *blob, size_t size, struct precompiled *out, bn_error *err) {
     *out = (struct precompiled){0};
@@ -19,7 +27,8 @@ bn_status precompiled_read(const uint8_t *blob, size_t size, struct precompiled 
     uint32_t trie_size = read_u32(&r, "size of the trie");
     const uint8_t *units = reader_take(&r, trie_size, "trie");
     if (!units || trie_size % 4 != 0 || trie_size == 0)
-        return fail(err, BN_STATUS_BAD_FILE, "precompiled_charsmap: a trie of %u bytes doesn't fit in %zu bytes", trie_size, size);
+        return fail(err, BN_STATUS_BAD_FILE, "precompiled_charsmap: a trie of %u bytes doesn't fit in %zu bytes",
+                    trie_size, size);
     out->n_units = trie_size / 4;
     out->replacements_size = reader_remaining(&r);
     out->units = mem_alloc(trie_size);
@@ -39,7 +48,8 @@ void precompiled_release(struct precompiled *map) {
     *map = (struct precompiled){0};
 }
 
-const char *precompiled_find(const struct precompiled *map, const char *text, size_t n, bool longest, size_t *prefix_size) {
+const char *precompiled_find(const struct precompiled *map, const char *text, size_t n, bool longest,
+                             size_t *prefix_size) {
     const char *found = NULL;
     if (!map->units) return NULL;
     size_t node = unit_offset(map->units[0]);

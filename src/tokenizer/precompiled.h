@@ -19,6 +19,7 @@ struct precompiled {
 bn_status precompiled_read(const uint8_t *blob, size_t size, struct precompiled *out, bn_error *err);
 void precompiled_release(struct precompiled *map);
 /* The replacement of the shortest, or the longest, prefix of text that the map knows; NULL when there is none. */
-const char *precompiled_find(const struct precompiled *map, const char *text, size_t n, bool longest, size_t *prefix_size);
+const char *precompiled_find(const struct precompiled *map, const char *text, size_t n, bool longest,
+                             size_t *prefix_size);
 
 #endif

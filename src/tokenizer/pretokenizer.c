@@ -1,5 +1,5 @@
-/* Cutting texts into pieces. A step reports the matches of its pattern and the gaps between them, in order, and the split
- * behaviour turns this stream of events into pieces. */
+/* Cutting texts into pieces. A step reports the matches of its pattern and the gaps between them, in order, and the
+ * split behaviour turns this stream of events into pieces. */
 #include "tokenizer/pretokenizer.h"
 
 #include <string.h>
@@ -26,7 +26,7 @@ struct splitter {
     struct pieces *out;
     enum split_behavior behavior;
     bool invert;
-    bool open;           /* a piece is held back because it may still grow */
+    bool open; /* a piece is held back because it may still grow */
     size_t begin, end;
     bool previous_match; /* what the event before was */
 };
@@ -53,14 +53,20 @@ static void event(struct splitter *s, size_t begin, size_t end, bool match) {
     case SPLIT_REMOVED:
         if (!match) emit(s, begin, end);
         break;
-    case SPLIT_ISOLATED: emit(s, begin, end); break;
+    case SPLIT_ISOLATED:
+        emit(s, begin, end);
+        break;
     case SPLIT_CONTIGUOUS:
-        if (s->open && match == s->previous_match) s->end = end;
-        else hold(s, begin, end);
+        if (s->open && match == s->previous_match)
+            s->end = end;
+        else
+            hold(s, begin, end);
         break;
     case SPLIT_MERGED_WITH_PREVIOUS:
-        if (s->open && match && !s->previous_match) s->end = end;
-        else hold(s, begin, end);
+        if (s->open && match && !s->previous_match)
+            s->end = end;
+        else
+            hold(s, begin, end);
         break;
     case SPLIT_MERGED_WITH_NEXT: /* only a match is ever open */
         if (match) {
@@ -76,7 +82,8 @@ static void event(struct splitter *s, size_t begin, size_t end, bool match) {
 
 /* ---- patterns to events; all offsets in the whole text, [begin, end) is the piece ---- */
 
-static void events_of_scanner(split_scanner scan, const struct text *text, size_t begin, size_t end, struct splitter *s) {
+static void events_of_scanner(split_scanner scan, const struct text *text, size_t begin, size_t end,
+                              struct splitter *s) {
     const char *bytes = text->bytes + begin;
     size_t n = end - begin, gap = 0;
     for (size_t at = 0; at < n;) {
@@ -93,7 +100,8 @@ static void events_of_scanner(split_scanner scan, const struct text *text, size_
     if (gap < n) event(s, begin + gap, end, false);
 }
 
-static void events_of_class(bool (*in_class)(uint32_t), const struct text *text, size_t begin, size_t end, struct splitter *s) {
+static void events_of_class(bool (*in_class)(uint32_t), const struct text *text, size_t begin, size_t end,
+                            struct splitter *s) {
     size_t gap = begin;
     for (size_t at = begin, length; at < end; at += length) {
         uint32_t c;
@@ -126,7 +134,8 @@ static bn_status events_of_regex(const struct regex *regex, const struct text *t
     if (status) return status;
     size_t gap = 0, n = end - begin, match_begin, match_end;
     bool found;
-    while (!(status = regex_search_next(&search, text->bytes + begin, n, gap, &found, &match_begin, &match_end, err)) && found) {
+    while (!(status = regex_search_next(&search, text->bytes + begin, n, gap, &found, &match_begin, &match_end, err)) &&
+           found) {
         if (gap < match_begin) event(s, begin + gap, begin + match_begin, false);
         event(s, begin + match_begin, begin + match_end, true);
         gap = match_end;
@@ -149,8 +158,8 @@ static void cut_fixed(size_t length, const struct text *text, size_t begin, size
     emit(s, begin, end);
 }
 
-/* A piece goes on while its characters are of one script; characters of none go with what is before them, and vanish where
- * nothing is. */
+/* A piece goes on while its characters are of one script; characters of none go with what is before them, and vanish
+ * where nothing is. */
 static void cut_scripts(const struct text *text, size_t begin, size_t end, struct splitter *s) {
     int last = -1;
     size_t start = end;
@@ -173,14 +182,27 @@ static bn_status split_piece(const struct pretokenizer_step *step, const struct 
     struct splitter s = {.out = out, .behavior = step->behavior, .invert = step->invert};
     bn_status status = BN_OK;
     switch (step->kind) {
-    case PRETOKENIZE_SCANNER: events_of_scanner(step->scan, text, begin, end, &s); break;
-    case PRETOKENIZE_REGEX: status = events_of_regex(step->regex, text, begin, end, &s, err); break;
-    case PRETOKENIZE_LITERAL: events_of_literal(step, text, begin, end, &s); break;
-    case PRETOKENIZE_CLASS: events_of_class(step->in_class, text, begin, end, &s); break;
-    case PRETOKENIZE_FIXED: cut_fixed(step->length, text, begin, end, &s); break;
-    case PRETOKENIZE_SCRIPTS: cut_scripts(text, begin, end, &s); break;
+    case PRETOKENIZE_SCANNER:
+        events_of_scanner(step->scan, text, begin, end, &s);
+        break;
+    case PRETOKENIZE_REGEX:
+        status = events_of_regex(step->regex, text, begin, end, &s, err);
+        break;
+    case PRETOKENIZE_LITERAL:
+        events_of_literal(step, text, begin, end, &s);
+        break;
+    case PRETOKENIZE_CLASS:
+        events_of_class(step->in_class, text, begin, end, &s);
+        break;
+    case PRETOKENIZE_FIXED:
+        cut_fixed(step->length, text, begin, end, &s);
+        break;
+    case PRETOKENIZE_SCRIPTS:
+        cut_scripts(text, begin, end, &s);
+        break;
     case PRETOKENIZE_METASPACE:
-    case PRETOKENIZE_BYTE_LEVEL: break;
+    case PRETOKENIZE_BYTE_LEVEL:
+        break;
     }
     close_piece(&s);
     return status;

@@ -8,18 +8,24 @@
 #include "tokenizer/split_pattern.h"
 
 enum pretokenizer_kind {
-    PRETOKENIZE_SCANNER,   /* a known regular expression */
+    PRETOKENIZE_SCANNER, /* a known regular expression */
     PRETOKENIZE_REGEX,
     PRETOKENIZE_LITERAL,
-    PRETOKENIZE_CLASS,     /* characters of a class are matches, each for itself */
-    PRETOKENIZE_FIXED,     /* pieces of `length` characters */
-    PRETOKENIZE_SCRIPTS,   /* where the script changes */
+    PRETOKENIZE_CLASS,   /* characters of a class are matches, each for itself */
+    PRETOKENIZE_FIXED,   /* pieces of `length` characters */
+    PRETOKENIZE_SCRIPTS, /* where the script changes */
     PRETOKENIZE_METASPACE,
     PRETOKENIZE_BYTE_LEVEL, /* the alphabet of byte_alphabet.h; splitting by regex is a step of its own */
 };
 
 /* What becomes of the matches of a pattern. */
-enum split_behavior { SPLIT_REMOVED, SPLIT_ISOLATED, SPLIT_MERGED_WITH_PREVIOUS, SPLIT_MERGED_WITH_NEXT, SPLIT_CONTIGUOUS };
+enum split_behavior {
+    SPLIT_REMOVED,
+    SPLIT_ISOLATED,
+    SPLIT_MERGED_WITH_PREVIOUS,
+    SPLIT_MERGED_WITH_NEXT,
+    SPLIT_CONTIGUOUS
+};
 
 enum metaspace_prepend { METASPACE_ALWAYS, METASPACE_FIRST, METASPACE_NEVER };
 
@@ -28,15 +34,15 @@ struct pretokenizer_step {
     enum split_behavior behavior;
     bool invert;
     split_scanner scan;
-    struct regex *regex;                /* owned */
+    struct regex *regex; /* owned */
     bool (*in_class)(uint32_t code_point);
-    const char *literal;                /* LITERAL, METASPACE's replacement; in the tokenizer's arena */
+    const char *literal; /* LITERAL, METASPACE's replacement; in the tokenizer's arena */
     size_t literal_size;
-    size_t length;                      /* FIXED */
-    enum metaspace_prepend prepend;     /* METASPACE */
-    bool split;                         /* METASPACE */
-    bool add_prefix_space;              /* BYTE_LEVEL: a first step of its own, before splitting */
-    bool map_bytes;                     /* BYTE_LEVEL: exchange bytes for their characters */
+    size_t length;                  /* FIXED */
+    enum metaspace_prepend prepend; /* METASPACE */
+    bool split;                     /* METASPACE */
+    bool add_prefix_space;          /* BYTE_LEVEL: a first step of its own, before splitting */
+    bool map_bytes;                 /* BYTE_LEVEL: exchange bytes for their characters */
 };
 
 struct pretokenizer {

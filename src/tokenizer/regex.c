@@ -1,6 +1,6 @@
 /* PCRE2 behind regex.h. Oniguruma (Ruby syntax) and PCRE2 agree on what tokenizers use but for a few letters, which are
- * rewritten before compiling: \s is White_Space without U+180E, \w takes marks and connectors, \h is a hex digit, ^ and $
- * are always per line. */
+ * rewritten before compiling: \s is White_Space without U+180E, \w takes marks and connectors, \h is a hex digit, ^
+ * and $ are always per line. */
 #include "tokenizer/regex.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -29,13 +29,21 @@ static void release(void *pointer, void *unused) {
 
 static const char *rewritten_class(char letter, bool in_set) {
     switch (letter) {
-    case 's': return in_set ? "\\t-\\r\\x{85}\\p{Z}" : "[\\t-\\r\\x{85}\\p{Z}]";
-    case 'S': return in_set ? NULL : "[^\\t-\\r\\x{85}\\p{Z}]";
-    case 'w': return in_set ? "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}" : "[\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]";
-    case 'W': return in_set ? NULL : "[^\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]";
-    case 'h': return in_set ? "0-9a-fA-F" : "[0-9a-fA-F]";
-    case 'H': return in_set ? NULL : "[^0-9a-fA-F]";
-    default: return NULL;
+    case 's':
+        return in_set ? "\\t-\\r\\x{85}\\p{Z}" : "[\\t-\\r\\x{85}\\p{Z}]";
+    case 'S':
+        return in_set ? NULL : "[^\\t-\\r\\x{85}\\p{Z}]";
+    case 'w':
+        return in_set ? "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
+                      : "[\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]";
+    case 'W':
+        return in_set ? NULL : "[^\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]";
+    case 'h':
+        return in_set ? "0-9a-fA-F" : "[0-9a-fA-F]";
+    case 'H':
+        return in_set ? NULL : "[^0-9a-fA-F]";
+    default:
+        return NULL;
     }
 }
 
@@ -46,8 +54,10 @@ static void translate(const char *pattern, size_t size, struct buffer *out) {
         char c = pattern[i];
         if (c == '\\' && i + 1 < size) {
             const char *class = rewritten_class(pattern[i + 1], in_set);
-            if (class) buffer_append_text(out, class);
-            else buffer_append(out, pattern + i, 2);
+            if (class)
+                buffer_append_text(out, class);
+            else
+                buffer_append(out, pattern + i, 2);
             i++;
             continue;
         }
@@ -81,9 +91,10 @@ static bn_status compile(struct regex *regex, const char *pattern, size_t size, 
     PCRE2_SIZE offset;
     pcre2_compile_context *options = pcre2_compile_context_create(regex->memory);
     if (options)
-        regex->code = pcre2_compile((PCRE2_SPTR)(translated.data ? translated.data : ""), translated.size,
-                                    PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C,
-                                    &code, &offset, options);
+        regex->code =
+            pcre2_compile((PCRE2_SPTR)(translated.data ? translated.data : ""), translated.size,
+                          PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C,
+                          &code, &offset, options);
     buffer_release(&translated);
     if (!options) return fail_no_memory(err, size);
     pcre2_compile_context_free(options);
@@ -130,7 +141,9 @@ bn_status regex_search_begin(const struct regex *regex, struct regex_search *sea
     return search->match_data ? BN_OK : fail_no_memory(err, 0);
 }
 
-void regex_search_end(struct regex_search *search) { pcre2_match_data_free(search->match_data); }
+void regex_search_end(struct regex_search *search) {
+    pcre2_match_data_free(search->match_data);
+}
 
 bn_status regex_search_next(struct regex_search *search, const char *text, size_t n, size_t from, bool *found,
                             size_t *begin, size_t *end, bn_error *err) {
@@ -139,7 +152,8 @@ bn_status regex_search_next(struct regex_search *search, const char *text, size_
     while (from <= n) {
         int count = pcre2_match(regex->code, (PCRE2_SPTR)text, n, from, 0, search->match_data, regex->context);
         if (count == PCRE2_ERROR_JIT_STACKLIMIT)
-            count = pcre2_match(regex->code, (PCRE2_SPTR)text, n, from, PCRE2_NO_JIT, search->match_data, regex->context);
+            count =
+                pcre2_match(regex->code, (PCRE2_SPTR)text, n, from, PCRE2_NO_JIT, search->match_data, regex->context);
         if (count == PCRE2_ERROR_NOMATCH) return BN_OK;
         if (count < 0)
             return fail(err, BN_STATUS_UNSUPPORTED,

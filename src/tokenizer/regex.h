@@ -1,7 +1,7 @@
 /* Regular expressions of tokenizer files that have no hand-written scanner: PCRE2 with JIT, in Oniguruma's dialect.
  *
- * A pattern comes out of an untrusted file: matching has a step limit, and a pattern that exceeds it is an error instead of
- * a hang. Bytes that aren't UTF-8 match nothing. */
+ * A pattern comes out of an untrusted file: matching has a step limit, and a pattern that exceeds it is an error
+ * instead of a hang. Bytes that aren't UTF-8 match nothing. */
 #ifndef TOKENIZER_REGEX_H
 #define TOKENIZER_REGEX_H
 
@@ -23,8 +23,8 @@ struct regex_search {
 };
 bn_status regex_search_begin(const struct regex *regex, struct regex_search *search, bn_error *err);
 void regex_search_end(struct regex_search *search);
-/* The next match at or after `from`; *found false when there is none. Empty matches right after the last match are passed
- * over, as Oniguruma's iterator does. */
+/* The next match at or after `from`; *found false when there is none. Empty matches right after the last match are
+ * passed over, as Oniguruma's iterator does. */
 bn_status regex_search_next(struct regex_search *search, const char *text, size_t n, size_t from, bool *found,
                             size_t *begin, size_t *end, bn_error *err);
 

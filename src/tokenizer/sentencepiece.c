@@ -10,16 +10,23 @@
 
 uint32_t sentencepiece_flags(int64_t type) {
     switch (type) {
-    case 2: return TOKEN_MODEL | TOKEN_UNKNOWN | TOKEN_SPECIAL | TOKEN_RESERVED;
-    case 3: return TOKEN_MODEL | TOKEN_CONTROL | TOKEN_SPECIAL | TOKEN_RESERVED;
-    case 4: return TOKEN_MODEL | TOKEN_USER;
-    case 5: return TOKEN_MODEL | TOKEN_UNUSED;
-    case 6: return TOKEN_MODEL | TOKEN_BYTE | TOKEN_RESERVED;
-    default: return TOKEN_MODEL;
+    case 2:
+        return TOKEN_MODEL | TOKEN_UNKNOWN | TOKEN_SPECIAL | TOKEN_RESERVED;
+    case 3:
+        return TOKEN_MODEL | TOKEN_CONTROL | TOKEN_SPECIAL | TOKEN_RESERVED;
+    case 4:
+        return TOKEN_MODEL | TOKEN_USER;
+    case 5:
+        return TOKEN_MODEL | TOKEN_UNUSED;
+    case 6:
+        return TOKEN_MODEL | TOKEN_BYTE | TOKEN_RESERVED;
+    default:
+        return TOKEN_MODEL;
     }
 }
 
-bn_status template_around(struct postprocessor *postprocessor, int32_t bos, int32_t eos, uint8_t second_type, bn_error *err) {
+bn_status template_around(struct postprocessor *postprocessor, int32_t bos, int32_t eos, uint8_t second_type,
+                          bn_error *err) {
     bn_status status = BN_OK;
     for (int pair = 0; pair < 2; pair++) {
         struct template *template = pair ? &postprocessor->pair : &postprocessor->single;
@@ -54,7 +61,8 @@ static bn_status add_control_tokens(bn_tokenizer *tokenizer, bn_error *err) {
         const struct vocabulary_token *token = &tokenizer->vocabulary.tokens[id];
         if (!token->text || !(token->flags & (TOKEN_CONTROL | TOKEN_UNKNOWN))) continue;
         bn_status status = tokenizer_add_token(
-            tokenizer, (struct added_token){.content = token->text, .size = token->size, .id = (int32_t)id, .special = true}, err);
+            tokenizer,
+            (struct added_token){.content = token->text, .size = token->size, .id = (int32_t)id, .special = true}, err);
         if (status) return status;
     }
     return BN_OK;
@@ -80,7 +88,8 @@ static bn_status assemble_decoder(bn_tokenizer *tokenizer, const struct sentence
     return step->content ? BN_OK : fail_no_memory(err, step->content_size);
 }
 
-static bn_status assemble_model(bn_tokenizer *tokenizer, const struct sentencepiece_spec *spec, const float *scores, bn_error *err) {
+static bn_status assemble_model(bn_tokenizer *tokenizer, const struct sentencepiece_spec *spec, const float *scores,
+                                bn_error *err) {
     size_t n = tokenizer->vocabulary.size;
     bool bytes = false;
     for (size_t id = 0; id < n; id++) bytes |= (tokenizer->vocabulary.tokens[id].flags & TOKEN_BYTE) != 0;
@@ -107,7 +116,8 @@ static bn_status assemble_model(bn_tokenizer *tokenizer, const struct sentencepi
     return bpe_finish(bpe, err);
 }
 
-bn_status sentencepiece_assemble(bn_tokenizer *tokenizer, const struct sentencepiece_spec *spec, const float *scores, bn_error *err) {
+bn_status sentencepiece_assemble(bn_tokenizer *tokenizer, const struct sentencepiece_spec *spec, const float *scores,
+                                 bn_error *err) {
     tokenizer->keeps_invalid_bytes = true; /* the normalizer replaces them itself, byte by byte */
     tokenizer->text_is_plain = true;
     bn_status status = collect_user_symbols(tokenizer, err);
@@ -144,9 +154,15 @@ static bool next_field(struct reader *r, struct field *field) {
     uint64_t tag = read_varint(r, "tag");
     *field = (struct field){.number = tag >> 3};
     switch (tag & 7) {
-    case 0: field->integer = read_varint(r, "integer"); break;
-    case 1: field->integer = read_u64(r, "fixed64"); break;
-    case 5: field->integer = read_u32(r, "fixed32"); break;
+    case 0:
+        field->integer = read_varint(r, "integer");
+        break;
+    case 1:
+        field->integer = read_u64(r, "fixed64");
+        break;
+    case 5:
+        field->integer = read_u32(r, "fixed32");
+        break;
     case 2: {
         uint64_t size = read_varint(r, "length");
         const uint8_t *bytes = reader_take(r, size, "bytes");
@@ -154,7 +170,8 @@ static bool next_field(struct reader *r, struct field *field) {
         field->is_bytes = true;
         break;
     }
-    default: r->failed_field = "wire type";
+    default:
+        r->failed_field = "wire type";
     }
     return reader_ok(r);
 }
@@ -163,7 +180,7 @@ struct model_file {
     struct sentencepiece_spec spec;
     float *scores;
     size_t n, capacity;
-    uint64_t model_type;       /* 1 unigram, 2 BPE, 3 word, 4 char */
+    uint64_t model_type; /* 1 unigram, 2 BPE, 3 word, 4 char */
     int64_t bos, eos;
     char unknown_surface[64];
 };
@@ -185,7 +202,8 @@ static bn_status read_piece(bn_tokenizer *tokenizer, struct model_file *file, st
         if (field.number == 2) score = float_of_bits(field.integer);
         if (field.number == 3) type = field.integer;
     }
-    if (!reader_ok(&message)) return fail(err, BN_STATUS_BAD_FILE, "piece %zu is cut off (%s)", file->n, message.failed_field);
+    if (!reader_ok(&message))
+        return fail(err, BN_STATUS_BAD_FILE, "piece %zu is cut off (%s)", file->n, message.failed_field);
     if (!(score == score)) return fail(err, BN_STATUS_BAD_FILE, "piece %zu has a score that is not a number", file->n);
     if (file->n == file->capacity) {
         size_t capacity = max_size(1024, file->capacity * 2);
@@ -204,17 +222,26 @@ static void read_trainer_spec(struct model_file *file, struct reader message) {
     struct field field;
     while (next_field(&message, &field)) {
         switch (field.number) {
-        case 3: file->model_type = field.integer; break;
-        case 24: file->spec.whitespace_as_suffix = field.integer != 0; break;
-        case 41: file->bos = (int32_t)field.integer; break;
-        case 42: file->eos = (int32_t)field.integer; break;
+        case 3:
+            file->model_type = field.integer;
+            break;
+        case 24:
+            file->spec.whitespace_as_suffix = field.integer != 0;
+            break;
+        case 41:
+            file->bos = (int32_t)field.integer;
+            break;
+        case 42:
+            file->eos = (int32_t)field.integer;
+            break;
         case 44:
             if (field.is_bytes && field.bytes.size < sizeof file->unknown_surface) {
                 memcpy(file->unknown_surface, field.bytes.bytes, field.bytes.size);
                 file->unknown_surface[field.bytes.size] = '\0';
             }
             break;
-        default: break;
+        default:
+            break;
         }
     }
 }
@@ -227,12 +254,18 @@ static bn_status read_normalizer_spec(struct model_file *file, struct reader mes
             file->spec.charsmap = field.bytes.bytes;
             file->spec.charsmap_size = field.bytes.size;
             break;
-        case 3: file->spec.add_dummy_prefix = field.integer != 0; break;
-        case 4: file->spec.remove_extra_whitespaces = field.integer != 0; break;
-        case 5:
-            if (!field.integer) return fail(err, BN_STATUS_UNSUPPORTED, "sentencepiece models that don't escape white space");
+        case 3:
+            file->spec.add_dummy_prefix = field.integer != 0;
             break;
-        default: break;
+        case 4:
+            file->spec.remove_extra_whitespaces = field.integer != 0;
+            break;
+        case 5:
+            if (!field.integer)
+                return fail(err, BN_STATUS_UNSUPPORTED, "sentencepiece models that don't escape white space");
+            break;
+        default:
+            break;
         }
     }
     return BN_OK;
@@ -247,10 +280,13 @@ static bn_status read_model(bn_tokenizer *tokenizer, struct model_file *file, st
         if (field.number == 3 && field.is_bytes) status = read_normalizer_spec(file, field.bytes, err);
     }
     if (status) return status;
-    if (!reader_ok(&message)) return fail(err, BN_STATUS_BAD_FILE, "not a sentencepiece model: cut off at byte %zu (%s)", message.at, message.failed_field);
+    if (!reader_ok(&message))
+        return fail(err, BN_STATUS_BAD_FILE, "not a sentencepiece model: cut off at byte %zu (%s)", message.at,
+                    message.failed_field);
     if (file->n == 0) return fail(err, BN_STATUS_BAD_FILE, "not a sentencepiece model: it has no pieces");
     if (file->model_type != 1 && file->model_type != 2)
-        return fail(err, BN_STATUS_UNSUPPORTED, "sentencepiece model type %llu; unigram (1) and BPE (2) can be read", (unsigned long long)file->model_type);
+        return fail(err, BN_STATUS_UNSUPPORTED, "sentencepiece model type %llu; unigram (1) and BPE (2) can be read",
+                    (unsigned long long)file->model_type);
     file->spec.model = file->model_type == 1 ? MODEL_UNIGRAM : MODEL_BPE;
     return BN_OK;
 }
@@ -259,9 +295,13 @@ static int32_t checked_id(const bn_tokenizer *tokenizer, int64_t id) {
     return id >= 0 && (uint64_t)id < tokenizer->vocabulary.size ? (int32_t)id : -1;
 }
 
-bn_status tokenizer_from_sentencepiece(const uint8_t *bytes, size_t size, const char *name, bn_tokenizer **out, bn_error *err) {
+bn_status tokenizer_from_sentencepiece(const uint8_t *bytes, size_t size, const char *name, bn_tokenizer **out,
+                                       bn_error *err) {
     struct model_file file = {.spec = {.add_dummy_prefix = true, .remove_extra_whitespaces = true, .unknown_id = -1},
-                              .model_type = 1, .bos = 1, .eos = 2, .unknown_surface = " \xe2\x81\x87 "};
+                              .model_type = 1,
+                              .bos = 1,
+                              .eos = 2,
+                              .unknown_surface = " \xe2\x81\x87 "};
     bn_tokenizer *tokenizer;
     bn_status status = tokenizer_create(size / 16, &tokenizer, err);
     if (status) return status;

@@ -1,4 +1,5 @@
-/* Tokenizers that sentencepiece trained, from its .model files or out of a GGUF file: one way to put the pipeline together. */
+/* Tokenizers that sentencepiece trained, from its .model files or out of a GGUF file: one way to put the pipeline
+ * together. */
 #ifndef TOKENIZER_SENTENCEPIECE_H
 #define TOKENIZER_SENTENCEPIECE_H
 
@@ -10,17 +11,20 @@ struct sentencepiece_spec {
     const uint8_t *charsmap; /* may be NULL */
     size_t charsmap_size;
     const char *unknown_surface;
-    int32_t unknown_id;      /* -1 for none */
+    int32_t unknown_id; /* -1 for none */
 };
 
-/* The vocabulary is filled, with flags; scores[id] as in the file. Control pieces become added tokens, which are found in
- * text only where parse_special is asked for. */
-bn_status sentencepiece_assemble(bn_tokenizer *tokenizer, const struct sentencepiece_spec *spec, const float *scores, bn_error *err);
+/* The vocabulary is filled, with flags; scores[id] as in the file. Control pieces become added tokens, which are
+ * found in text only where parse_special is asked for. */
+bn_status sentencepiece_assemble(bn_tokenizer *tokenizer, const struct sentencepiece_spec *spec, const float *scores,
+                                 bn_error *err);
 
-/* Flags for a piece of type 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte (GGUF's numbers are the same). */
+/* Flags for a piece of type 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte (GGUF's numbers are the
+ * same). */
 uint32_t sentencepiece_flags(int64_t type);
 
 /* Puts BOS and EOS around texts; ids -1 are left out. second_type: type id of a pair's second text. */
-bn_status template_around(struct postprocessor *postprocessor, int32_t bos, int32_t eos, uint8_t second_type, bn_error *err);
+bn_status template_around(struct postprocessor *postprocessor, int32_t bos, int32_t eos, uint8_t second_type,
+                          bn_error *err);
 
 #endif

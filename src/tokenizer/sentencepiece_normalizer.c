@@ -1,5 +1,5 @@
-/* The reference's rules in order: leading white space dropped, dummy prefix, each prefix normalized with runs of white space
- * folded to one, trailing white space dropped, dummy suffix. */
+/* The reference's rules in order: leading white space dropped, dummy prefix, each prefix normalized with runs of
+ * white space folded to one, trailing white space dropped, dummy suffix. */
 #include "tokenizer/sentencepiece_normalizer.h"
 
 #include <string.h>
@@ -39,8 +39,10 @@ static size_t normalize_prefix(const struct normalizer_step *step, const struct 
 
 static void append_escaped(struct text *out, const char *bytes, size_t n, struct span span) {
     for (size_t i = 0; i < n; i++) {
-        if (bytes[i] == ' ') text_append(out, escaped_space, 3, span);
-        else text_append(out, bytes + i, 1, span);
+        if (bytes[i] == ' ')
+            text_append(out, escaped_space, 3, span);
+        else
+            text_append(out, bytes + i, 1, span);
     }
 }
 
@@ -69,7 +71,8 @@ void sentencepiece_normalize(const struct normalizer_step *step, const struct te
         if (!step->remove_extra_whitespaces) after_space = false;
         at += length;
     }
-    while (step->remove_extra_whitespaces && out->size >= 3 && memcmp(out->bytes + out->size - 3, escaped_space, 3) == 0)
+    while (step->remove_extra_whitespaces && out->size >= 3 &&
+           memcmp(out->bytes + out->size - 3, escaped_space, 3) == 0)
         out->size -= 3;
     if (step->add_dummy_prefix && step->whitespace_as_suffix) {
         uint32_t end = text_span(text, text->size - 1, text->size).end;

@@ -1,5 +1,5 @@
-/* SentencePiece's own normalizer (for .model and GGUF vocabularies): character map by longest match, white space trimmed
- * and escaped as U+2581. tokenizer.json files describe theirs in other terms: normalizer.c. */
+/* SentencePiece's own normalizer (for .model and GGUF vocabularies): character map by longest match, white space
+ * trimmed and escaped as U+2581. tokenizer.json files describe theirs in other terms: normalizer.c. */
 #ifndef TOKENIZER_SENTENCEPIECE_NORMALIZER_H
 #define TOKENIZER_SENTENCEPIECE_NORMALIZER_H
 

@@ -110,9 +110,15 @@ static inline size_t scan_gpt4(const struct cursor *c, size_t at, size_t digits,
     end = scan_others(c, at, false);
     return end > at ? end : scan_space(c, at, true, at_end);
 }
-static size_t scan_cl100k(const char *text, size_t n, size_t at) { return scan_gpt4(&(struct cursor){text, n}, at, 3, false); }
-static size_t scan_qwen2(const char *text, size_t n, size_t at) { return scan_gpt4(&(struct cursor){text, n}, at, 1, false); }
-static size_t scan_tiktoken(const char *text, size_t n, size_t at) { return scan_gpt4(&(struct cursor){text, n}, at, 3, true); }
+static size_t scan_cl100k(const char *text, size_t n, size_t at) {
+    return scan_gpt4(&(struct cursor){text, n}, at, 3, false);
+}
+static size_t scan_qwen2(const char *text, size_t n, size_t at) {
+    return scan_gpt4(&(struct cursor){text, n}, at, 1, false);
+}
+static size_t scan_tiktoken(const char *text, size_t n, size_t at) {
+    return scan_gpt4(&(struct cursor){text, n}, at, 3, true);
+}
 
 /* U*W+ or U+W* with U = [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}], W = [\p{Ll}\p{Lm}\p{Lo}\p{M}]; at itself if neither matches.
  * The greedy U* gives back characters until one that W takes follows: the last one of the run that is in both.
@@ -145,19 +151,29 @@ static inline size_t scan_cased(const struct cursor *c, size_t at, size_t digits
         word = scan_cased_word(c, at, &first);
     } else if (!(kind & CLASS_NEWLINE)) {
         word = scan_cased_word(c, end, &first);
-        if ((kind & CLASS_MARK) && !first) word = end;
-        else if (word == end) word = at;
+        if ((kind & CLASS_MARK) && !first)
+            word = end;
+        else if (word == end)
+            word = at;
     }
     if (word > at) return contractions && (next = scan_contraction(c, word, true)) > word ? next : word;
     end = scan_others(c, at, true);
     return end > at ? end : scan_space(c, at, true, false);
 }
-static size_t scan_o200k(const char *text, size_t n, size_t at) { return scan_cased(&(struct cursor){text, n}, at, 3, true); }
-static size_t scan_tekken(const char *text, size_t n, size_t at) { return scan_cased(&(struct cursor){text, n}, at, 1, false); }
+static size_t scan_o200k(const char *text, size_t n, size_t at) {
+    return scan_cased(&(struct cursor){text, n}, at, 3, true);
+}
+static size_t scan_tekken(const char *text, size_t n, size_t at) {
+    return scan_cased(&(struct cursor){text, n}, at, 1, false);
+}
 
 /* \p{N}{1,3} */
-static size_t scan_three_digits(const char *text, size_t n, size_t at) { return scan_digits(&(struct cursor){text, n}, at, 3); }
-static size_t scan_one_digit(const char *text, size_t n, size_t at) { return scan_digits(&(struct cursor){text, n}, at, 1); }
+static size_t scan_three_digits(const char *text, size_t n, size_t at) {
+    return scan_digits(&(struct cursor){text, n}, at, 3);
+}
+static size_t scan_one_digit(const char *text, size_t n, size_t at) {
+    return scan_digits(&(struct cursor){text, n}, at, 1);
+}
 
 /* [一-龥぀-ゟ゠-ヿ]+ */
 static size_t scan_cjk(const char *text, size_t n, size_t at) {
@@ -171,7 +187,9 @@ static size_t scan_cjk(const char *text, size_t n, size_t at) {
     return at;
 }
 
-static bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+static bool is_ascii_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 /* [ASCII punctuation][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
  * Digits and controls match nothing and stay as gaps. */
@@ -198,7 +216,7 @@ size_t split_scan_words(const char *text, size_t n, size_t at) {
     size_t end = at + unicode_next(text + at, n - at, &code_point);
     if (unicode_is_space(code_point)) return at;
     bool word = unicode_is_word(code_point);
-    for (; end < n; ) {
+    for (; end < n;) {
         size_t length = unicode_next(text + end, n - end, &code_point);
         if (unicode_is_space(code_point) || unicode_is_word(code_point) != word) break;
         end += length;
@@ -207,9 +225,9 @@ size_t split_scan_words(const char *text, size_t n, size_t at) {
 }
 
 #define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define UPPER_RUN "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER_RUN "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
-#define SPACE_TAIL "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define UPPER_RUN    "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWER_RUN    "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define SPACE_TAIL   "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
 static const struct {
     const char *regex;
@@ -220,19 +238,24 @@ static const struct {
     {"'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", split_scan_gpt2},
     {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACE_TAIL, scan_cl100k},
     {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACE_TAIL, scan_qwen2},
-    {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
+    {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| "
+     "?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
      scan_tiktoken},
-    {"[^\\r\\n\\p{L}\\p{N}]?" UPPER_RUN "*" LOWER_RUN "+" CONTRACTIONS "?|[^\\r\\n\\p{L}\\p{N}]?" UPPER_RUN "+" LOWER_RUN "*"
-     CONTRACTIONS "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACE_TAIL, scan_o200k},
+    {"[^\\r\\n\\p{L}\\p{N}]?" UPPER_RUN "*" LOWER_RUN "+" CONTRACTIONS "?|[^\\r\\n\\p{L}\\p{N}]?" UPPER_RUN
+     "+" LOWER_RUN "*" CONTRACTIONS "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACE_TAIL,
+     scan_o200k},
     {"[^\\r\\n\\p{L}\\p{N}]?" UPPER_RUN "*" LOWER_RUN "+|[^\\r\\n\\p{L}\\p{N}]?" UPPER_RUN "+" LOWER_RUN
-     "*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACE_TAIL, scan_tekken},
+     "*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACE_TAIL,
+     scan_tekken},
     {"\\p{N}{1,3}", scan_three_digits},
     {"\\p{N}", scan_one_digit},
     {"[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", scan_cjk},
-    {"[!\\\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|"
-     SPACE_TAIL, scan_deepseek},
-    {"[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|"
-     SPACE_TAIL, scan_deepseek},
+    {"[!\\\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
+     "?[\\p{P}\\p{S}]+[\\r\\n]*|" SPACE_TAIL,
+     scan_deepseek},
+    {"[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
+     "?[\\p{P}\\p{S}]+[\\r\\n]*|" SPACE_TAIL,
+     scan_deepseek},
 };
 
 split_scanner split_pattern_find(const char *regex) {

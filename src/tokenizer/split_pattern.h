@@ -1,7 +1,7 @@
 /* The split patterns of the big tokenizer families, as hand-written scanners.
  *
- * Each does exactly what a backtracking engine does with its regular expression, several times faster and in linear time.
- * Patterns that aren't in the table go through regex.h. */
+ * Each does exactly what a backtracking engine does with its regular expression, several times faster and in linear
+ * time. Patterns that aren't in the table go through regex.h. */
 #ifndef TOKENIZER_SPLIT_PATTERN_H
 #define TOKENIZER_SPLIT_PATTERN_H
 

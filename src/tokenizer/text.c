@@ -6,7 +6,9 @@
 #include "base/memory.h"
 #include "tokenizer/unicode.h"
 
-void text_init(struct text *text) { memset(text, 0, sizeof *text); }
+void text_init(struct text *text) {
+    memset(text, 0, sizeof *text);
+}
 
 void text_release(struct text *text) {
     mem_free(text->own_bytes);
@@ -115,10 +117,12 @@ void text_transform(const struct text *from, struct text *to, const struct chang
         struct change c = changes->items[i];
         struct span span = {from->base, from->base};
         if (from->size > 0) {
-            if (c.change <= 0) span = character_span(from, min_size(at, from->size - 1));
-            else if (at > 0) span = character_span(from, at - 1);
+            if (c.change <= 0)
+                span = character_span(from, min_size(at, from->size - 1));
+            else if (at > 0)
+                span = character_span(from, at - 1);
         }
-        if (c.change <= 0) at = skip_characters(from, at, 1 + (size_t)-(int64_t)c.change);
+        if (c.change <= 0) at = skip_characters(from, at, 1 + (size_t) - (int64_t)c.change);
         char bytes[4];
         text_append(to, bytes, unicode_put(c.code_point, bytes), span);
     }

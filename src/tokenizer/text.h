@@ -1,8 +1,8 @@
 /* A text on its way through the pipeline, every byte of which remembers the bytes of the original it came from.
  *
- * This follows the reference's NormalizedString: normalizers describe their result as a list of (character, change) over
- * the old characters, and alignment follows from the changes alone. Text that nothing has changed yet borrows the input and
- * keeps no spans at all, so the common case costs nothing. */
+ * This follows the reference's NormalizedString: normalizers describe their result as a list of (character, change)
+ * over the old characters, and alignment follows from the changes alone. Text that nothing has changed yet borrows
+ * the input and keeps no spans at all, so the common case costs nothing. */
 #ifndef TOKENIZER_TEXT_H
 #define TOKENIZER_TEXT_H
 

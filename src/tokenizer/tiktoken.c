@@ -25,7 +25,9 @@ static bn_status add_encoded(struct vocabulary *vocabulary, const char *text, si
 }
 
 static bn_status add_special(bn_tokenizer *tokenizer, const char *text, size_t id, bn_error *err) {
-    return tokenizer_add_token(tokenizer, (struct added_token){.content = text, .size = strlen(text), .id = (int32_t)id, .special = true}, err);
+    return tokenizer_add_token(
+        tokenizer, (struct added_token){.content = text, .size = strlen(text), .id = (int32_t)id, .special = true},
+        err);
 }
 
 static bn_status finish_ranks(bn_tokenizer *tokenizer, const char *pattern, bn_error *err) {
@@ -35,28 +37,41 @@ static bn_status finish_ranks(bn_tokenizer *tokenizer, const char *pattern, bn_e
     tokenizer->bpe.byte_level = true;
     tokenizer->bpe.ignore_merges = true;
     bn_status status = bpe_finish(&tokenizer->bpe, err);
-    if (!status) status = pretokenizer_append_regex(&tokenizer->pretokenizer, pattern, strlen(pattern), SPLIT_ISOLATED, false, err);
+    if (!status)
+        status =
+            pretokenizer_append_regex(&tokenizer->pretokenizer, pattern, strlen(pattern), SPLIT_ISOLATED, false, err);
     if (!status && !decoder_append(&tokenizer->decoder, DECODE_BYTE_LEVEL)) status = fail_no_memory(err, 0);
     return status ? status : tokenizer_finish(tokenizer, err);
 }
 
 /* ---- tiktoken ---- */
 
-#define CL100K                                                                                                                  \
-    "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s"
-#define O200K                                                                                                                   \
-    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"   \
-    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"   \
+#define CL100K                                                                                                         \
+    "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| "                                             \
+    "?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s"
+#define O200K                                                                                                          \
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'"  \
+    "ll|'d)?|"                                                                                                         \
+    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'"  \
+    "ll|'d)?|"                                                                                                         \
     "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define R50K "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 /* The published encodings, by their file's name: used where no encoding.json lies beside it. */
 static const struct known_encoding {
     const char *name, *pattern;
-    struct { const char *text; size_t id; } special[5];
+    struct {
+        const char *text;
+        size_t id;
+    } special[5];
 } known[] = {
-    {"cl100k_base", CL100K, {{"<|endoftext|>", 100257}, {"<|fim_prefix|>", 100258}, {"<|fim_middle|>", 100259},
-                             {"<|fim_suffix|>", 100260}, {"<|endofprompt|>", 100276}}},
+    {"cl100k_base",
+     CL100K,
+     {{"<|endoftext|>", 100257},
+      {"<|fim_prefix|>", 100258},
+      {"<|fim_middle|>", 100259},
+      {"<|fim_suffix|>", 100260},
+      {"<|endofprompt|>", 100276}}},
     {"o200k_base", O200K, {{"<|endoftext|>", 199999}, {"<|endofprompt|>", 200018}}},
     {"p50k_base", R50K, {{"<|endoftext|>", 50256}}},
     {"r50k_base", R50K, {{"<|endoftext|>", 50256}}},
@@ -69,9 +84,11 @@ static bn_status add_ranks(bn_tokenizer *tokenizer, const char *text, size_t siz
         const char *space = memchr(text, ' ', (size_t)(stop - text));
         size_t rank = 0;
         if (stop > text && *text != '\r') {
-            if (!space || space + 1 == stop) return fail(err, BN_STATUS_BAD_FILE, "line %zu isn't a token in base64 and its rank", line);
+            if (!space || space + 1 == stop)
+                return fail(err, BN_STATUS_BAD_FILE, "line %zu isn't a token in base64 and its rank", line);
             for (const char *p = space + 1; p < stop && *p != '\r'; p++) {
-                if (*p < '0' || *p > '9' || rank > INT32_MAX / 10) return fail(err, BN_STATUS_BAD_FILE, "line %zu has no valid rank", line);
+                if (*p < '0' || *p > '9' || rank > INT32_MAX / 10)
+                    return fail(err, BN_STATUS_BAD_FILE, "line %zu has no valid rank", line);
                 rank = rank * 10 + (size_t)(*p - '0');
             }
             bn_status status = add_encoded(&tokenizer->vocabulary, text, (size_t)(space - text), rank, err);
@@ -86,9 +103,10 @@ static bn_status read_encoding(bn_tokenizer *tokenizer, const json_t *encoding, 
     const char *text, *pattern = json_string_value(json_object_get(encoding, "pat_str"));
     json_t *id;
     if (!pattern) return fail(err, BN_STATUS_BAD_FILE, "encoding.json has no 'pat_str'");
-    json_object_foreach(json_object_get(encoding, "special_tokens"), text, id) {
+    json_object_foreach (json_object_get(encoding, "special_tokens"), text, id) {
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX)
-            return fail(err, BN_STATUS_BAD_FILE, "encoding.json: the id of '%.60s' must be an integer from 0 to %d", text, INT32_MAX);
+            return fail(err, BN_STATUS_BAD_FILE, "encoding.json: the id of '%.60s' must be an integer from 0 to %d",
+                        text, INT32_MAX);
         bn_status status = add_special(tokenizer, text, (size_t)json_integer_value(id), err);
         if (status) return status;
     }
@@ -105,10 +123,13 @@ static bn_status use_known(bn_tokenizer *tokenizer, const char *name, bn_error *
         }
         return finish_ranks(tokenizer, known[i].pattern, err);
     }
-    return fail(err, BN_STATUS_UNSUPPORTED, "the file doesn't say how text is split: put an encoding.json with 'pat_str' and 'special_tokens' beside it");
+    return fail(
+        err, BN_STATUS_UNSUPPORTED,
+        "the file doesn't say how text is split: put an encoding.json with 'pat_str' and 'special_tokens' beside it");
 }
 
-bn_status tokenizer_from_tiktoken(const char *text, size_t size, const json_t *encoding, const char *name, bn_tokenizer **out, bn_error *err) {
+bn_status tokenizer_from_tiktoken(const char *text, size_t size, const json_t *encoding, const char *name,
+                                  bn_tokenizer **out, bn_error *err) {
     bn_tokenizer *tokenizer;
     bn_status status = tokenizer_create(size / 12, &tokenizer, err);
     if (status) return status;
@@ -130,11 +151,12 @@ struct tekken {
     size_t n_special, vocab_size;
 };
 
-static bn_status add_tekken_special(bn_tokenizer *tokenizer, const json_t *root, const struct tekken *tekken, bn_error *err) {
+static bn_status add_tekken_special(bn_tokenizer *tokenizer, const json_t *root, const struct tekken *tekken,
+                                    bn_error *err) {
     const json_t *list = json_object_get(root, "special_tokens");
     size_t i;
     json_t *entry;
-    json_array_foreach(list, i, entry) {
+    json_array_foreach (list, i, entry) {
         size_t rank = i;
         const char *text = json_string_value(json_object_get(entry, "token_str"));
         bn_status status = json_get_size(entry, "rank", 0, tekken->n_special - 1, &rank, err);
@@ -152,16 +174,19 @@ static bn_status add_tekken_special(bn_tokenizer *tokenizer, const json_t *root,
     return BN_OK;
 }
 
-static bn_status add_tekken_ranks(bn_tokenizer *tokenizer, const json_t *vocab, const struct tekken *tekken, bn_error *err) {
+static bn_status add_tekken_ranks(bn_tokenizer *tokenizer, const json_t *vocab, const struct tekken *tekken,
+                                  bn_error *err) {
     size_t i, n = tekken->vocab_size - tekken->n_special;
     json_t *entry;
-    json_array_foreach(vocab, i, entry) {
+    json_array_foreach (vocab, i, entry) {
         size_t rank = i;
         const json_t *bytes = json_object_get(entry, "token_bytes");
         bn_status status = json_get_size(entry, "rank", 0, INT32_MAX / 2, &rank, err);
-        if (!status && !json_is_string(bytes)) status = fail(err, BN_STATUS_BAD_FILE, "'vocab[%zu]' has no 'token_bytes'", i);
+        if (!status && !json_is_string(bytes))
+            status = fail(err, BN_STATUS_BAD_FILE, "'vocab[%zu]' has no 'token_bytes'", i);
         if (!status && rank < n)
-            status = add_encoded(&tokenizer->vocabulary, json_string_value(bytes), json_string_length(bytes), rank + tekken->n_special, err);
+            status = add_encoded(&tokenizer->vocabulary, json_string_value(bytes), json_string_length(bytes),
+                                 rank + tekken->n_special, err);
         if (status) return status;
     }
     return BN_OK;
@@ -172,8 +197,10 @@ static bn_status read_tekken(bn_tokenizer *tokenizer, const json_t *root, bn_err
     struct tekken tekken = {.n_special = 1000, .vocab_size = json_array_size(vocab) + 1000};
     bn_status status = json_get_text(config, "pattern", &tekken.pattern, err);
     if (!status) status = json_get_size(config, "default_num_special_tokens", 0, 1 << 20, &tekken.n_special, err);
-    if (!status) status = json_get_size(config, "default_vocab_size", tekken.n_special, INT32_MAX, &tekken.vocab_size, err);
-    if (!status && !tekken.pattern) status = fail(err, BN_STATUS_BAD_FILE, "'config.pattern' is missing: this isn't a tekken.json");
+    if (!status)
+        status = json_get_size(config, "default_vocab_size", tekken.n_special, INT32_MAX, &tekken.vocab_size, err);
+    if (!status && !tekken.pattern)
+        status = fail(err, BN_STATUS_BAD_FILE, "'config.pattern' is missing: this isn't a tekken.json");
     if (!status) status = add_tekken_special(tokenizer, root, &tekken, err);
     if (!status) status = add_tekken_ranks(tokenizer, vocab, &tekken, err);
     if (status) return status;

@@ -8,10 +8,11 @@
 
 struct token {
     int32_t id;
-    uint32_t begin, end; /* where in the text: bytes of the piece or text a model is given, later bytes, then code points
+    uint32_t begin,
+        end; /* where in the text: bytes of the piece or text a model is given, later bytes, then code points
                           * of the original */
     uint8_t type_id;
-    bool added;          /* an added token found in the text */
+    bool added;                 /* an added token found in the text */
     uint16_t leading, trailing; /* white space at the ends of the text, counted for added tokens */
 };
 

@@ -1,5 +1,5 @@
-/* Life of a tokenizer, its vocabulary seen from outside, and decoding. Encoding is encode.c, reading files hf_json.c and its
- * neighbours. */
+/* Life of a tokenizer, its vocabulary seen from outside, and decoding. Encoding is encode.c, reading files hf_json.c
+ * and its neighbours. */
 #include "tokenizer/tokenizer.h"
 
 #include <string.h>
@@ -17,8 +17,10 @@ bn_status tokenizer_create(size_t expected_tokens, bn_tokenizer **out, bn_error 
     tokenizer->unigram.unknown_id = -1;
     tokenizer->wordpiece.unknown_id = -1;
     bn_status status = vocabulary_init(&tokenizer->vocabulary, expected_tokens, err);
-    if (status) bn_tokenizer_close(tokenizer);
-    else *out = tokenizer;
+    if (status)
+        bn_tokenizer_close(tokenizer);
+    else
+        *out = tokenizer;
     return status;
 }
 
@@ -97,14 +99,38 @@ bn_status tokenizer_add_token(bn_tokenizer *tokenizer, struct added_token token,
 
 /* Texts by which models end a turn or a document, whatever their files say of EOS. */
 static const char *const end_texts[] = {
-    "<|endoftext|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>",
-    "<end_of_turn>", "<turn|>", "</s>", "<eos>", "<|end_of_turn|>", "<|endofturn|>", "<|eot|>", "<EOT>", "_<EOT>", "<|END_OF_TURN_TOKEN|>",
-    "<|end_of_role|>", "<|user_end|>", "<|message_end|>", "<|end_of_sentence|>", "<\xef\xbd\x9c" "end\xe2\x96\x81" "of\xe2\x96\x81" "sentence\xef\xbd\x9c>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<end_of_turn>",
+    "<turn|>",
+    "</s>",
+    "<eos>",
+    "<|end_of_turn|>",
+    "<|endofturn|>",
+    "<|eot|>",
+    "<EOT>",
+    "_<EOT>",
+    "<|END_OF_TURN_TOKEN|>",
+    "<|end_of_role|>",
+    "<|user_end|>",
+    "<|message_end|>",
+    "<|end_of_sentence|>",
+    "<\xef\xbd\x9c"
+    "end\xe2\x96\x81"
+    "of\xe2\x96\x81"
+    "sentence\xef\xbd\x9c>",
 };
 
 /* Is it meant as that? A vocabulary of HTML may have an ordinary piece </s>; nobody writes <|im_end|> by accident. */
 static bool is_marker(const struct vocabulary_token *token) {
-    return token->flags & (TOKEN_SPECIAL | TOKEN_ADDED | TOKEN_CONTROL | TOKEN_USER) || memcmp(token->text, "<|", 2) == 0;
+    return token->flags & (TOKEN_SPECIAL | TOKEN_ADDED | TOKEN_CONTROL | TOKEN_USER) ||
+           memcmp(token->text, "<|", 2) == 0;
 }
 
 /* Marks them, and takes the first as EOS where the file names none; BOS is then what the template begins with. */
@@ -124,7 +150,8 @@ static void mark_ends(bn_tokenizer *tokenizer) {
 bn_status tokenizer_finish(bn_tokenizer *tokenizer, bn_error *err) {
     bn_status status = added_tokens_finish(&tokenizer->added, &tokenizer->normalizer, &tokenizer->vocabulary, err);
     if (status) return status;
-    if (tokenizer->decoder.n == 0 && !decoder_append(&tokenizer->decoder, DECODE_JOIN_SPACES)) return fail_no_memory(err, 0);
+    if (tokenizer->decoder.n == 0 && !decoder_append(&tokenizer->decoder, DECODE_JOIN_SPACES))
+        return fail_no_memory(err, 0);
     decoder_finish(&tokenizer->decoder);
     mark_ends(tokenizer);
     return BN_OK;
@@ -137,7 +164,9 @@ static const struct vocabulary_token *token_at(const bn_tokenizer *tokenizer, in
     return &tokenizer->vocabulary.tokens[id];
 }
 
-size_t bn_tokenizer_vocab_size(const bn_tokenizer *tokenizer) { return tokenizer->vocabulary.size; }
+size_t bn_tokenizer_vocab_size(const bn_tokenizer *tokenizer) {
+    return tokenizer->vocabulary.size;
+}
 
 const char *bn_tokenizer_token(const bn_tokenizer *tokenizer, int32_t id) {
     const struct vocabulary_token *token = token_at(tokenizer, id);
@@ -154,19 +183,29 @@ int32_t bn_tokenizer_find(const bn_tokenizer *tokenizer, const char *token) {
     return vocabulary_find(&tokenizer->vocabulary, token, strlen(token));
 }
 
-bool tokenizer_parses_special(const bn_tokenizer *tokenizer) { return !tokenizer->text_is_plain; }
+bool tokenizer_parses_special(const bn_tokenizer *tokenizer) {
+    return !tokenizer->text_is_plain;
+}
 
-int32_t bn_tokenizer_bos(const bn_tokenizer *tokenizer) { return tokenizer->bos; }
-int32_t bn_tokenizer_eos(const bn_tokenizer *tokenizer) { return tokenizer->eos; }
+int32_t bn_tokenizer_bos(const bn_tokenizer *tokenizer) {
+    return tokenizer->bos;
+}
+int32_t bn_tokenizer_eos(const bn_tokenizer *tokenizer) {
+    return tokenizer->eos;
+}
 
 bool bn_tokenizer_is_end(const bn_tokenizer *tokenizer, int32_t id) {
     const struct vocabulary_token *token = token_at(tokenizer, id);
     return token && token->flags & TOKEN_END;
 }
 
-const char *bn_tokenizer_chat_template(const bn_tokenizer *tokenizer) { return tokenizer->chat_template; }
+const char *bn_tokenizer_chat_template(const bn_tokenizer *tokenizer) {
+    return tokenizer->chat_template;
+}
 
-void bn_free(void *pointer) { mem_free(pointer); }
+void bn_free(void *pointer) {
+    mem_free(pointer);
+}
 
 /* ---- decoding ---- */
 
@@ -174,20 +213,22 @@ static bn_status push_id(const bn_tokenizer *tokenizer, struct decoding *decodin
                          struct buffer *out, bn_error *err) {
     const struct vocabulary_token *token = token_at(tokenizer, id);
     if (!token)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "token id %d is outside the vocabulary (0 to %zu)", id, tokenizer->vocabulary.size - 1);
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "token id %d is outside the vocabulary (0 to %zu)", id,
+                    tokenizer->vocabulary.size - 1);
     if (!token->text || (skip_special && token->flags & TOKEN_SPECIAL)) return BN_OK;
     if (token->flags & TOKEN_REWRITTEN) token = &tokenizer->vocabulary.decoded[id];
     return decoding_push(decoding, token, out, err);
 }
 
-bn_status bn_tokenizer_decode(const bn_tokenizer *tokenizer, const int32_t *ids, size_t n_ids, bool skip_special, char **text,
-                              size_t *text_bytes, bn_error *err) {
+bn_status bn_tokenizer_decode(const bn_tokenizer *tokenizer, const int32_t *ids, size_t n_ids, bool skip_special,
+                              char **text, size_t *text_bytes, bn_error *err) {
     struct decoding *decoding;
     struct buffer out;
     bn_status status = decoding_create(&tokenizer->decoder, false, &decoding, err);
     if (status) return status;
     buffer_init(&out);
-    for (size_t i = 0; i < n_ids && !status; i++) status = push_id(tokenizer, decoding, ids[i], skip_special, &out, err);
+    for (size_t i = 0; i < n_ids && !status; i++)
+        status = push_id(tokenizer, decoding, ids[i], skip_special, &out, err);
     if (!status) status = decoding_finish(decoding, &out, err);
     decoding_destroy(decoding);
     if (!status) {
@@ -219,8 +260,10 @@ bn_status bn_decoder_create(const bn_tokenizer *tokenizer, bool skip_special, bn
     decoder->skip_special = skip_special;
     buffer_init(&decoder->text);
     bn_status status = decoding_create(&tokenizer->decoder, true, &decoder->decoding, err);
-    if (status) mem_free(decoder);
-    else *out = decoder;
+    if (status)
+        mem_free(decoder);
+    else
+        *out = decoder;
     return status;
 }
 

@@ -2,15 +2,15 @@
 #ifndef TOKENIZER_TOKENIZER_H
 #define TOKENIZER_TOKENIZER_H
 
-#include "bitnet/tokenizer.h"
 #include "base/json.h"
+#include "bitnet/tokenizer.h"
 #include "formats/gguf.h"
 
 /* The vocabulary inside an open GGUF file, which must stay open while the tokenizer lives. BN_STATUS_NOT_FOUND when the
  * file has none. `notice` (may be NULL) gets lines a person should see, e.g. a missing tokenizer.ggml.pre and what was
  * detected instead. */
-bn_status tokenizer_from_gguf(const struct gguf *gguf, void (*notice)(void *context, const char *line), void *notice_context,
-                              bn_tokenizer **out, bn_error *err);
+bn_status tokenizer_from_gguf(const struct gguf *gguf, void (*notice)(void *context, const char *line),
+                              void *notice_context, bn_tokenizer **out, bn_error *err);
 /* A Hugging Face folder: tokenizer.json (or vocab.json + merges.txt), with tokenizer_config.json,
  * special_tokens_map.json and chat_template.jinja honoured. */
 bn_status tokenizer_from_folder(const char *folder, bn_tokenizer **out, bn_error *err);

@@ -1,5 +1,5 @@
-/* Building the trie breadth first from sorted keys makes the children of a node consecutive: edge e leads to node e + 1,
- * so targets need no table. */
+/* Building the trie breadth first from sorted keys makes the children of a node consecutive: edge e leads to node e +
+ * 1, so targets need no table. */
 #include "tokenizer/trie.h"
 
 #include <stdlib.h>
@@ -28,13 +28,16 @@ uint32_t trie_child(const struct trie *trie, uint32_t node, uint8_t byte) {
     uint32_t low = 0, high = n->n_edges;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (labels[middle] < byte) low = middle + 1;
-        else high = middle;
+        if (labels[middle] < byte)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < n->n_edges && labels[low] == byte ? n->first_edge + low + 1 : 0;
 }
 
-/* Gives node its edges: keys[low, high) share its path of `depth` bytes. ranges[i] is where the keys of node i begin. */
+/* Gives node its edges: keys[low, high) share its path of `depth` bytes. ranges[i] is where the keys of node i begin.
+ * */
 static void expand(struct trie *trie, const struct trie_key *keys, uint32_t node, uint32_t (*ranges)[2]) {
     struct trie_node *n = &trie->nodes[node];
     uint32_t low = ranges[node][0], high = ranges[node][1], depth = n->depth;
@@ -86,7 +89,8 @@ bn_status trie_build(struct trie *trie, struct trie_key *keys, size_t n, bn_erro
         keys[i].order = (uint32_t)i;
         total += keys[i].size;
     }
-    if (total > UINT32_MAX / 32) return fail(err, BN_STATUS_UNSUPPORTED, "vocabulary of %zu bytes, at most 128 MiB are read", total);
+    if (total > UINT32_MAX / 32)
+        return fail(err, BN_STATUS_UNSUPPORTED, "vocabulary of %zu bytes, at most 128 MiB are read", total);
     uint32_t(*ranges)[2] = mem_alloc_array(total, sizeof *ranges);
     trie->nodes = mem_calloc(total, sizeof *trie->nodes);
     trie->labels = mem_alloc_array(total, 1);

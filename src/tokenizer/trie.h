@@ -1,8 +1,8 @@
 /* A trie over byte strings that is an Aho–Corasick automaton too ("Efficient string matching", CACM 18(6), 1975).
  *
- * Two uses: walking prefixes (Unigram, WordPiece), and finding the leftmost-longest of many strings in one pass whatever
- * the strings and the text are (added tokens). For the latter, a state on whose path a match has been seen never falls
- * back to a later start: its failure link is TRIE_DEAD. */
+ * Two uses: walking prefixes (Unigram, WordPiece), and finding the leftmost-longest of many strings in one pass
+ * whatever the strings and the text are (added tokens). For the latter, a state on whose path a match has been seen
+ * never falls back to a later start: its failure link is TRIE_DEAD. */
 #ifndef TOKENIZER_TRIE_H
 #define TOKENIZER_TRIE_H
 
@@ -17,13 +17,13 @@
 struct trie_key {
     const char *bytes; /* not empty; needed during trie_build only */
     size_t size;
-    int32_t value; /* ≥ 0 */
+    int32_t value;  /* ≥ 0 */
     uint32_t order; /* filled by trie_build */
 };
 
 struct trie_node {
     uint32_t first_edge, n_edges;
-    int32_t value;    /* of the key that ends here, -1 for none */
+    int32_t value; /* of the key that ends here, -1 for none */
     uint32_t depth;
     uint32_t fail;    /* node or TRIE_DEAD */
     uint32_t matched; /* the node of the longest key that is a suffix of this path, TRIE_DEAD for none */
@@ -33,7 +33,7 @@ struct trie {
     struct trie_node *nodes; /* [0] is the root; breadth first */
     uint8_t *labels;         /* of edges, ascending within a node; edge e leads to node e + 1 */
     uint32_t n_nodes;
-    uint32_t root[256];      /* child of the root, 0 for none */
+    uint32_t root[256]; /* child of the root, 0 for none */
 };
 
 /* Of equal keys the first wins. keys is reordered. n may be 0. */

@@ -16,8 +16,10 @@ static void cut_longest(size_t room, struct token_list *text, struct token_list 
     size_t n_text = text->n, n_pair = pair ? pair->n : 0;
     bool swapped = n_text > n_pair;
     size_t shorter = swapped ? n_pair : n_text, longer;
-    if (shorter > room) longer = shorter;
-    else longer = max_size(shorter, room - shorter);
+    if (shorter > room)
+        longer = shorter;
+    else
+        longer = max_size(shorter, room - shorter);
     if (shorter + longer > room) {
         shorter = room / 2;
         longer = shorter + room % 2;
@@ -46,7 +48,8 @@ bn_status truncation_apply(const struct truncation *truncation, size_t n_special
         return fail(err, BN_STATUS_BAD_ARGUMENT, "the tokenizer truncates only the second text, and there is none");
     size_t excess = total - room;
     if (target->n <= excess)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "the text to truncate has %zu tokens, and %zu must go", target->n, excess);
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "the text to truncate has %zu tokens, and %zu must go", target->n,
+                    excess);
     keep(target, target->n - excess, truncation->left);
     return BN_OK;
 }

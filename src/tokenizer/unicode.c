@@ -1,4 +1,5 @@
-/* Character classes over utf8proc's tables, and where the reference knows another version of Unicode (unicode_table.h). */
+/* Character classes over utf8proc's tables, and where the reference knows another version of Unicode
+ * (unicode_table.h). */
 #include "tokenizer/unicode.h"
 
 #include <utf8proc.h>
@@ -39,8 +40,10 @@ static bool in_ranges(const uint32_t (*ranges)[2], size_t n, uint32_t code_point
     size_t low = 0, high = n;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (ranges[middle][1] < code_point) low = middle + 1;
-        else high = middle;
+        if (ranges[middle][1] < code_point)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < n && ranges[low][0] <= code_point;
 }
@@ -50,8 +53,10 @@ static unsigned newer_class(uint32_t code_point) {
     size_t low = 0, n = sizeof newer_classes / sizeof *newer_classes, high = n;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (newer_classes[middle].last < code_point) low = middle + 1;
-        else high = middle;
+        if (newer_classes[middle].last < code_point)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < n && newer_classes[low].first <= code_point ? newer_classes[low].class : 0;
 }
@@ -59,32 +64,42 @@ static unsigned newer_class(uint32_t code_point) {
 unsigned unicode_class_beyond_ascii(uint32_t code_point) {
     switch (category(code_point)) {
     case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LT: return CLASS_UPPER;
-    case UTF8PROC_CATEGORY_LL: return CLASS_LOWER;
+    case UTF8PROC_CATEGORY_LT:
+        return CLASS_UPPER;
+    case UTF8PROC_CATEGORY_LL:
+        return CLASS_LOWER;
     case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO: return CLASS_OTHER_LETTER;
+    case UTF8PROC_CATEGORY_LO:
+        return CLASS_OTHER_LETTER;
     case UTF8PROC_CATEGORY_MN:
     case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME: return CLASS_MARK;
+    case UTF8PROC_CATEGORY_ME:
+        return CLASS_MARK;
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO: return CLASS_NUMBER;
+    case UTF8PROC_CATEGORY_NO:
+        return CLASS_NUMBER;
     case UTF8PROC_CATEGORY_PC:
     case UTF8PROC_CATEGORY_PD:
     case UTF8PROC_CATEGORY_PS:
     case UTF8PROC_CATEGORY_PE:
     case UTF8PROC_CATEGORY_PI:
     case UTF8PROC_CATEGORY_PF:
-    case UTF8PROC_CATEGORY_PO: return CLASS_PUNCTUATION;
+    case UTF8PROC_CATEGORY_PO:
+        return CLASS_PUNCTUATION;
     case UTF8PROC_CATEGORY_SM:
     case UTF8PROC_CATEGORY_SC:
     case UTF8PROC_CATEGORY_SK:
-    case UTF8PROC_CATEGORY_SO: return CLASS_SYMBOL;
+    case UTF8PROC_CATEGORY_SO:
+        return CLASS_SYMBOL;
     case UTF8PROC_CATEGORY_ZS:
     case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP: return CLASS_SPACE;
-    case UTF8PROC_CATEGORY_CN: return newer_class(code_point);
-    default: return code_point == 0x85 ? CLASS_SPACE : 0;
+    case UTF8PROC_CATEGORY_ZP:
+        return CLASS_SPACE;
+    case UTF8PROC_CATEGORY_CN:
+        return newer_class(code_point);
+    default:
+        return code_point == 0x85 ? CLASS_SPACE : 0;
     }
 }
 
@@ -111,7 +126,9 @@ size_t unicode_previous(const char *text, size_t end, uint32_t *code_point) {
     return end - 1;
 }
 
-bool unicode_is_space(uint32_t code_point) { return (unicode_class(code_point) & CLASS_SPACE) != 0; }
+bool unicode_is_space(uint32_t code_point) {
+    return (unicode_class(code_point) & CLASS_SPACE) != 0;
+}
 bool unicode_is_mark(uint32_t code_point) {
     utf8proc_category_t kind = category(code_point);
     bool mark = kind == UTF8PROC_CATEGORY_MN || kind == UTF8PROC_CATEGORY_MC || kind == UTF8PROC_CATEGORY_ME;
@@ -123,7 +140,9 @@ bool unicode_is_nonspacing_mark(uint32_t code_point) {
     return IN(still_nonspacing, code_point);
 }
 
-bool unicode_decomposes(uint32_t code_point) { return !IN(not_yet_decomposed, code_point); }
+bool unicode_decomposes(uint32_t code_point) {
+    return !IN(not_yet_decomposed, code_point);
+}
 
 uint32_t unicode_lowercase(uint32_t code_point) {
     if (code_point >= INVALID_BYTE) return code_point;
@@ -144,7 +163,8 @@ bool unicode_is_word(uint32_t code_point) {
     if (unicode_class(code_point) & (CLASS_LETTER | CLASS_MARK)) return true;
     utf8proc_category_t kind = category(code_point);
     return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_PC ||
-           (kind == UTF8PROC_CATEGORY_CN && unicode_class(code_point) & CLASS_NUMBER) || code_point == 0x200c || code_point == 0x200d || other_alphabetic(code_point);
+           (kind == UTF8PROC_CATEGORY_CN && unicode_class(code_point) & CLASS_NUMBER) || code_point == 0x200c ||
+           code_point == 0x200d || other_alphabetic(code_point);
 }
 
 bool unicode_is_control(uint32_t code_point) {

@@ -1,7 +1,8 @@
 /* What pre-tokenizers ask of a character: its general category as a set of bits, white space, word characters.
  *
  * Categories come from utf8proc; ASCII is answered without it. Bytes that aren't UTF-8 travel through the pipeline as
- * pseudo code points (INVALID_BYTE + byte) of no class at all, so that byte-level vocabularies get them back unchanged. */
+ * pseudo code points (INVALID_BYTE + byte) of no class at all, so that byte-level vocabularies get them back
+ * unchanged. */
 #ifndef TOKENIZER_UNICODE_H
 #define TOKENIZER_UNICODE_H
 
@@ -47,13 +48,13 @@ size_t unicode_put(uint32_t code_point, char out[4]);
 /* Start of the character that ends at text[end], end > 0. */
 size_t unicode_previous(const char *text, size_t end, uint32_t *code_point);
 
-bool unicode_is_space(uint32_t code_point);         /* White_Space */
-bool unicode_is_word(uint32_t code_point);          /* \w of UTS #18: Alphabetic, M, Nd, Pc, Join_Control */
-bool unicode_is_mark(uint32_t code_point);          /* M, as StripAccents knows it */
+bool unicode_is_space(uint32_t code_point);           /* White_Space */
+bool unicode_is_word(uint32_t code_point);            /* \w of UTS #18: Alphabetic, M, Nd, Pc, Join_Control */
+bool unicode_is_mark(uint32_t code_point);            /* M, as StripAccents knows it */
 bool unicode_is_nonspacing_mark(uint32_t code_point); /* Mn, as BERT knows it */
-bool unicode_is_control(uint32_t code_point);       /* Cc, Cf, Co: what BERT calls control, \t \n \r apart */
-bool unicode_is_punctuation(uint32_t code_point);   /* P and the ASCII symbols, BERT's rule */
-bool unicode_decomposes(uint32_t code_point);       /* false: the normalization forms don't know its decomposition */
-uint32_t unicode_lowercase(uint32_t code_point);    /* one character for one; U+0130 is the caller's */
+bool unicode_is_control(uint32_t code_point);         /* Cc, Cf, Co: what BERT calls control, \t \n \r apart */
+bool unicode_is_punctuation(uint32_t code_point);     /* P and the ASCII symbols, BERT's rule */
+bool unicode_decomposes(uint32_t code_point);         /* false: the normalization forms don't know its decomposition */
+uint32_t unicode_lowercase(uint32_t code_point);      /* one character for one; U+0130 is the caller's */
 
 #endif

@@ -46,11 +46,13 @@ bn_status unigram_finish(struct unigram *unigram, bool sentencepiece, bn_error *
         if (!comes_out_of_text(token, sentencepiece) || (sentencepiece && (int32_t)id == unigram->unknown_id)) continue;
         if (token->size > LONGEST_PIECE) {
             mem_free(keys);
-            return fail(err, BN_STATUS_UNSUPPORTED, "token %zu has %u bytes, unigram pieces may have %d", id, token->size, LONGEST_PIECE);
+            return fail(err, BN_STATUS_UNSUPPORTED, "token %zu has %u bytes, unigram pieces may have %d", id,
+                        token->size, LONGEST_PIECE);
         }
         keys[n++] = (struct trie_key){.bytes = token->text, .size = token->size, .value = (int32_t)id};
     }
-    unigram->unknown_score = sentencepiece ? (double)((float)lowest - (float)UNKNOWN_PENALTY) : lowest - UNKNOWN_PENALTY;
+    unigram->unknown_score =
+        sentencepiece ? (double)((float)lowest - (float)UNKNOWN_PENALTY) : lowest - UNKNOWN_PENALTY;
     unigram->highest_score = sentencepiece && highest < FLT_MIN ? FLT_MIN : highest;
     bn_status status = trie_build(&unigram->trie, keys, n, err);
     mem_free(keys);
@@ -62,7 +64,9 @@ void unigram_release(struct unigram *unigram) {
     mem_free(unigram->scores);
 }
 
-void unigram_scratch_release(struct unigram_scratch *scratch) { mem_free(scratch->nodes); }
+void unigram_scratch_release(struct unigram_scratch *scratch) {
+    mem_free(scratch->nodes);
+}
 
 static void offer(const struct unigram *unigram, struct unigram_node *node, double score, size_t from, int32_t id) {
     if (node->id >= 0 && !(score > node->score)) return;
@@ -70,8 +74,8 @@ static void offer(const struct unigram *unigram, struct unigram_node *node, doub
     *node = (struct unigram_node){.score = score, .from = (uint32_t)from, .id = id};
 }
 
-/* Score of the best path so far plus a piece of so many bytes. sentencepiece: sums of ordinary pieces are rounded to float
- * before they are compared, user-defined pieces get length · highest score − 0.1 so that they always win. */
+/* Score of the best path so far plus a piece of so many bytes. sentencepiece: sums of ordinary pieces are rounded to
+ * float before they are compared, user-defined pieces get length · highest score − 0.1 so that they always win. */
 static double extended(const struct unigram *unigram, double so_far, int32_t id, size_t size) {
     if (!unigram->single_precision) return so_far + unigram->scores[id];
     if (unigram->vocabulary->tokens[id].flags & TOKEN_USER)
@@ -101,10 +105,12 @@ static bool search(const struct unigram *unigram, const char *text, size_t size,
     return true;
 }
 
-static void emit_unknown(const struct unigram *unigram, const char *text, size_t begin, size_t end, struct token_list *out) {
+static void emit_unknown(const struct unigram *unigram, const char *text, size_t begin, size_t end,
+                         struct token_list *out) {
     bool bytes = unigram->byte_fallback;
     for (size_t i = begin; bytes && i < end; i++) bytes = unigram->byte_ids[(uint8_t)text[i]] >= 0;
-    if (!bytes) token_list_push(out, unigram->unknown_id, begin, end);
+    if (!bytes)
+        token_list_push(out, unigram->unknown_id, begin, end);
     else
         for (size_t i = begin; i < end; i++) token_list_push(out, unigram->byte_ids[(uint8_t)text[i]], begin, end);
 }
@@ -119,7 +125,8 @@ bn_status unigram_encode(const struct unigram *unigram, const char *text, size_t
     }
     struct unigram_node *nodes = scratch->nodes;
     if (!search(unigram, text, size, nodes))
-        return fail(err, BN_STATUS_BAD_FILE, "the text has a character that is in no token, and the vocabulary has no unknown token");
+        return fail(err, BN_STATUS_BAD_FILE,
+                    "the text has a character that is in no token, and the vocabulary has no unknown token");
     for (size_t at = size; at > 0; at = nodes[at].from) nodes[nodes[at].from].to = (uint32_t)at;
     for (size_t begin = 0, end; begin < size; begin = end) {
         end = nodes[begin].to;

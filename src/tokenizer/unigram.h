@@ -10,12 +10,12 @@
 struct unigram {
     const struct vocabulary *vocabulary;
     struct trie trie;
-    double *scores;         /* [vocabulary size]; owned */
-    double unknown_score;   /* lowest score − 10 */
+    double *scores;       /* [vocabulary size]; owned */
+    double unknown_score; /* lowest score − 10 */
     double highest_score;
-    int32_t unknown_id;     /* -1 for none */
+    int32_t unknown_id; /* -1 for none */
     bool byte_fallback;
-    bool single_precision;  /* sentencepiece adds up in float, tokenizer.json's reference in double */
+    bool single_precision; /* sentencepiece adds up in float, tokenizer.json's reference in double */
     int32_t byte_ids[256];
 };
 
@@ -25,8 +25,8 @@ struct unigram_scratch {
     size_t capacity;
 };
 
-/* vocabulary is complete, scores filled; builds the rest. Tokens flagged CONTROL, BYTE, UNUSED aren't found in text where
- * `sentencepiece` is set. */
+/* vocabulary is complete, scores filled; builds the rest. Tokens flagged CONTROL, BYTE, UNUSED aren't found in text
+ * where `sentencepiece` is set. */
 bn_status unigram_finish(struct unigram *unigram, bool sentencepiece, bn_error *err);
 void unigram_release(struct unigram *unigram);
 bn_status unigram_encode(const struct unigram *unigram, const char *text, size_t size, struct unigram_scratch *scratch,

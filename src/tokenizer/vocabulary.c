@@ -29,7 +29,8 @@ void vocabulary_release(struct vocabulary *vocabulary) {
 static bn_status make_room(struct vocabulary *vocabulary, size_t id, bn_error *err) {
     size_t entries = max_size(vocabulary->expected, vocabulary->by_text.count) + vocabulary->added.count;
     if (id > MAX_GAP + 4 * entries)
-        return fail(err, BN_STATUS_BAD_FILE, "token id %zu is too far beyond the %zu tokens of the vocabulary", id, entries);
+        return fail(err, BN_STATUS_BAD_FILE, "token id %zu is too far beyond the %zu tokens of the vocabulary", id,
+                    entries);
     if (id >= vocabulary->capacity) {
         size_t capacity = max_size(max_size(256, id + 1), vocabulary->capacity * 2);
         struct vocabulary_token *tokens = mem_realloc_array(vocabulary->tokens, capacity, sizeof *tokens);
@@ -42,12 +43,14 @@ static bn_status make_room(struct vocabulary *vocabulary, size_t id, bn_error *e
     return BN_OK;
 }
 
-bn_status vocabulary_add(struct vocabulary *vocabulary, size_t id, const char *text, size_t size, uint32_t flags, bn_error *err) {
+bn_status vocabulary_add(struct vocabulary *vocabulary, size_t id, const char *text, size_t size, uint32_t flags,
+                         bn_error *err) {
     bn_status status = make_room(vocabulary, id, err);
     if (status) return status;
     struct vocabulary_token *token = &vocabulary->tokens[id];
     if (token->text && !(flags & TOKEN_ADDED))
-        return fail(err, BN_STATUS_BAD_FILE, "token id %zu is given to both '%.60s' and '%.60s'", id, token->text, text);
+        return fail(err, BN_STATUS_BAD_FILE, "token id %zu is given to both '%.60s' and '%.60s'", id, token->text,
+                    text);
     char *copy = arena_strndup(&vocabulary->arena, text, size);
     if (!copy || size > UINT32_MAX) return fail_no_memory(err, size);
     struct string_map *map = flags & (TOKEN_ADDED | TOKEN_RESERVED) ? &vocabulary->added : &vocabulary->by_text;

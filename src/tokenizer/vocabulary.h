@@ -11,16 +11,16 @@
 #include "base/string_map.h"
 
 enum {
-    TOKEN_MODEL = 1,   /* part of the model's vocabulary */
-    TOKEN_ADDED = 2,   /* an added token */
-    TOKEN_SPECIAL = 4, /* left out when decoding with skip_special */
-    TOKEN_END = 8,     /* ends a generation */
-    TOKEN_BYTE = 16,   /* stands for one byte, <0xXX> */
+    TOKEN_MODEL = 1,    /* part of the model's vocabulary */
+    TOKEN_ADDED = 2,    /* an added token */
+    TOKEN_SPECIAL = 4,  /* left out when decoding with skip_special */
+    TOKEN_END = 8,      /* ends a generation */
+    TOKEN_BYTE = 16,    /* stands for one byte, <0xXX> */
     TOKEN_CONTROL = 32, /* SentencePiece: never comes out of text, decodes to nothing there */
     TOKEN_UNUSED = 64,
-    TOKEN_USER = 128,  /* user-defined */
+    TOKEN_USER = 128, /* user-defined */
     TOKEN_UNKNOWN = 512,
-    TOKEN_RESERVED = 1024, /* SentencePiece: control, byte and unknown pieces aren't found as parts of a text */
+    TOKEN_RESERVED = 1024,  /* SentencePiece: control, byte and unknown pieces aren't found as parts of a text */
     TOKEN_REWRITTEN = 2048, /* an added token that decodes to its normalized content: vocabulary.decoded */
     TOKEN_MAY_REPEAT = 256, /* given to vocabulary_add: a text that is there already is fine, the first id keeps it */
 };
@@ -34,9 +34,9 @@ struct vocabulary_token {
 struct vocabulary {
     struct vocabulary_token *tokens;
     struct vocabulary_token *decoded; /* [size] where any token is REWRITTEN, else NULL */
-    size_t size; /* highest id + 1 */
+    size_t size;                      /* highest id + 1 */
     size_t capacity;
-    size_t expected; /* how many tokens the file has */
+    size_t expected;           /* how many tokens the file has */
     struct string_map by_text; /* the model's own tokens */
     struct string_map added;   /* added tokens: looked at first */
     struct arena arena;        /* texts, and other small strings of the tokenizer */
@@ -46,7 +46,8 @@ bn_status vocabulary_init(struct vocabulary *vocabulary, size_t expected, bn_err
 void vocabulary_release(struct vocabulary *vocabulary);
 /* Copies text. An id that already has a text gets the new one only if it is an added token; ids may leave gaps, within
  * reason. A model token whose text is there already is refused. */
-bn_status vocabulary_add(struct vocabulary *vocabulary, size_t id, const char *text, size_t size, uint32_t flags, bn_error *err);
+bn_status vocabulary_add(struct vocabulary *vocabulary, size_t id, const char *text, size_t size, uint32_t flags,
+                         bn_error *err);
 /* The id of a model token / of any token (added ones first), or -1. */
 int32_t vocabulary_find_model(const struct vocabulary *vocabulary, const char *text, size_t size);
 int32_t vocabulary_find(const struct vocabulary *vocabulary, const char *text, size_t size);

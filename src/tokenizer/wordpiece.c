@@ -26,13 +26,16 @@ bn_status wordpiece_finish(struct wordpiece *wordpiece, const struct vocabulary 
         const struct vocabulary_token *token = &vocabulary->tokens[id];
         if (!token->text || token->size == 0 || !(token->flags & TOKEN_MODEL)) continue;
         if (token->size > LONGEST_PIECE) {
-            status = fail(err, BN_STATUS_UNSUPPORTED, "token %zu has %u bytes, word pieces may have %d", id, token->size, LONGEST_PIECE);
+            status = fail(err, BN_STATUS_UNSUPPORTED, "token %zu has %u bytes, word pieces may have %d", id,
+                          token->size, LONGEST_PIECE);
             break;
         }
         struct trie_key key = {.bytes = token->text, .size = token->size, .value = (int32_t)id};
         if (word_start) {
-            if (take_prefix(&key, word_start)) first[n_first++] = key;
-            else if (!(token->flags & TOKEN_CONTROL)) rest[n_rest++] = key;
+            if (take_prefix(&key, word_start))
+                first[n_first++] = key;
+            else if (!(token->flags & TOKEN_CONTROL))
+                rest[n_rest++] = key;
             continue;
         }
         first[n_first++] = key;

@@ -10,11 +10,11 @@
 struct wordpiece {
     struct trie first, rest; /* tokens that begin a word; those that continue one, without their prefix */
     int32_t unknown_id;
-    size_t max_characters;   /* a longer word is unknown */
+    size_t max_characters; /* a longer word is unknown */
 };
 
-/* Tokens that begin with `prefix` continue a word; prefix "" makes every token do both. word_start: GGUF's spelling, where
- * tokens that begin with it (and then lack it) begin words, and all others continue them; NULL for none. */
+/* Tokens that begin with `prefix` continue a word; prefix "" makes every token do both. word_start: GGUF's spelling,
+ * where tokens that begin with it (and then lack it) begin words, and all others continue them; NULL for none. */
 bn_status wordpiece_finish(struct wordpiece *wordpiece, const struct vocabulary *vocabulary, const char *prefix,
                            const char *word_start, bn_error *err);
 void wordpiece_release(struct wordpiece *wordpiece);

@@ -1,5 +1,6 @@
-/* Any text through fixed tokenizers. What must hold: decoding a byte-level encoding gives the text back (U+FFFD for what isn't
- * UTF-8), offsets are in order and inside the text, and a stream's pieces joined are what decoding at once gives. */
+/* Any text through fixed tokenizers. What must hold: decoding a byte-level encoding gives the text back (U+FFFD for
+ * what isn't UTF-8), offsets are in order and inside the text, and a stream's pieces joined are what decoding at once
+ * gives. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@
 
 #define DATA TEST_DATA "/tokenizers/"
 static const char *const byte_level[] = {DATA "gpt2", DATA "llama3", DATA "deepseek", DATA "o200k"};
-static const char *const others[] = {DATA "llama2", DATA "bert-uncased", DATA "t5-unigram", DATA "spm-llama", DATA "added-tokens"};
+static const char *const others[] = {DATA "llama2", DATA "bert-uncased", DATA "t5-unigram", DATA "spm-llama",
+                                     DATA "added-tokens"};
 
 static void require(int condition) {
     if (!condition) abort();
@@ -24,7 +26,8 @@ static bn_tokenizer *opened(const char *path) {
     return tokenizer;
 }
 
-static void check_stream(const bn_tokenizer *tokenizer, const struct encoding *encoding, const char *whole, size_t size) {
+static void check_stream(const bn_tokenizer *tokenizer, const struct encoding *encoding, const char *whole,
+                         size_t size) {
     bn_decoder *decoder;
     bn_error err;
     struct buffer joined;
@@ -51,7 +54,8 @@ static void check(const bn_tokenizer *tokenizer, const char *text, size_t size, 
     char *decoded;
     size_t n;
     require(tokenizer_encode(tokenizer, &request, &encoding, &err) == BN_OK);
-    for (size_t i = 0; i < encoding.n; i++) require(encoding.offsets[i][0] <= encoding.offsets[i][1] && encoding.offsets[i][1] <= size);
+    for (size_t i = 0; i < encoding.n; i++)
+        require(encoding.offsets[i][0] <= encoding.offsets[i][1] && encoding.offsets[i][1] <= size);
     require(bn_tokenizer_decode(tokenizer, encoding.ids, encoding.n, true, &decoded, &n, &err) == BN_OK);
     require(utf8_valid(decoded, n));
     if (exact && utf8_valid(text, size)) require(n == size && memcmp(decoded, text, n) == 0);

@@ -1,6 +1,7 @@
-/* Every tokenizer against its reference: the cases in tests/data/tokenizers, and all of SHARED_DATA/tokenizers where that is
- * present. Truth: Hugging Face tokenizers, sentencepiece, tiktoken, mistral-common (ids, type ids, offsets, decoded text,
- * pieces of a stream). A folder is opened in every form it has, and each form must give the same answers. */
+/* Every tokenizer against its reference: the cases in tests/data/tokenizers, and all of SHARED_DATA/tokenizers where
+ * that is present. Truth: Hugging Face tokenizers, sentencepiece, tiktoken, mistral-common (ids, type ids, offsets,
+ * decoded text, pieces of a stream). A folder is opened in every form it has, and each form must give the same
+ * answers. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +17,8 @@
 #include <cmocka.h>
 
 struct form {
-    const char *file;  /* opened; "" is the folder itself */
-    bool offsets;      /* the form's reference gives offsets */
+    const char *file; /* opened; "" is the folder itself */
+    bool offsets;     /* the form's reference gives offsets */
 };
 
 static size_t n_cases, n_failures;
@@ -25,8 +26,10 @@ static char where[1024];
 
 static void complain(const char *what, const json_t *test, const json_t *got) {
     if (n_failures++ > 20) return;
-    char *expected = json_dumps(test, JSON_ENCODE_ANY | JSON_ENSURE_ASCII), *actual = json_dumps(got, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-    print_error("%s: %s\n  case %.900s\n  got  %.700s\n", where, what, expected ? expected : "?", actual ? actual : "?");
+    char *expected = json_dumps(test, JSON_ENCODE_ANY | JSON_ENSURE_ASCII),
+         *actual = json_dumps(got, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    print_error("%s: %s\n  case %.900s\n  got  %.700s\n", where, what, expected ? expected : "?",
+                actual ? actual : "?");
     free(expected);
     free(actual);
 }
@@ -69,7 +72,8 @@ static json_t *stream(const bn_tokenizer *tokenizer, const int32_t *ids, size_t 
     size_t size = 0, piece_size;
     const char *piece;
     for (size_t i = 0; i <= n; i++) {
-        bn_status status = i < n ? bn_decoder_push(decoder, ids[i], &piece, &piece_size, &err) : bn_decoder_finish(decoder, &piece, &piece_size, &err);
+        bn_status status = i < n ? bn_decoder_push(decoder, ids[i], &piece, &piece_size, &err)
+                                 : bn_decoder_finish(decoder, &piece, &piece_size, &err);
         assert_int_equal(status, BN_OK);
         if (i < n) json_array_append_new(pieces, piece_size ? json_stringn_nocheck(piece, piece_size) : json_null());
         if (size + piece_size <= 65536) memcpy(text + size, piece, piece_size);
@@ -89,12 +93,16 @@ static void check_decoding(const bn_tokenizer *tokenizer, const json_t *test, co
 
 static void check_case(const bn_tokenizer *tokenizer, const json_t *test, const struct form *form) {
     static char raw[1 << 16];
-    const json_t *text = json_object_get(test, "text"), *pair = json_object_get(test, "pair"), *hex = json_object_get(test, "hex");
+    const json_t *text = json_object_get(test, "text"), *pair = json_object_get(test, "pair"),
+                 *hex = json_object_get(test, "hex");
     const json_t *parse = json_object_get(test, "parse_special");
-    struct encode_request request = {.text = json_string_value(text), .text_bytes = json_string_length(text),
-                                     .pair = json_string_value(pair), .pair_bytes = json_string_length(pair),
+    struct encode_request request = {.text = json_string_value(text),
+                                     .text_bytes = json_string_length(text),
+                                     .pair = json_string_value(pair),
+                                     .pair_bytes = json_string_length(pair),
                                      .add_special = json_is_true(json_object_get(test, "add_special")),
-                                     .parse_special = parse ? json_is_true(parse) : tokenizer_parses_special(tokenizer)};
+                                     .parse_special =
+                                         parse ? json_is_true(parse) : tokenizer_parses_special(tokenizer)};
     if (hex) request.text = raw, request.text_bytes = unhex(json_string_value(hex), raw);
     struct encoding encoding;
     bn_error err;
@@ -107,9 +115,12 @@ static void check_case(const bn_tokenizer *tokenizer, const json_t *test, const 
     check("type_ids", test, "type_ids", ids_to_json(encoding.type_ids, encoding.n));
     json_t *offsets = json_array();
     for (size_t i = 0; i < encoding.n; i++)
-        json_array_append_new(offsets, json_pack("[I, I]", (json_int_t)encoding.offsets[i][0], (json_int_t)encoding.offsets[i][1]));
-    if (form->offsets) check("offsets", test, "offsets", offsets);
-    else json_decref(offsets);
+        json_array_append_new(
+            offsets, json_pack("[I, I]", (json_int_t)encoding.offsets[i][0], (json_int_t)encoding.offsets[i][1]));
+    if (form->offsets)
+        check("offsets", test, "offsets", offsets);
+    else
+        json_decref(offsets);
     check_decoding(tokenizer, test, encoding.ids, encoding.n);
     encoding_release(&encoding);
 }
@@ -131,7 +142,8 @@ static void check_ids(const bn_tokenizer *tokenizer, const json_t *test) {
 }
 
 /* One JSON document a line; only '\n' ends a line. */
-static void for_each_line(const char *folder, const char *name, const bn_tokenizer *tokenizer, const struct form *form) {
+static void for_each_line(const char *folder, const char *name, const bn_tokenizer *tokenizer,
+                          const struct form *form) {
     char *path = path_join(folder, name), *text;
     size_t size;
     bn_error err;
@@ -143,8 +155,10 @@ static void for_each_line(const char *folder, const char *name, const bn_tokeniz
             if (end == line || (unknown && !form->offsets && strcmp(name, "stream.jsonl") == 0)) continue;
             assert_int_equal(json_parse(line, (size_t)(end - line), path, &test, &err), BN_OK);
             snprintf(where, sizeof where, "%s/%s %s", folder, form->file, name);
-            if (json_object_get(test, "text") || json_object_get(test, "hex")) check_case(tokenizer, test, form);
-            else check_ids(tokenizer, test);
+            if (json_object_get(test, "text") || json_object_get(test, "hex"))
+                check_case(tokenizer, test, form);
+            else
+                check_ids(tokenizer, test);
             json_decref(test);
         }
         mem_free(text);
@@ -153,7 +167,7 @@ static void for_each_line(const char *folder, const char *name, const bn_tokeniz
 }
 
 static const struct form forms[] = {
-    {"tokenizer.json", true}, {"vocab.gguf", false}, {"tokenizer.model", false}, {"tekken.json", false},
+    {"tokenizer.json", true},        {"vocab.gguf", false},          {"tokenizer.model", false}, {"tekken.json", false},
     {"cl100k_base.tiktoken", false}, {"o200k_base.tiktoken", false}, {"vocab.json", false},
 };
 
@@ -205,7 +219,8 @@ static void check_all(const char *root) {
         if (*entry->d_name != '.' && file_exists(cases) && (!only || strcmp(only, entry->d_name) == 0)) {
             size_t cases_before = n_cases, failures_before = n_failures;
             check_folder(folder);
-            print_message("%-24s %5zu cases, %zu failures\n", entry->d_name, n_cases - cases_before, n_failures - failures_before);
+            print_message("%-24s %5zu cases, %zu failures\n", entry->d_name, n_cases - cases_before,
+                          n_failures - failures_before);
         }
         mem_free(cases);
         mem_free(folder);

@@ -1,5 +1,5 @@
-/* Vocabularies in GGUF files: what is refused, what is recognized without being said, which tokens end a generation. The files
- * are written here, so each breaks one thing. */
+/* Vocabularies in GGUF files: what is refused, what is recognized without being said, which tokens end a generation.
+ * The files are written here, so each breaks one thing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,7 +50,8 @@ static void write_file(const struct vocabulary_file *file, const char *path) {
     if (file->pre) gguf_writer_set_string(writer, "tokenizer.ggml.pre", file->pre, strlen(file->pre), NULL);
     if (n) set_texts(writer, "tokenizer.ggml.tokens", file->tokens, n);
     if (n_merges) set_texts(writer, "tokenizer.ggml.merges", file->merges, n_merges);
-    if (n_types != SIZE_MAX) gguf_writer_set_array(writer, "tokenizer.ggml.token_type", GGUF_I32, file->types, n_types, NULL);
+    if (n_types != SIZE_MAX)
+        gguf_writer_set_array(writer, "tokenizer.ggml.token_type", GGUF_I32, file->types, n_types, NULL);
     if (n_scores != SIZE_MAX) gguf_writer_set_array(writer, "tokenizer.ggml.scores", GGUF_F32, scores, n_scores, NULL);
     if (file->bos) gguf_writer_set_u32(writer, "tokenizer.ggml.bos_token_id", (uint32_t)file->bos, NULL);
     if (file->eos) gguf_writer_set_u32(writer, "tokenizer.ggml.eos_token_id", (uint32_t)file->eos, NULL);
@@ -70,7 +71,8 @@ static bn_tokenizer *open_file(const struct vocabulary_file *file, bn_status exp
     notice[0] = '\0';
     assert_int_equal(gguf_open(path, &gguf, &err), BN_OK);
     bn_status status = tokenizer_from_gguf(&gguf, take_notice, NULL, &tokenizer, &err);
-    if (status != expected || (in_message && !strstr(err.message, in_message))) print_error("status %d, message '%s'\n", status, err.message);
+    if (status != expected || (in_message && !strstr(err.message, in_message)))
+        print_error("status %d, message '%s'\n", status, err.message);
     assert_int_equal(status, expected);
     if (in_message) assert_non_null(strstr(err.message, in_message));
     gguf_close(&gguf);
@@ -87,39 +89,58 @@ static void test_refused(void **state) {
     refuse(&(struct vocabulary_file){.tokens = {"a"}}, BN_STATUS_NOT_FOUND, "no vocabulary");
     refuse(&(struct vocabulary_file){.model = "none", .tokens = {"a"}}, BN_STATUS_NOT_FOUND, "no vocabulary");
     refuse(&(struct vocabulary_file){.model = "magic", .tokens = {"a"}}, BN_STATUS_UNSUPPORTED, "magic");
-    refuse(&(struct vocabulary_file){.model = "gpt2", .n_types = SIZE_MAX, .n_scores = SIZE_MAX}, BN_STATUS_BAD_FILE, "tokens");
-    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .n_types = 3}, BN_STATUS_BAD_FILE, "token_type");
-    refuse(&(struct vocabulary_file){.model = "llama", .tokens = {"a", "b"}, .n_scores = 1}, BN_STATUS_BAD_FILE, "scores");
-    refuse(&(struct vocabulary_file){.model = "llama", .tokens = {"a", "b"}, .n_scores = SIZE_MAX}, BN_STATUS_BAD_FILE, "scores");
-    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .bos = 2}, BN_STATUS_BAD_FILE, "bos_token_id");
-    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .eos = 4000000000}, BN_STATUS_BAD_FILE, "eos_token_id");
-    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .eot = 7}, BN_STATUS_BAD_FILE, "eot_token_id");
-    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .merges = {"a c"}}, BN_STATUS_BAD_FILE, "merge 0");
-    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .merges = {"a b"}}, BN_STATUS_BAD_FILE, "merge 0");
-    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .merges = {"ab"}}, BN_STATUS_BAD_FILE, "merges[0]");
+    refuse(&(struct vocabulary_file){.model = "gpt2", .n_types = SIZE_MAX, .n_scores = SIZE_MAX}, BN_STATUS_BAD_FILE,
+           "tokens");
+    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .n_types = 3}, BN_STATUS_BAD_FILE,
+           "token_type");
+    refuse(&(struct vocabulary_file){.model = "llama", .tokens = {"a", "b"}, .n_scores = 1}, BN_STATUS_BAD_FILE,
+           "scores");
+    refuse(&(struct vocabulary_file){.model = "llama", .tokens = {"a", "b"}, .n_scores = SIZE_MAX}, BN_STATUS_BAD_FILE,
+           "scores");
+    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .bos = 2}, BN_STATUS_BAD_FILE,
+           "bos_token_id");
+    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .eos = 4000000000}, BN_STATUS_BAD_FILE,
+           "eos_token_id");
+    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .eot = 7}, BN_STATUS_BAD_FILE,
+           "eot_token_id");
+    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .merges = {"a c"}}, BN_STATUS_BAD_FILE,
+           "merge 0");
+    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .merges = {"a b"}}, BN_STATUS_BAD_FILE,
+           "merge 0");
+    refuse(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "b"}, .merges = {"ab"}}, BN_STATUS_BAD_FILE,
+           "merges[0]");
 }
 
 /* The published BitNet files lack tokenizer.ggml.pre: what the vocabulary looks like is used, and said. */
 static void test_missing_pre(void **state) {
     (void)state;
-    bn_tokenizer *tokenizer = open_file(&(struct vocabulary_file){.model = "gpt2", .tokens = {"a", "1", "<|begin_of_text|>", "<|eot_id|>"},
-                                                                  .types = {1, 1, 3, 3}}, BN_OK, NULL);
+    bn_tokenizer *tokenizer = open_file(
+        &(struct vocabulary_file){
+            .model = "gpt2", .tokens = {"a", "1", "<|begin_of_text|>", "<|eot_id|>"}, .types = {1, 1, 3, 3}},
+        BN_OK, NULL);
     assert_non_null(strstr(notice, "lacks tokenizer.ggml.pre"));
     assert_non_null(strstr(notice, "llama-bpe"));
     bn_tokenizer_close(tokenizer);
-    tokenizer = open_file(&(struct vocabulary_file){.model = "gpt2", .pre = "from-the-future", .tokens = {"a", "1", "2"}}, BN_OK, NULL);
+    tokenizer = open_file(
+        &(struct vocabulary_file){.model = "gpt2", .pre = "from-the-future", .tokens = {"a", "1", "2"}}, BN_OK, NULL);
     assert_non_null(strstr(notice, "from-the-future"));
     bn_tokenizer_close(tokenizer);
-    tokenizer = open_file(&(struct vocabulary_file){.model = "gpt2", .pre = "qwen2", .tokens = {"a", "1", "2"}}, BN_OK, NULL);
+    tokenizer =
+        open_file(&(struct vocabulary_file){.model = "gpt2", .pre = "qwen2", .tokens = {"a", "1", "2"}}, BN_OK, NULL);
     assert_string_equal(notice, "");
     bn_tokenizer_close(tokenizer);
 }
 
 static void test_ends(void **state) {
     (void)state;
-    bn_tokenizer *tokenizer = open_file(
-        &(struct vocabulary_file){.model = "gpt2", .pre = "qwen2", .tokens = {"</s>", "a", "<|im_end|>", "<|endoftext|>", "<stop>", "<end_of_turn>", "b"},
-                                  .types = {1, 1, 3, 3, 3, 4, 1}, .eos = 3, .eot = 4}, BN_OK, NULL);
+    bn_tokenizer *tokenizer = open_file(&(struct vocabulary_file){.model = "gpt2",
+                                                                  .pre = "qwen2",
+                                                                  .tokens = {"</s>", "a", "<|im_end|>", "<|endoftext|>",
+                                                                             "<stop>", "<end_of_turn>", "b"},
+                                                                  .types = {1, 1, 3, 3, 3, 4, 1},
+                                                                  .eos = 3,
+                                                                  .eot = 4},
+                                        BN_OK, NULL);
     static const bool ends[] = {false, false, true, true, true, true, false};
     for (int32_t id = 0; id < 7; id++) assert_int_equal(bn_tokenizer_is_end(tokenizer, id), ends[id]);
     assert_false(bn_tokenizer_is_end(tokenizer, 7) || bn_tokenizer_is_end(tokenizer, -1));
@@ -134,8 +155,13 @@ static void test_ends(void **state) {
 /* sentencepiece: control tokens are found in text only where that is asked for. */
 static void test_control_tokens(void **state) {
     (void)state;
-    bn_tokenizer *tokenizer = open_file(&(struct vocabulary_file){.model = "llama", .tokens = {"<unk>", "<s>", "</s>", "\xe2\x96\x81", "<", "s", ">"},
-                                                                  .types = {2, 3, 3, 1, 1, 1, 1}, .bos = 1, .eos = 2}, BN_OK, NULL);
+    bn_tokenizer *tokenizer =
+        open_file(&(struct vocabulary_file){.model = "llama",
+                                            .tokens = {"<unk>", "<s>", "</s>", "\xe2\x96\x81", "<", "s", ">"},
+                                            .types = {2, 3, 3, 1, 1, 1, 1},
+                                            .bos = 1,
+                                            .eos = 2},
+                  BN_OK, NULL);
     assert_false(tokenizer_parses_special(tokenizer));
     for (int parse = 0; parse < 2; parse++) {
         struct encode_request request = {.text = "<s>", .text_bytes = 3, .parse_special = parse != 0};
@@ -149,7 +175,7 @@ static void test_control_tokens(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused), cmocka_unit_test(test_missing_pre), cmocka_unit_test(test_ends),
-                                       cmocka_unit_test(test_control_tokens)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused), cmocka_unit_test(test_missing_pre),
+                                       cmocka_unit_test(test_ends), cmocka_unit_test(test_control_tokens)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

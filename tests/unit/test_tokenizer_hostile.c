@@ -38,19 +38,30 @@ static void test_broken_files(void **state) {
     expect_status("{\"model\": {\"type\": \"Magic\"}}", BN_STATUS_UNSUPPORTED, "Magic");
     expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": [], \"merges\": []}}", BN_STATUS_BAD_FILE, "vocab");
     expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": -1}, \"merges\": []}}", BN_STATUS_BAD_FILE, "id");
-    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 2147483647}, \"merges\": []}}", BN_STATUS_BAD_FILE, "too far");
-    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 0}, \"merges\": []}}", BN_STATUS_BAD_FILE, "both");
-    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [[\"a\", \"b\"]]}}", BN_STATUS_BAD_FILE, "merge 0");
-    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [[\"a\", \"a\"]]}}", BN_STATUS_BAD_FILE, "merge 0");
-    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"a\"]}}", BN_STATUS_BAD_FILE, "merge 0");
-    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}, \"added_tokens\": [{\"content\": \"x\"}]}",
+    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 2147483647}, \"merges\": []}}",
+                  BN_STATUS_BAD_FILE, "too far");
+    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 0}, \"merges\": []}}",
+                  BN_STATUS_BAD_FILE, "both");
+    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [[\"a\", \"b\"]]}}",
+                  BN_STATUS_BAD_FILE, "merge 0");
+    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [[\"a\", \"a\"]]}}",
+                  BN_STATUS_BAD_FILE, "merge 0");
+    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": [\"a\"]}}", BN_STATUS_BAD_FILE,
+                  "merge 0");
+    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}, \"added_tokens\": "
+                  "[{\"content\": \"x\"}]}",
                   BN_STATUS_BAD_FILE, "id");
     expect_status("{\"model\": {\"type\": \"Unigram\", \"vocab\": []}}", BN_STATUS_BAD_FILE, "vocab");
-    expect_status("{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 0]], \"unk_id\": 7}}", BN_STATUS_BAD_FILE, "unk_id");
-    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}, \"pre_tokenizer\": {\"type\": \"Split\", "
-                  "\"pattern\": {\"Regex\": \"(a\"}, \"behavior\": \"Isolated\"}}", BN_STATUS_BAD_FILE, "regular expression");
-    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}, \"post_processor\": {\"type\": "
-                  "\"BertProcessing\", \"sep\": [\"x\", 99], \"cls\": [\"x\", 0]}}", BN_STATUS_BAD_FILE, "post_processor");
+    expect_status("{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 0]], \"unk_id\": 7}}", BN_STATUS_BAD_FILE,
+                  "unk_id");
+    expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}, \"pre_tokenizer\": "
+                  "{\"type\": \"Split\", "
+                  "\"pattern\": {\"Regex\": \"(a\"}, \"behavior\": \"Isolated\"}}",
+                  BN_STATUS_BAD_FILE, "regular expression");
+    expect_status(
+        "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}, \"post_processor\": {\"type\": "
+        "\"BertProcessing\", \"sep\": [\"x\", 99], \"cls\": [\"x\", 0]}}",
+        BN_STATUS_BAD_FILE, "post_processor");
     expect_status("{\"model\": {\"type\": \"BPE\", \"vocab\": {}, \"merges\": []}}", BN_OK, NULL);
 }
 
@@ -58,7 +69,8 @@ static void test_deep_nesting(void **state) {
     (void)state;
     struct buffer json;
     buffer_init(&json);
-    buffer_append_text(&json, "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}, \"normalizer\": ");
+    buffer_append_text(&json,
+                       "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0}, \"merges\": []}, \"normalizer\": ");
     for (int i = 0; i < 500; i++) buffer_append_text(&json, "{\"type\": \"Sequence\", \"normalizers\": [");
     for (int i = 0; i < 500; i++) buffer_append_text(&json, "]}");
     buffer_append_text(&json, "}");
@@ -85,8 +97,9 @@ static void test_cyclic_merges(void **state) {
     (void)state;
     bn_tokenizer *tokenizer;
     bn_error err = {0};
-    const char *json = "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2, \"ba\": 3, \"aba\": 4}, "
-                       "\"merges\": [[\"a\", \"b\"], [\"b\", \"a\"], [\"ab\", \"a\"], [\"a\", \"ba\"], [\"a\", \"b\"]]}}";
+    const char *json =
+        "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2, \"ba\": 3, \"aba\": 4}, "
+        "\"merges\": [[\"a\", \"b\"], [\"b\", \"a\"], [\"ab\", \"a\"], [\"a\", \"ba\"], [\"a\", \"b\"]]}}";
     assert_int_equal(open_text(json, &tokenizer, &err), BN_OK);
     expect_ids(tokenizer, "aba", 3, "4"); /* the later of two equal merges counts: b+a first, then a+ba */
     expect_ids(tokenizer, "", 0, "");
@@ -99,7 +112,8 @@ static void test_empty_vocabulary(void **state) {
     bn_error err = {0};
     char *text;
     size_t n;
-    assert_int_equal(open_text("{\"model\": {\"type\": \"BPE\", \"vocab\": {}, \"merges\": []}}", &tokenizer, &err), BN_OK);
+    assert_int_equal(open_text("{\"model\": {\"type\": \"BPE\", \"vocab\": {}, \"merges\": []}}", &tokenizer, &err),
+                     BN_OK);
     expect_ids(tokenizer, "anything", 8, "");
     assert_int_equal(bn_tokenizer_vocab_size(tokenizer), 0);
     assert_null(bn_tokenizer_token(tokenizer, 0));
@@ -140,7 +154,8 @@ static void test_huge_token(void **state) {
 /* (a+)+$ needs exponentially many steps on a…ab: an error, not a hang. */
 static void test_catastrophic_regex(void **state) {
     (void)state;
-    const char *json = "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1}, \"merges\": []}, \"pre_tokenizer\": {\"type\": "
+    const char *json = "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1}, \"merges\": []}, "
+                       "\"pre_tokenizer\": {\"type\": "
                        "\"Split\", \"pattern\": {\"Regex\": \"(a+)+c\"}, \"behavior\": \"Isolated\"}}";
     bn_tokenizer *tokenizer;
     bn_error err = {0};
@@ -185,9 +200,10 @@ static char *repeated(const char *unit, size_t times, size_t *n) {
 
 static void test_long_runs(void **state) {
     (void)state;
-    static const char *const units[] = {"a", " ", "\n", "1", "!", "\xe4\xb8\xad", "\xf0\x9f\x91\xa9\xe2\x80\x8d", "\xcc\x80", "ab", "'s"};
-    static const char *const folders[] = {TEST_DATA "/tokenizers/gpt2", TEST_DATA "/tokenizers/qwen2", TEST_DATA "/tokenizers/deepseek",
-                                          TEST_DATA "/tokenizers/o200k"};
+    static const char *const units[] = {
+        "a", " ", "\n", "1", "!", "\xe4\xb8\xad", "\xf0\x9f\x91\xa9\xe2\x80\x8d", "\xcc\x80", "ab", "'s"};
+    static const char *const folders[] = {TEST_DATA "/tokenizers/gpt2", TEST_DATA "/tokenizers/qwen2",
+                                          TEST_DATA "/tokenizers/deepseek", TEST_DATA "/tokenizers/o200k"};
     for (size_t f = 0; f < sizeof folders / sizeof *folders; f++) {
         bn_tokenizer *tokenizer;
         bn_error err = {0};
@@ -208,9 +224,11 @@ static void test_long_runs(void **state) {
 
 static void test_bytes_that_are_not_text(void **state) {
     (void)state;
-    static const char *const folders[] = {TEST_DATA "/tokenizers/gpt2", TEST_DATA "/tokenizers/llama2", TEST_DATA "/tokenizers/bert-uncased",
-                                          TEST_DATA "/tokenizers/t5-unigram", TEST_DATA "/tokenizers/spm-llama", TEST_DATA "/tokenizers/qwen2"};
-    static const char bytes[] = "a\0b\xed\xa0\x80 \xc0\xaf\xff\xfe \xf8\x88\x80\x80\x80 \xe2\x82 \xf0\x9f\x91 \x80\x80 z\xc3";
+    static const char *const folders[] = {TEST_DATA "/tokenizers/gpt2",         TEST_DATA "/tokenizers/llama2",
+                                          TEST_DATA "/tokenizers/bert-uncased", TEST_DATA "/tokenizers/t5-unigram",
+                                          TEST_DATA "/tokenizers/spm-llama",    TEST_DATA "/tokenizers/qwen2"};
+    static const char bytes[] =
+        "a\0b\xed\xa0\x80 \xc0\xaf\xff\xfe \xf8\x88\x80\x80\x80 \xe2\x82 \xf0\x9f\x91 \x80\x80 z\xc3";
     for (size_t f = 0; f < sizeof folders / sizeof *folders; f++) {
         bn_tokenizer *tokenizer;
         bn_error err = {0};
@@ -265,14 +283,17 @@ static void test_special_text_stays_text(void **state) {
  * watches). */
 static void test_no_memory(void **state) {
     (void)state;
-    const char *json = "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2, \"<s>\": 3}, \"merges\": [[\"a\", \"b\"]]}, "
-                       "\"normalizer\": {\"type\": \"Lowercase\"}, \"pre_tokenizer\": {\"type\": \"Metaspace\"}, \"decoder\": {\"type\": "
+    const char *json = "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"b\": 1, \"ab\": 2, \"<s>\": 3}, "
+                       "\"merges\": [[\"a\", \"b\"]]}, "
+                       "\"normalizer\": {\"type\": \"Lowercase\"}, \"pre_tokenizer\": {\"type\": \"Metaspace\"}, "
+                       "\"decoder\": {\"type\": "
                        "\"Fuse\"}, \"added_tokens\": [{\"id\": 3, \"content\": \"<s>\", \"special\": true}]}";
     for (long after = 0; after < 10000; after++) {
         bn_tokenizer *tokenizer;
         bn_error err = {0};
         struct encoding encoding = {0};
-        struct encode_request request = {.text = "AB <s>ab", .text_bytes = 8, .add_special = true, .parse_special = true};
+        struct encode_request request = {
+            .text = "AB <s>ab", .text_bytes = 8, .add_special = true, .parse_special = true};
         mem_fail_after(after);
         bn_status status = open_text(json, &tokenizer, &err);
         if (!status) status = tokenizer_encode(tokenizer, &request, &encoding, &err);
@@ -291,10 +312,17 @@ static void test_no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_broken_files), cmocka_unit_test(test_deep_nesting), cmocka_unit_test(test_cyclic_merges),
-        cmocka_unit_test(test_empty_vocabulary), cmocka_unit_test(test_huge_token), cmocka_unit_test(test_catastrophic_regex),
-        cmocka_unit_test(test_long_runs), cmocka_unit_test(test_bytes_that_are_not_text), cmocka_unit_test(test_broken_bytes_survive),
-        cmocka_unit_test(test_special_text_stays_text), cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_broken_files),
+        cmocka_unit_test(test_deep_nesting),
+        cmocka_unit_test(test_cyclic_merges),
+        cmocka_unit_test(test_empty_vocabulary),
+        cmocka_unit_test(test_huge_token),
+        cmocka_unit_test(test_catastrophic_regex),
+        cmocka_unit_test(test_long_runs),
+        cmocka_unit_test(test_bytes_that_are_not_text),
+        cmocka_unit_test(test_broken_bytes_survive),
+        cmocka_unit_test(test_special_text_stays_text),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Truncation and padding of tokenizer.json against Hugging Face tokenizers: SHARED_DATA/tokenizers/options. Overflowing parts
- * and the common length of a batch aren't asked: an encoding here is one text or pair. */
+/* Truncation and padding of tokenizer.json against Hugging Face tokenizers: SHARED_DATA/tokenizers/options.
+ * Overflowing parts and the common length of a batch aren't asked: an encoding here is one text or pair. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -23,15 +23,20 @@ static bool equals(const json_t *expected, const int32_t *got, size_t n) {
 static bool offsets_equal(const json_t *expected, size_t (*got)[2], size_t n) {
     bool equal = json_array_size(expected) == n;
     for (size_t i = 0; i < n && equal; i++)
-        for (size_t k = 0; k < 2; k++) equal &= (size_t)json_integer_value(json_array_get(json_array_get(expected, i), k)) == got[i][k];
+        for (size_t k = 0; k < 2; k++)
+            equal &= (size_t)json_integer_value(json_array_get(json_array_get(expected, i), k)) == got[i][k];
     return equal;
 }
 
 /* True if the input was refused. */
 static bool check_input(const bn_tokenizer *tokenizer, const json_t *input, bool add_special, const json_t *expected) {
     const json_t *text = json_array_get(input, 0), *pair = json_array_get(input, 1);
-    struct encode_request request = {.text = json_string_value(text), .text_bytes = json_string_length(text), .pair = json_string_value(pair),
-                                     .pair_bytes = json_string_length(pair), .add_special = add_special, .parse_special = true};
+    struct encode_request request = {.text = json_string_value(text),
+                                     .text_bytes = json_string_length(text),
+                                     .pair = json_string_value(pair),
+                                     .pair_bytes = json_string_length(pair),
+                                     .add_special = add_special,
+                                     .parse_special = true};
     struct encoding encoding;
     bn_error err;
     if (tokenizer_encode(tokenizer, &request, &encoding, &err)) return true;
@@ -57,8 +62,9 @@ static void check_line(json_t *file, const json_t *line) {
     bn_error err;
     assert_int_equal(tokenizer_from_json(text, strlen(text), "options", &tokenizer, &err), BN_OK);
     free(text);
-    json_array_foreach(inputs, i, input) {
-        refused |= check_input(tokenizer, input, json_is_true(json_object_get(line, "add_special")), json_array_get(json_object_get(line, "results"), i));
+    json_array_foreach (inputs, i, input) {
+        refused |= check_input(tokenizer, input, json_is_true(json_object_get(line, "add_special")),
+                               json_array_get(json_object_get(line, "results"), i));
         n_checked++;
     }
     assert_int_equal(refused, json_object_get(line, "error") != NULL);
