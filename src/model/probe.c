@@ -82,7 +82,7 @@ static size_t probe_ids(const bn_model *model, int32_t out[PROBE_TOKENS]) {
     n = min_size(n, min_size(PROBE_TOKENS, model->config.context_length));
     bool valid = n >= 8;
     for (size_t i = 0; i < n; i++) {
-        valid &= ids[i] >= 0 && (size_t)ids[i] < model->config.vocab_size;
+        if (ids[i] < 0 || (size_t)ids[i] >= model->config.vocab_size) valid = false;
         out[i] = ids[i];
     }
     bn_free(ids);

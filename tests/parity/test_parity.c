@@ -158,12 +158,13 @@ static struct CMUnitTest tests[96];
 static size_t n_tests;
 
 static void add_subject(const char *name, const char *path, const char *folder) {
+    if (n_tests == sizeof tests / sizeof tests[0] || !file_exists(path)) return;
     struct subject *s = calloc(1, sizeof *s);
+    if (!s) abort();
     snprintf(s->name, sizeof s->name, "%s", name);
     snprintf(s->path, sizeof s->path, "%s", path);
     snprintf(s->folder, sizeof s->folder, "%s", folder);
-    if (n_tests < sizeof tests / sizeof tests[0] && file_exists(path))
-        tests[n_tests++] = (struct CMUnitTest){.name = s->name, .test_func = test_model, .initial_state = s};
+    tests[n_tests++] = (struct CMUnitTest){.name = s->name, .test_func = test_model, .initial_state = s};
 }
 
 /* Folders of one root, each a Hugging Face folder or NAME/NAME.gguf, with reference/ inside. Pickles are refused
