@@ -25,7 +25,8 @@ static double mean_loss(const float *logits, const int32_t *ids, size_t n, size_
     for (size_t t = 0; t + 1 < n; t++) {
         const float *row = logits + t * vocab;
         double largest = -INFINITY, sum = 0;
-        for (size_t i = 0; i < vocab; i++) largest = fmax(largest, (double)row[i]);
+        for (size_t i = 0; i < vocab; i++)
+            if ((double)row[i] > largest) largest = (double)row[i]; /* gcc 12 for ARM can't compile fmax here */
         for (size_t i = 0; i < vocab; i++) sum += exp((double)row[i] - largest);
         total += largest + log(sum) - (double)row[ids[t + 1]];
     }
@@ -80,13 +81,11 @@ static size_t probe_ids(const bn_model *model, int32_t out[PROBE_TOKENS]) {
         bn_tokenizer_encode(model->tokenizer, probe_text, strlen(probe_text), NULL, &ids, &n, NULL) != BN_OK)
         return 0;
     n = min_size(n, min_size(PROBE_TOKENS, model->config.context_length));
-    bool valid = n >= 8;
-    for (size_t i = 0; i < n; i++) {
-        if (ids[i] < 0 || (size_t)ids[i] >= model->config.vocab_size) valid = false;
-        out[i] = ids[i];
-    }
+    size_t n_known = 0;
+    for (; n_known < n && ids[n_known] >= 0 && (size_t)ids[n_known] < model->config.vocab_size; n_known++)
+        out[n_known] = ids[n_known];
     bn_free(ids);
-    return valid ? n : 0;
+    return n >= 8 && n_known == n ? n : 0;
 }
 
 /* A layout under which the data can't be read (code 3) is out, not an error. */
