@@ -71,8 +71,8 @@ int main(int argc, char **argv) {
         if (samples[i].peak_kib > peak_kib) peak_kib = samples[i].peak_kib;
     }
     qsort(samples, (size_t)runs, sizeof *samples, by_first_byte);
-    printf("start to first token, %ld runs: median %.1f ms, fastest %.1f ms, slowest %.1f ms; peak memory %.1f MiB\n", runs,
-           samples[runs / 2].first_byte_ms, samples[0].first_byte_ms, samples[runs - 1].first_byte_ms,
+    printf("start to first token, %ld runs: median %.1f ms, fastest %.1f ms, slowest %.1f ms; peak memory %.1f MiB\n",
+           runs, samples[runs / 2].first_byte_ms, samples[0].first_byte_ms, samples[runs - 1].first_byte_ms,
            (double)peak_kib / 1024);
     free(samples);
     return 0;

@@ -48,8 +48,10 @@ int main(int argc, char **argv) {
     if (!status) status = bn_request_wait(request, &err);
     bn_choice choice = {.size = sizeof choice};
     if (!status) status = bn_request_choice(request, 0, &choice);
-    if (!status) printf("%s\n", choice.text);
-    else fprintf(stderr, "custom_sampler: %s\n", err.message);
+    if (!status)
+        printf("%s\n", choice.text);
+    else
+        fprintf(stderr, "custom_sampler: %s\n", err.message);
     bn_request_release(request);
     bn_free(ids);
     bn_engine_destroy(engine);

@@ -24,7 +24,8 @@ int main(int argc, char **argv) {
     options.sampling.temperature = 0;
     options.on_token = print_piece;
 
-    bool done = argc > 1 && !bn_model_open(argv[1], NULL, &model, &err) && !bn_engine_create(model, NULL, &engine, &err) &&
+    bool done = argc > 1 && !bn_model_open(argv[1], NULL, &model, &err) &&
+                !bn_engine_create(model, NULL, &engine, &err) &&
                 !bn_tokenizer_encode(bn_model_tokenizer(model), prompt, strlen(prompt), NULL, &ids, &n_ids, &err) &&
                 !bn_engine_submit(engine, ids, n_ids, &options, &request, &err) && !bn_request_wait(request, &err);
     printf("\n");

@@ -28,15 +28,15 @@ typedef struct bn_request bn_request;
 typedef enum bn_kv_type { BN_KV_AUTO, BN_KV_F16, BN_KV_F32 } bn_kv_type;
 
 typedef struct bn_engine_options {
-    size_t size;            /* sizeof(bn_engine_options) */
-    size_t n_threads;       /* 0 = one per physical core this process may use */
-    size_t context_length;  /* most positions of one sequence; 0 = the model's own */
-    size_t kv_bytes;        /* bound of the KV cache; 0 = room for max_sequences full contexts, at most half of RAM */
-    size_t max_sequences;   /* decoding at once; 0 = 16. More are queued. */
-    size_t batch_tokens;    /* token budget of a step; 0 = 256 */
-    bn_kv_type kv_type;     /* AUTO: f32 where a full context of it takes ≤ 64 MiB (exact, and cheap there), else f16 */
-    bool no_prefix_cache;   /* don't reuse the KV pages of earlier prompts */
-    const char *isa;        /* kernels by name ("scalar", "avx2", …); NULL = the best */
+    size_t size;           /* sizeof(bn_engine_options) */
+    size_t n_threads;      /* 0 = one per physical core this process may use */
+    size_t context_length; /* most positions of one sequence; 0 = the model's own */
+    size_t kv_bytes;       /* bound of the KV cache; 0 = room for max_sequences full contexts, at most half of RAM */
+    size_t max_sequences;  /* decoding at once; 0 = 16. More are queued. */
+    size_t batch_tokens;   /* token budget of a step; 0 = 256 */
+    bn_kv_type kv_type;   /* AUTO: f32 where a full context of it takes ≤ 64 MiB (exact, and cheap there), else f16 */
+    bool no_prefix_cache; /* don't reuse the KV pages of earlier prompts */
+    const char *isa;      /* kernels by name ("scalar", "avx2", …); NULL = the best */
 } bn_engine_options;
 
 /* The model must outlive the engine. options may be NULL. */
@@ -48,11 +48,11 @@ BN_API void bn_engine_destroy(bn_engine *engine);
  * BN_STATUS_CONTEXT_OVERFLOW; an output that reaches the end of the context stops with BN_FINISH_LENGTH. Nothing is
  * ever dropped or shifted silently. */
 typedef enum bn_finish {
-    BN_FINISH_NONE,      /* still running */
-    BN_FINISH_STOP,      /* an end token or a stop string */
-    BN_FINISH_LENGTH,    /* max_tokens or the end of the context */
+    BN_FINISH_NONE,   /* still running */
+    BN_FINISH_STOP,   /* an end token or a stop string */
+    BN_FINISH_LENGTH, /* max_tokens or the end of the context */
     BN_FINISH_CANCELLED,
-    BN_FINISH_ERROR      /* bn_request_wait has the message */
+    BN_FINISH_ERROR /* bn_request_wait has the message */
 } bn_finish;
 
 typedef struct bn_logprob {
@@ -65,40 +65,40 @@ typedef struct bn_logprob {
  * are complete, or until it's sure that they don't begin a stop string); valid during the call. */
 typedef struct bn_token_event {
     size_t size;
-    size_t choice;                /* 0 … n-1 */
-    int32_t id;                   /* -1 in the last event, which flushes held-back text */
+    size_t choice; /* 0 … n-1 */
+    int32_t id;    /* -1 in the last event, which flushes held-back text */
     const char *text;
     size_t text_bytes;
-    float logprob;                /* of id; NAN unless logprobs were asked for */
-    const bn_logprob *top;        /* the n_top most likely, descending */
+    float logprob;         /* of id; NAN unless logprobs were asked for */
+    const bn_logprob *top; /* the n_top most likely, descending */
     size_t n_top;
-    bn_finish finish;             /* ≠ NONE exactly once per choice, in its last event */
+    bn_finish finish; /* ≠ NONE exactly once per choice, in its last event */
 } bn_token_event;
 
 /* Returns true to go on, false to cancel the request. */
 typedef bool (*bn_token_callback)(void *context, const bn_token_event *event);
 
 typedef struct bn_request_options {
-    size_t size;                  /* sizeof(bn_request_options) */
+    size_t size; /* sizeof(bn_request_options) */
     bn_sampling sampling;
-    size_t max_tokens;            /* per choice; 0 = until the context ends */
-    size_t min_tokens;            /* end tokens are impossible before */
-    size_t n;                     /* parallel choices; 0 = 1 */
-    size_t best_of;               /* generate this many, keep the n with the highest mean log-probability; 0 = n */
-    size_t beams;                 /* > 1: beam search (sampling is ignored but for bias and penalties), n ≤ beams;
+    size_t max_tokens;       /* per choice; 0 = until the context ends */
+    size_t min_tokens;       /* end tokens are impossible before */
+    size_t n;                /* parallel choices; 0 = 1 */
+    size_t best_of;          /* generate this many, keep the n with the highest mean log-probability; 0 = n */
+    size_t beams;            /* > 1: beam search (sampling is ignored but for bias and penalties), n ≤ beams;
                                      ends are end tokens and stop_ids, not stop strings */
-    float length_penalty;         /* beam score = log-probability / length^length_penalty; 1 */
-    bool early_stopping;          /* beam search ends when `beams` hypotheses exist */
-    const char *const *stop;      /* stop strings, matched on the text, never part of the output */
+    float length_penalty;    /* beam score = log-probability / length^length_penalty; 1 */
+    bool early_stopping;     /* beam search ends when `beams` hypotheses exist */
+    const char *const *stop; /* stop strings, matched on the text, never part of the output */
     size_t n_stop;
-    const int32_t *stop_ids;      /* further end tokens */
+    const int32_t *stop_ids; /* further end tokens */
     size_t n_stop_ids;
-    bool ignore_end;              /* the model's end tokens don't end it (and their text is left out); stop_ids do */
-    bool keep_special;            /* special tokens' text is part of the output */
-    int32_t n_logprobs;           /* -1 = none; 0 … 64: top list of that length in every event */
-    bool echo_logprobs;           /* also of the prompt's tokens: bn_request_prompt_logprobs */
-    int32_t priority;             /* larger first */
-    bn_token_callback on_token;   /* NULL = poll the result */
+    bool ignore_end;            /* the model's end tokens don't end it (and their text is left out); stop_ids do */
+    bool keep_special;          /* special tokens' text is part of the output */
+    int32_t n_logprobs;         /* -1 = none; 0 … 64: top list of that length in every event */
+    bool echo_logprobs;         /* also of the prompt's tokens: bn_request_prompt_logprobs */
+    int32_t priority;           /* larger first */
+    bn_token_callback on_token; /* NULL = poll the result */
     void *on_token_context;
 } bn_request_options;
 
@@ -124,12 +124,12 @@ BN_API void bn_request_release(bn_request *request);
 
 typedef struct bn_choice {
     size_t size;
-    const int32_t *ids;           /* generated tokens; an end token that stopped it is included */
+    const int32_t *ids; /* generated tokens; an end token that stopped it is included */
     size_t n_ids;
-    const char *text;             /* without stop strings; NUL-terminated; "" if the model has no tokenizer */
+    const char *text; /* without stop strings; NUL-terminated; "" if the model has no tokenizer */
     size_t text_bytes;
-    const float *logprobs;        /* [n_ids], NULL unless asked for */
-    double sum_logprob;           /* of the generated tokens under the model; NAN unless asked for, best_of or beams */
+    const float *logprobs; /* [n_ids], NULL unless asked for */
+    double sum_logprob;    /* of the generated tokens under the model; NAN unless asked for, best_of or beams */
     bn_finish finish;
 } bn_choice;
 BN_API size_t bn_request_n_choices(const bn_request *request);
@@ -140,8 +140,8 @@ BN_API bn_status bn_request_choice(const bn_request *request, size_t choice, bn_
 typedef struct bn_usage {
     size_t size;
     size_t prompt_tokens;
-    size_t cached_tokens;         /* of the prompt, taken from the prefix cache */
-    size_t output_tokens;         /* over all choices */
+    size_t cached_tokens;                    /* of the prompt, taken from the prefix cache */
+    size_t output_tokens;                    /* over all choices */
     uint64_t queue_ns, prompt_ns, output_ns; /* waiting; until the first token; from there to the last */
 } bn_usage;
 BN_API void bn_request_usage(const bn_request *request, bn_usage *out);

@@ -16,11 +16,11 @@ extern "C" {
 typedef struct bn_model bn_model;
 
 typedef struct bn_model_options {
-    size_t size;             /* sizeof(bn_model_options) */
-    size_t n_threads;        /* for the work of opening (repacking); 0 = all */
-    const char *i2s_layout;  /* NULL = from the file or probed; "x86-128", "arm-64", "rows-4", "l16" */
-    const char *hidden_act;  /* NULL = by the rules of docs/models.md; else the activation's name, such as "relu2" */
-    bool no_tokenizer;       /* don't load the tokenizer */
+    size_t size;            /* sizeof(bn_model_options) */
+    size_t n_threads;       /* for the work of opening (repacking); 0 = all */
+    const char *i2s_layout; /* NULL = from the file or probed; "x86-128", "arm-64", "rows-4", "l16" */
+    const char *hidden_act; /* NULL = by the rules of docs/models.md; else the activation's name, such as "relu2" */
+    bool no_tokenizer;      /* don't load the tokenizer */
     /* Lines worth telling a person, such as which activation was chosen and why. May be NULL. Called while opening
      * only, on the opening thread. */
     void (*notice)(void *context, const char *line);
@@ -41,9 +41,9 @@ typedef struct bn_model_info {
     const char *quantization;      /* "ternary weights, int8 activations", "ternary weights", "float" or "mixed" */
     const char *position_encoding; /* "rope", "rope (llama3)", "learned" */
     size_t vocab_size, hidden_size, intermediate_size, n_layers, n_heads, n_kv_heads, head_dim, context_length;
-    size_t sliding_window;         /* 0 = none */
+    size_t sliding_window; /* 0 = none */
     bool tied_head;
-    uint64_t n_parameters;                                               /* logical values, packed or not */
+    uint64_t n_parameters; /* logical values, packed or not */
     uint64_t n_parameters_embedding, n_parameters_attention, n_parameters_ffn, n_parameters_head, n_parameters_norm;
     uint64_t n_parameters_ternary;
     uint64_t weight_bytes;         /* as stored in the file */
@@ -61,7 +61,7 @@ typedef struct bn_generation_defaults {
     int32_t top_k;                                       /* -1 = not given */
     int32_t do_sample;                                   /* -1 = not given, 0, 1 */
     size_t n_eos;
-    int32_t eos[16];                                     /* ids that end a generation, besides the tokenizer's */
+    int32_t eos[16]; /* ids that end a generation, besides the tokenizer's */
 } bn_generation_defaults;
 BN_API void bn_model_get_generation_defaults(const bn_model *model, bn_generation_defaults *defaults);
 

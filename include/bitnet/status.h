@@ -20,12 +20,12 @@ extern "C" {
 
 typedef enum bn_status {
     BN_OK = 0,
-    BN_STATUS_BAD_ARGUMENT,     /* the caller passed something outside the documented range */
-    BN_STATUS_NO_MEMORY,        /* an allocation failed; nothing was changed */
-    BN_STATUS_IO,               /* the operating system refused: open, read, write, map, rename */
-    BN_STATUS_NOT_FOUND,        /* no such file, model, tensor or token */
-    BN_STATUS_BAD_FILE,         /* the content of a file breaks its format; the message names file, field and limit */
-    BN_STATUS_UNSUPPORTED,      /* well-formed, but something this build doesn't do; the message says what to do instead */
+    BN_STATUS_BAD_ARGUMENT, /* the caller passed something outside the documented range */
+    BN_STATUS_NO_MEMORY,    /* an allocation failed; nothing was changed */
+    BN_STATUS_IO,           /* the operating system refused: open, read, write, map, rename */
+    BN_STATUS_NOT_FOUND,    /* no such file, model, tensor or token */
+    BN_STATUS_BAD_FILE,     /* the content of a file breaks its format; the message names file, field and limit */
+    BN_STATUS_UNSUPPORTED,  /* well-formed, but something this build doesn't do; the message says what to do instead */
     BN_STATUS_CONTEXT_OVERFLOW, /* a prompt doesn't fit the context; the message has both numbers */
     BN_STATUS_CANCELLED,        /* the request was cancelled by its owner */
     BN_STATUS_BUSY,             /* a bound (requests, memory) is reached; trying again later can help */

@@ -21,9 +21,9 @@ BN_API bn_status bn_tokenizer_open(const char *path, bn_tokenizer **out, bn_erro
 BN_API void bn_tokenizer_close(bn_tokenizer *tokenizer);
 
 typedef struct bn_encode_options {
-    size_t size;          /* sizeof(bn_encode_options) */
-    bool add_special;     /* put the model's BOS/EOS/template tokens around the text */
-    bool parse_special;   /* read special tokens' own text in the input as these tokens; off for untrusted text */
+    size_t size;        /* sizeof(bn_encode_options) */
+    bool add_special;   /* put the model's BOS/EOS/template tokens around the text */
+    bool parse_special; /* read special tokens' own text in the input as these tokens; off for untrusted text */
 } bn_encode_options;
 
 /* Encodes text (any bytes; invalid UTF-8 is handled as the vocabulary's reference does, for byte-level vocabularies
@@ -42,7 +42,8 @@ typedef struct bn_decoder bn_decoder;
 BN_API bn_status bn_decoder_create(const bn_tokenizer *tokenizer, bool skip_special, bn_decoder **out, bn_error *err);
 BN_API void bn_decoder_destroy(bn_decoder *decoder);
 /* Adds one id; *piece points at the new text (maybe empty), valid until the next call on this decoder. */
-BN_API bn_status bn_decoder_push(bn_decoder *decoder, int32_t id, const char **piece, size_t *piece_bytes, bn_error *err);
+BN_API bn_status bn_decoder_push(bn_decoder *decoder, int32_t id, const char **piece, size_t *piece_bytes,
+                                 bn_error *err);
 /* What is left at the end: an incomplete character as U+FFFD. */
 BN_API bn_status bn_decoder_finish(bn_decoder *decoder, const char **piece, size_t *piece_bytes, bn_error *err);
 

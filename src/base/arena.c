@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 
-#define FIRST_BLOCK_BYTES 4096
+#define FIRST_BLOCK_BYTES   4096
 #define LARGEST_BLOCK_BYTES ((size_t)1 << 20)
 
 struct arena_block {
@@ -15,7 +15,9 @@ struct arena_block {
     _Alignas(CACHE_LINE) unsigned char bytes[];
 };
 
-void arena_init(struct arena *arena) { *arena = (struct arena){0}; }
+void arena_init(struct arena *arena) {
+    *arena = (struct arena){0};
+}
 
 void arena_release(struct arena *arena) {
     for (struct arena_block *block = arena->head, *next; block; block = next) {

@@ -9,7 +9,9 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 
-void buffer_init(struct buffer *buffer) { *buffer = (struct buffer){0}; }
+void buffer_init(struct buffer *buffer) {
+    *buffer = (struct buffer){0};
+}
 
 void buffer_release(struct buffer *buffer) {
     mem_free(buffer->data);
@@ -49,9 +51,13 @@ void buffer_append(struct buffer *buffer, const void *bytes, size_t n) {
     buffer->data[buffer->size] = 0;
 }
 
-void buffer_append_text(struct buffer *buffer, const char *text) { buffer_append(buffer, text, strlen(text)); }
+void buffer_append_text(struct buffer *buffer, const char *text) {
+    buffer_append(buffer, text, strlen(text));
+}
 
-void buffer_append_char(struct buffer *buffer, char c) { buffer_append(buffer, &c, 1); }
+void buffer_append_char(struct buffer *buffer, char c) {
+    buffer_append(buffer, &c, 1);
+}
 
 void buffer_printf(struct buffer *buffer, const char *format, ...) {
     va_list arguments, again;
@@ -78,12 +84,18 @@ void buffer_append_json_string(struct buffer *buffer, const char *text, size_t n
             i += (size_t)-length;
             continue;
         }
-        if (c == '"' || c == '\\') buffer_printf(buffer, "\\%c", (char)c);
-        else if (c == '\n') buffer_append_text(buffer, "\\n");
-        else if (c == '\t') buffer_append_text(buffer, "\\t");
-        else if (c == '\r') buffer_append_text(buffer, "\\r");
-        else if (c < 0x20 || c == 0x7f) buffer_printf(buffer, "\\u%04x", (unsigned)c);
-        else buffer_append(buffer, text + i, (size_t)length);
+        if (c == '"' || c == '\\')
+            buffer_printf(buffer, "\\%c", (char)c);
+        else if (c == '\n')
+            buffer_append_text(buffer, "\\n");
+        else if (c == '\t')
+            buffer_append_text(buffer, "\\t");
+        else if (c == '\r')
+            buffer_append_text(buffer, "\\r");
+        else if (c < 0x20 || c == 0x7f)
+            buffer_printf(buffer, "\\u%04x", (unsigned)c);
+        else
+            buffer_append(buffer, text + i, (size_t)length);
         i += (size_t)length;
     }
     buffer_append_char(buffer, '"');

@@ -25,7 +25,9 @@ const char *bn_status_name(bn_status status) {
     return index < sizeof names / sizeof names[0] ? names[index] : "unknown status";
 }
 
-const char *bn_version(void) { return BITNET_VERSION; }
+const char *bn_version(void) {
+    return BITNET_VERSION;
+}
 
 /* Names out of untrusted files reach messages: no control characters (a terminal would obey them), nothing but UTF-8. */
 static void make_printable(char *text) {

@@ -109,7 +109,9 @@ bn_status file_read_all(const char *path, size_t max_bytes, char **data, size_t 
     return BN_OK;
 }
 
-bool file_exists(const char *path) { return access(path, F_OK) == 0; }
+bool file_exists(const char *path) {
+    return access(path, F_OK) == 0;
+}
 
 bool file_is_directory(const char *path) {
     struct stat info;
@@ -130,7 +132,9 @@ char *path_join(const char *directory, const char *name) {
 /* The rename is durable only once the folder that holds the name is. */
 static void sync_folder_of(const char *path) {
     const char *slash = strrchr(path, '/');
-    char *folder = slash == path ? mem_strdup("/") : slash ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup(".");
+    char *folder = slash == path ? mem_strdup("/")
+                   : slash       ? mem_strndup(path, (size_t)(slash - path))
+                                 : mem_strdup(".");
     int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
         (void)fsync(fd); /* some file systems refuse this for folders: the rename has happened all the same */
@@ -186,8 +190,10 @@ bn_status atomic_file_commit(struct atomic_file *file, bn_error *err) {
     if (fclose(file->stream) && !status) status = fail_errno(err, file->path, "write");
     file->stream = NULL;
     if (!status && rename(file->temporary_path, file->path)) status = fail_errno(err, file->path, "replace");
-    if (status) unlink(file->temporary_path);
-    else sync_folder_of(file->path);
+    if (status)
+        unlink(file->temporary_path);
+    else
+        sync_folder_of(file->path);
     atomic_file_forget(file);
     return status;
 }

@@ -6,8 +6,16 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint32_t f32_bits(float x) { uint32_t u; memcpy(&u, &x, 4); return u; }
-static inline float f32_from_bits(uint32_t u) { float x; memcpy(&x, &u, 4); return x; }
+static inline uint32_t f32_bits(float x) {
+    uint32_t u;
+    memcpy(&u, &x, 4);
+    return u;
+}
+static inline float f32_from_bits(uint32_t u) {
+    float x;
+    memcpy(&x, &u, 4);
+    return x;
+}
 
 static inline float f16_to_f32(uint16_t h) {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, fraction = h & 1023;
@@ -29,7 +37,9 @@ static inline uint16_t f32_to_f16(float x) {
     return (uint16_t)(sign | ((rounded - 0x38000000u) >> 13));
 }
 
-static inline float bf16_to_f32(uint16_t h) { return f32_from_bits((uint32_t)h << 16); }
+static inline float bf16_to_f32(uint16_t h) {
+    return f32_from_bits((uint32_t)h << 16);
+}
 
 static inline uint16_t f32_to_bf16(float x) {
     uint32_t u = f32_bits(x);

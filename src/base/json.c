@@ -14,13 +14,16 @@ static void saturate_integers(char *text, size_t size) {
     const size_t n_largest = sizeof largest - 1;
     bool in_string = false;
     for (size_t i = 0; i < size; i++) {
-        if (text[i] == '"') in_string = !in_string;
-        else if (in_string && text[i] == '\\') i++;
+        if (text[i] == '"')
+            in_string = !in_string;
+        else if (in_string && text[i] == '\\')
+            i++;
         if (in_string || text[i] < '0' || text[i] > '9') continue;
         size_t begin = i, end = i;
         while (end < size && text[end] >= '0' && text[end] <= '9') end++;
         bool integer = (begin == 0 || !strchr(".eE+", text[begin - 1])) && (end == size || !strchr(".eE", text[end]));
-        bool large = end - begin > n_largest || (end - begin == n_largest && memcmp(text + begin, largest, n_largest) > 0);
+        bool large =
+            end - begin > n_largest || (end - begin == n_largest && memcmp(text + begin, largest, n_largest) > 0);
         if (integer && large) {
             memcpy(text + begin, largest, n_largest);
             memset(text + begin + n_largest, ' ', end - begin - n_largest);
@@ -46,7 +49,8 @@ bn_status json_parse(const char *text, size_t size, const char *what, json_t **o
     json_error_t problem;
     if (!text) text = "";
     json_t *value = load(text, size, &problem);
-    if (!value && json_error_code(&problem) == json_error_numeric_overflow) value = load_saturated(text, size, &problem);
+    if (!value && json_error_code(&problem) == json_error_numeric_overflow)
+        value = load_saturated(text, size, &problem);
     if (!value) {
         if (json_error_code(&problem) == json_error_out_of_memory) return fail_no_memory(err, size);
         return fail(err, BN_STATUS_BAD_FILE, "%s: not valid JSON at line %d, column %d: %s", what, problem.line,
@@ -77,7 +81,8 @@ bn_status json_get_size(const json_t *object, const char *key, size_t min, size_
     if (!json_is_integer(value)) return fail(err, BN_STATUS_BAD_FILE, "'%s' must be an integer", key);
     json_int_t integer = json_integer_value(value);
     if (integer < 0 || (uint64_t)integer < min || (uint64_t)integer > max)
-        return fail(err, BN_STATUS_BAD_FILE, "'%s' is %" JSON_INTEGER_FORMAT ", expected %zu to %zu", key, integer, min, max);
+        return fail(err, BN_STATUS_BAD_FILE, "'%s' is %" JSON_INTEGER_FORMAT ", expected %zu to %zu", key, integer, min,
+                    max);
     *out = (size_t)integer;
     return BN_OK;
 }

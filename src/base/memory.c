@@ -16,11 +16,17 @@ static bool refused(void) {
     return atomic_fetch_sub_explicit(&fail_countdown, 1, memory_order_relaxed) == 0;
 }
 
-void mem_fail_after(long n_allocations) { atomic_store(&fail_countdown, n_allocations); }
+void mem_fail_after(long n_allocations) {
+    atomic_store(&fail_countdown, n_allocations);
+}
 
-long mem_allocations(void) { return atomic_exchange(&allocation_count, 0); }
+long mem_allocations(void) {
+    return atomic_exchange(&allocation_count, 0);
+}
 
-void *mem_alloc(size_t size_bytes) { return refused() ? NULL : malloc(size_bytes ? size_bytes : 1); }
+void *mem_alloc(size_t size_bytes) {
+    return refused() ? NULL : malloc(size_bytes ? size_bytes : 1);
+}
 
 void *mem_alloc_array(size_t n, size_t item_bytes) {
     size_t size;
@@ -38,14 +44,18 @@ void *mem_realloc_array(void *old, size_t n, size_t item_bytes) {
     return realloc(old, size ? size : 1);
 }
 
-void mem_free(void *pointer) { free(pointer); }
+void mem_free(void *pointer) {
+    free(pointer);
+}
 
 void *mem_alloc_aligned(size_t size_bytes) {
     if (refused() || size_bytes > SIZE_MAX - CACHE_LINE) return NULL;
     return aligned_alloc(CACHE_LINE, round_up(size_bytes ? size_bytes : 1, CACHE_LINE));
 }
 
-void mem_free_aligned(void *pointer) { free(pointer); }
+void mem_free_aligned(void *pointer) {
+    free(pointer);
+}
 
 char *mem_strndup(const char *bytes, size_t n) {
     size_t size;
@@ -56,4 +66,6 @@ char *mem_strndup(const char *bytes, size_t n) {
     return copy;
 }
 
-char *mem_strdup(const char *text) { return mem_strndup(text, strlen(text)); }
+char *mem_strdup(const char *text) {
+    return mem_strndup(text, strlen(text));
+}

@@ -37,9 +37,15 @@ static inline bool add_size(size_t a, size_t b, size_t *out) {
     return true;
 }
 
-static inline size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-static inline size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
-static inline size_t max_size(size_t a, size_t b) { return a > b ? a : b; }
+static inline size_t round_up(size_t n, size_t multiple) {
+    return (n + multiple - 1) / multiple * multiple;
+}
+static inline size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+static inline size_t max_size(size_t a, size_t b) {
+    return a > b ? a : b;
+}
 
 /* For tests: the n-th allocation from now (0 = the next) and no other fails; -1 switches that off. The count of
  * allocations made since the last call. Not thread-safe: set it while one thread runs. */

@@ -19,8 +19,12 @@ struct reader {
 static inline struct reader reader_over(const void *bytes, size_t size) {
     return (struct reader){.bytes = bytes, .size = size};
 }
-static inline bool reader_ok(const struct reader *r) { return r->failed_field == NULL; }
-static inline size_t reader_remaining(const struct reader *r) { return r->size - r->at; }
+static inline bool reader_ok(const struct reader *r) {
+    return r->failed_field == NULL;
+}
+static inline size_t reader_remaining(const struct reader *r) {
+    return r->size - r->at;
+}
 
 /* The next n bytes, or NULL (and the reader has failed) when fewer are left. */
 static inline const uint8_t *reader_take(struct reader *r, uint64_t n, const char *field) {
@@ -32,12 +36,12 @@ static inline const uint8_t *reader_take(struct reader *r, uint64_t n, const cha
     r->at += (size_t)n;
     return p;
 }
-#define READER_INTEGER(type, name)                                         \
-    static inline type name(struct reader *r, const char *field) {         \
-        const uint8_t *p = reader_take(r, sizeof(type), field);            \
-        type value = 0;                                                    \
-        if (p) memcpy(&value, p, sizeof value);                            \
-        return value;                                                      \
+#define READER_INTEGER(type, name)                                                                                     \
+    static inline type name(struct reader *r, const char *field) {                                                     \
+        const uint8_t *p = reader_take(r, sizeof(type), field);                                                        \
+        type value = 0;                                                                                                \
+        if (p) memcpy(&value, p, sizeof value);                                                                        \
+        return value;                                                                                                  \
     }
 READER_INTEGER(uint8_t, read_u8)
 READER_INTEGER(uint16_t, read_u16)

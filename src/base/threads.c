@@ -20,9 +20,9 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
-#define MAX_THREADS 256
+#define MAX_THREADS   256
 #define MAX_OPEN_JOBS 64
-#define SPIN_NS 30000 /* how long an idle worker polls before it sleeps: longer than the gaps inside one token */
+#define SPIN_NS       30000 /* how long an idle worker polls before it sleeps: longer than the gaps inside one token */
 
 struct job {
     chunk_function work;
@@ -34,18 +34,18 @@ struct job {
 
 /* One per process, made by the first acquire and torn down by the last release. */
 static struct {
-    pthread_mutex_t life;          /* guards n_users, n_workers, workers: held while workers start or end */
+    pthread_mutex_t life; /* guards n_users, n_workers, workers: held while workers start or end */
     size_t n_users;
     size_t n_workers;
     pthread_t workers[MAX_THREADS];
 
-    pthread_mutex_t lock;          /* only for sleeping and waking */
-    pthread_cond_t wake;           /* signalled under lock when a job opens and workers sleep, and at shutdown */
+    pthread_mutex_t lock; /* only for sleeping and waking */
+    pthread_cond_t wake;  /* signalled under lock when a job opens and workers sleep, and at shutdown */
     atomic_size_t sleeping;
     atomic_bool stopping;
 
-    atomic_size_t compute_limit;   /* threads that may compute at once */
-    atomic_size_t computing;       /* callers inside thread_pool_run plus workers inside a job */
+    atomic_size_t compute_limit; /* threads that may compute at once */
+    atomic_size_t computing;     /* callers inside thread_pool_run plus workers inside a job */
     /* Open jobs. The caller publishes a pointer and takes it back; a worker raises visiting[i] BEFORE it reads
      * jobs[i], so once the caller has written CLOSED and seen visiting[i] at 0, nobody holds the job any more. */
     _Atomic(struct job *) jobs[MAX_OPEN_JOBS];
@@ -162,7 +162,9 @@ static bool help_somebody(void) {
     return false;
 }
 
-static bool work_is_open(void) { return atomic_load(&pool.open_jobs) > 0; }
+static bool work_is_open(void) {
+    return atomic_load(&pool.open_jobs) > 0;
+}
 
 static void sleep_until_work(void) {
     pthread_mutex_lock(&pool.lock);
@@ -183,8 +185,10 @@ static void *worker_main(void *unused) {
         }
         relax();
         if (++polls % 32 || clock_now_ns() - idle_since < SPIN_NS) continue;
-        if (work_is_open()) sched_yield(); /* all its chunks are taken, or the limit is reached */
-        else sleep_until_work();
+        if (work_is_open())
+            sched_yield(); /* all its chunks are taken, or the limit is reached */
+        else
+            sleep_until_work();
         idle_since = clock_now_ns();
     }
     return NULL;
@@ -267,8 +271,10 @@ bn_status thread_pool_acquire(size_t n_threads, struct thread_pool **out, bn_err
         stop_workers();
     }
     pthread_mutex_unlock(&pool.life);
-    if (status) mem_free(share);
-    else *out = share;
+    if (status)
+        mem_free(share);
+    else
+        *out = share;
     return status;
 }
 
@@ -280,4 +286,6 @@ void thread_pool_release(struct thread_pool *share) {
     pthread_mutex_unlock(&pool.life);
 }
 
-size_t thread_pool_size(const struct thread_pool *share) { return share->n_threads; }
+size_t thread_pool_size(const struct thread_pool *share) {
+    return share->n_threads;
+}

@@ -18,13 +18,13 @@ bn_status sampler_create(const bn_sampling *options, size_t vocab_size, const bn
 void sampler_destroy(struct sampler *sampler);
 
 struct sampler_input {
-    float *logits;             /* [vocab_size], changed in place */
-    const int32_t *history;    /* prompt and output so far */
+    float *logits;          /* [vocab_size], changed in place */
+    const int32_t *history; /* prompt and output so far */
     size_t n_history;
-    size_t n_prompt;           /* of which the prompt */
-    const int32_t *forbidden;  /* ids that must not come now (end tokens before min_tokens); may be NULL */
+    size_t n_prompt;          /* of which the prompt */
+    const int32_t *forbidden; /* ids that must not come now (end tokens before min_tokens); may be NULL */
     size_t n_forbidden;
-    uint64_t position;         /* index of the token to draw in the output: the random counter */
+    uint64_t position; /* index of the token to draw in the output: the random counter */
 };
 
 /* Runs the chain and draws. *id is always < vocab_size. */

@@ -56,9 +56,9 @@ struct kernels {
      * operation rounded by itself. w, b may be NULL (left out). y may be x. */
     void (*layer_norm)(float *y, const float *x, const float *w, const float *b, size_t n, float eps);
 
-    void (*add)(float *y, const float *x, size_t n);           /* y += x */
-    void (*scale)(float *y, float a, size_t n);                /* y *= a */
-    void (*softcap)(float *y, float cap, size_t n);            /* y = cap · tanh(y / cap) */
+    void (*add)(float *y, const float *x, size_t n); /* y += x */
+    void (*scale)(float *y, float a, size_t n);      /* y *= a */
+    void (*softcap)(float *y, float cap, size_t n);  /* y = cap · tanh(y / cap) */
     /* x = exp(x − max) / Σ over n ≥ 1 elements; −inf gives 0 (all of them −inf: NaN). Sum in 16 lanes, then one
      * multiplication by 1/Σ. */
     void (*softmax)(float *x, size_t n);

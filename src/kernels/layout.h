@@ -16,12 +16,16 @@
 
 #include "base/memory.h"
 
-#define L16_ROWS 16
-#define L16_COLS 16
+#define L16_ROWS        16
+#define L16_COLS        16
 #define L16_BLOCK_BYTES 64
 
-static inline size_t l16_groups(size_t n_rows) { return (n_rows + L16_ROWS - 1) / L16_ROWS; }
-static inline size_t l16_steps(size_t n_cols) { return (n_cols + L16_COLS - 1) / L16_COLS; }
+static inline size_t l16_groups(size_t n_rows) {
+    return (n_rows + L16_ROWS - 1) / L16_ROWS;
+}
+static inline size_t l16_steps(size_t n_cols) {
+    return (n_cols + L16_COLS - 1) / L16_COLS;
+}
 static inline size_t l16_bytes(size_t n_rows, size_t n_cols) {
     return l16_groups(n_rows) * l16_steps(n_cols) * L16_BLOCK_BYTES;
 }

@@ -35,7 +35,7 @@ static bn_status take_template(bn_tokenizer *tokenizer, const json_t *config, bn
     const char *text = json_string_value(value);
     size_t i;
     json_t *entry;
-    json_array_foreach (value, i, entry) {
+    json_array_foreach(value, i, entry) {
         const char *name = json_string_value(json_object_get(entry, "name"));
         if (!text || (name && strcmp(name, "default") == 0))
             text = json_string_value(json_object_get(entry, "template"));
@@ -71,7 +71,7 @@ static bn_status read_generation_config(bn_tokenizer *tokenizer, const char *fol
     bn_status status = hf_optional_json(folder, "generation_config.json", &config, err);
     const json_t *ends = json_object_get(config, "eos_token_id");
     mark_end(tokenizer, ends);
-    json_array_foreach (ends, i, id) mark_end(tokenizer, id);
+    json_array_foreach(ends, i, id) mark_end(tokenizer, id);
     json_decref(config);
     return status;
 }

@@ -69,7 +69,7 @@ static bn_status read_added_tokens(bn_tokenizer *tokenizer, const json_t *tokens
     json_t *entry;
     if (tokens && !json_is_null(tokens) && !json_is_array(tokens))
         return fail(err, BN_STATUS_BAD_FILE, "'added_tokens' must be an array");
-    json_array_foreach (tokens, i, entry) {
+    json_array_foreach(tokens, i, entry) {
         size_t id = SIZE_MAX;
         bn_status status = json_get_size(entry, "id", 0, INT32_MAX, &id, err);
         if (!status && id == SIZE_MAX) status = fail(err, BN_STATUS_BAD_FILE, "added token %zu has no 'id'", i);

@@ -113,7 +113,7 @@ static bool is_named_special(const json_t *config, const char *text) {
 static bn_status add_config_tokens(bn_tokenizer *tokenizer, const json_t *config, bn_error *err) {
     const char *key;
     json_t *entry;
-    json_object_foreach (json_object_get(config, "added_tokens_decoder"), key, entry) {
+    json_object_foreach(json_object_get(config, "added_tokens_decoder"), key, entry) {
         size_t id = 0;
         for (const char *p = key; *p >= '0' && *p <= '9' && id < INT32_MAX / 16; p++) id = id * 10 + (size_t)(*p - '0');
         const char *text = json_string_value(json_object_get(entry, "content"));

@@ -9,7 +9,7 @@ static bn_status read_vocab_object(bn_tokenizer *tokenizer, const json_t *vocab,
     json_t *id;
     if (!json_is_object(vocab))
         return fail(err, BN_STATUS_BAD_FILE, "'model.vocab' must be an object of tokens and ids");
-    json_object_foreach ((json_t *)vocab, text, id) {
+    json_object_foreach((json_t *)vocab, text, id) {
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX)
             return fail(err, BN_STATUS_BAD_FILE, "the id of token '%.60s' must be an integer from 0 to %d", text,
                         INT32_MAX);
@@ -58,7 +58,7 @@ static bn_status read_merges(struct bpe *bpe, const json_t *merges, bn_error *er
     json_t *merge;
     if (!json_is_array(merges)) return fail(err, BN_STATUS_BAD_FILE, "'model.merges' must be an array");
     bn_status status = bpe_reserve_merges(bpe, json_array_size(merges), err);
-    json_array_foreach (merges, rank, merge) {
+    json_array_foreach(merges, rank, merge) {
         const json_t *left = json_array_get(merge, 0), *right = json_array_get(merge, 1);
         if (status) break;
         if (json_is_string(merge))
@@ -82,7 +82,7 @@ static bn_status read_unigram(bn_tokenizer *tokenizer, const json_t *model, bn_e
         return fail(err, BN_STATUS_BAD_FILE, "'model.vocab' must be an array of tokens and scores");
     unigram->scores = mem_alloc_array(n, sizeof *unigram->scores);
     if (!unigram->scores) return fail_no_memory(err, n * sizeof *unigram->scores);
-    json_array_foreach (vocab, id, entry) {
+    json_array_foreach(vocab, id, entry) {
         const json_t *text = json_array_get(entry, 0), *score = json_array_get(entry, 1);
         if (!json_is_string(text) || !json_is_number(score))
             return fail(err, BN_STATUS_BAD_FILE, "'model.vocab[%zu]' must be a token and its score", id);

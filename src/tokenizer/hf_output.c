@@ -81,7 +81,7 @@ static bn_status read_special(const bn_tokenizer *tokenizer, const json_t *root,
     json_t *id;
     if (!name || !json_is_array(ids))
         return fail(err, BN_STATUS_BAD_FILE, "post_processor: '%.60s' isn't in 'special_tokens'", name ? name : "");
-    json_array_foreach (ids, i, id) {
+    json_array_foreach(ids, i, id) {
         bn_status status = check_id(tokenizer, id, name, err);
         if (!status)
             status = template_push(template, (struct template_item){-1, (int32_t)json_integer_value(id), type_id}, err);
@@ -94,7 +94,7 @@ static bn_status read_template(const bn_tokenizer *tokenizer, const json_t *root
                                struct template *template, bn_error *err) {
     size_t i;
     json_t *piece;
-    json_array_foreach (json_object_get(root, key), i, piece) {
+    json_array_foreach(json_object_get(root, key), i, piece) {
         const json_t *special = json_object_get(piece, "SpecialToken"), *sequence = json_object_get(piece, "Sequence");
         const json_t *body = special ? special : sequence;
         size_t type_id = 0;
@@ -120,8 +120,8 @@ bn_status hf_read_postprocessor(bn_tokenizer *tokenizer, const json_t *object, u
     if (is(object, "Sequence")) {
         size_t i;
         json_t *child;
-        json_array_foreach (json_object_get(object, "processors"), i, child)
-            if (!status) status = hf_read_postprocessor(tokenizer, child, depth + 1, err);
+        json_array_foreach(json_object_get(object, "processors"), i, child) if (!status) status =
+            hf_read_postprocessor(tokenizer, child, depth + 1, err);
         return status;
     }
     if (is(object, "ByteLevel")) return read_trim(tokenizer, object, err);
@@ -223,8 +223,8 @@ bn_status hf_read_decoder(bn_tokenizer *tokenizer, const json_t *object, unsigne
     if (is(object, "Sequence")) {
         size_t i;
         json_t *child;
-        json_array_foreach (json_object_get(object, "decoders"), i, child)
-            if (!status) status = hf_read_decoder(tokenizer, child, depth + 1, err);
+        json_array_foreach(json_object_get(object, "decoders"), i, child) if (!status) status =
+            hf_read_decoder(tokenizer, child, depth + 1, err);
         return status;
     }
     for (size_t i = 0; i < sizeof decoders / sizeof *decoders; i++) {

@@ -105,8 +105,8 @@ bn_status hf_read_normalizer(bn_tokenizer *tokenizer, const json_t *object, unsi
     if (is(object, "Sequence")) {
         size_t i;
         json_t *child;
-        json_array_foreach (json_object_get(object, "normalizers"), i, child)
-            if (!status) status = hf_read_normalizer(tokenizer, child, depth + 1, err);
+        json_array_foreach(json_object_get(object, "normalizers"), i, child) if (!status) status =
+            hf_read_normalizer(tokenizer, child, depth + 1, err);
         return status;
     }
     if (is(object, "NFC")) return append_form(normalizer, false, true, err);
@@ -258,8 +258,8 @@ bn_status hf_read_pretokenizer(bn_tokenizer *tokenizer, const json_t *object, un
     if (is(object, "Sequence")) {
         size_t i;
         json_t *child;
-        json_array_foreach (json_object_get(object, "pretokenizers"), i, child)
-            if (!status) status = hf_read_pretokenizer(tokenizer, child, depth + 1, err);
+        json_array_foreach(json_object_get(object, "pretokenizers"), i, child) if (!status) status =
+            hf_read_pretokenizer(tokenizer, child, depth + 1, err);
         return status;
     }
     if (is(object, "ByteLevel")) return read_byte_level(pretokenizer, object, err);

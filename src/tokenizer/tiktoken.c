@@ -103,7 +103,7 @@ static bn_status read_encoding(bn_tokenizer *tokenizer, const json_t *encoding, 
     const char *text, *pattern = json_string_value(json_object_get(encoding, "pat_str"));
     json_t *id;
     if (!pattern) return fail(err, BN_STATUS_BAD_FILE, "encoding.json has no 'pat_str'");
-    json_object_foreach (json_object_get(encoding, "special_tokens"), text, id) {
+    json_object_foreach(json_object_get(encoding, "special_tokens"), text, id) {
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX)
             return fail(err, BN_STATUS_BAD_FILE, "encoding.json: the id of '%.60s' must be an integer from 0 to %d",
                         text, INT32_MAX);
@@ -156,7 +156,7 @@ static bn_status add_tekken_special(bn_tokenizer *tokenizer, const json_t *root,
     const json_t *list = json_object_get(root, "special_tokens");
     size_t i;
     json_t *entry;
-    json_array_foreach (list, i, entry) {
+    json_array_foreach(list, i, entry) {
         size_t rank = i;
         const char *text = json_string_value(json_object_get(entry, "token_str"));
         bn_status status = json_get_size(entry, "rank", 0, tekken->n_special - 1, &rank, err);
@@ -178,7 +178,7 @@ static bn_status add_tekken_ranks(bn_tokenizer *tokenizer, const json_t *vocab, 
                                   bn_error *err) {
     size_t i, n = tekken->vocab_size - tekken->n_special;
     json_t *entry;
-    json_array_foreach (vocab, i, entry) {
+    json_array_foreach(vocab, i, entry) {
         size_t rank = i;
         const json_t *bytes = json_object_get(entry, "token_bytes");
         bn_status status = json_get_size(entry, "rank", 0, INT32_MAX / 2, &rank, err);

@@ -9,7 +9,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static const char CONVERSATION[] =
-    "{\"messages\": [{\"role\": \"user\", \"content\": \" Gr\\u00fcezi\\n \\ud834\\udd1e\"}, {\"role\": \"assistant\", \"content\": null,"
+    "{\"messages\": [{\"role\": \"user\", \"content\": \" Gr\\u00fcezi\\n \\ud834\\udd1e\"}, {\"role\": \"assistant\", "
+    "\"content\": null,"
     "\"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": {\"x\": [1, 2.5, null, true]}}}]}],"
     "\"bos_token\": \"<s>\", \"n\": 7, \"s\": \"it's \\u03a3\", \"xs\": [3, 1, 2], \"d\": {\"a\": {\"b\": 1}}}";
 
@@ -19,8 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     struct chat_template *template;
     bn_error err;
     if (chat_template_parse((const char *)bytes, size, "fuzz", &template, &err) != BN_OK) return 0;
-    struct chat_template_request request = {.input = input, .limits = {.max_steps = 200000, .max_memory_bytes = 8 << 20,
-                                                                       .max_output_bytes = 1 << 20}};
+    struct chat_template_request request = {
+        .input = input, .limits = {.max_steps = 200000, .max_memory_bytes = 8 << 20, .max_output_bytes = 1 << 20}};
     struct chat_template_span *spans = NULL;
     size_t n_spans = 0;
     struct buffer out;

@@ -13,18 +13,18 @@
 #undef fail_msg
 
 /* Fails the running test with a message. */
-#define test_fail(...)               \
-    do {                             \
-        print_error(__VA_ARGS__);    \
-        print_error("\n");           \
-        _fail(__FILE__, __LINE__);   \
+#define test_fail(...)                                                                                                 \
+    do {                                                                                                               \
+        print_error(__VA_ARGS__);                                                                                      \
+        print_error("\n");                                                                                             \
+        _fail(__FILE__, __LINE__);                                                                                     \
     } while (0)
 
 /* A call that must succeed; its bn_error is shown when it doesn't. */
-#define assert_ok(status, err)                                                                    \
-    do {                                                                                          \
-        bn_status assert_ok_status = (status);                                                    \
-        if (assert_ok_status) test_fail("%s: %s", bn_status_name(assert_ok_status), (err).message); \
+#define assert_ok(status, err)                                                                                         \
+    do {                                                                                                               \
+        bn_status assert_ok_status = (status);                                                                         \
+        if (assert_ok_status) test_fail("%s: %s", bn_status_name(assert_ok_status), (err).message);                    \
     } while (0)
 
 #endif

@@ -37,9 +37,13 @@ static void utf8_round_trips_every_scalar(void **state) {
 static void utf8_refuses(void **state) {
     (void)state;
     /* text, and the bytes of its first maximal ill-formed subpart (Unicode, conformance D93b) */
-    static const struct { const char *text; int bad; } cases[] = {
-        {"\x80", -1}, {"\xc0\x80", -1}, {"\xc1\xbf", -1}, {"\xe0\x80\x80", -1}, {"\xed\xa0\x80", -1}, {"\xf4\x90\x80\x80", -1},
-        {"\xf5\x80", -1}, {"\xff", -1}, {"\xe2\x82", -2}, {"\xf0\x9f\x98", -3}, {"\xf0\x9f\x41", -2}, {"\xc3", -1},
+    static const struct {
+        const char *text;
+        int bad;
+    } cases[] = {
+        {"\x80", -1},         {"\xc0\x80", -1},         {"\xc1\xbf", -1},     {"\xe0\x80\x80", -1},
+        {"\xed\xa0\x80", -1}, {"\xf4\x90\x80\x80", -1}, {"\xf5\x80", -1},     {"\xff", -1},
+        {"\xe2\x82", -2},     {"\xf0\x9f\x98", -3},     {"\xf0\x9f\x41", -2}, {"\xc3", -1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint32_t c;
@@ -233,7 +237,8 @@ static void json_names_what_is_wrong(void **state) {
     assert_non_null(strstr(err.message, "'s'"));
     json_decref(value);
 
-    const char *big = "[1000000000000000019884624838656, -99999999999999999999, 9223372036854775807, \"99999999999999999999\", 1e30]";
+    const char *big =
+        "[1000000000000000019884624838656, -99999999999999999999, 9223372036854775807, \"99999999999999999999\", 1e30]";
     assert_ok(json_parse(big, strlen(big), "big.json", &value, &err), err);
     assert_true(json_integer_value(json_array_get(value, 0)) == INT64_MAX);
     assert_true(json_integer_value(json_array_get(value, 1)) == -INT64_MAX);
@@ -247,9 +252,11 @@ static void messages_are_printable(void **state) {
     (void)state;
     bn_error err;
     fail(&err, BN_STATUS_BAD_FILE, "name '%s'", "a\x1b[31m\n\xff");
-    assert_string_equal(err.message, "name 'a?[31m?" "?'");
+    assert_string_equal(err.message, "name 'a?[31m?"
+                                     "?'");
     error_prefix(&err, "file %s", "f");
-    assert_string_equal(err.message, "file f: name 'a?[31m?" "?'");
+    assert_string_equal(err.message, "file f: name 'a?[31m?"
+                                     "?'");
     char longer[2000];
     memset(longer, 'x', sizeof longer - 1);
     longer[sizeof longer - 1] = 0;
@@ -260,12 +267,12 @@ static void messages_are_printable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(utf8_round_trips_every_scalar), cmocka_unit_test(utf8_refuses),
-        cmocka_unit_test(halves_widen_exactly),          cmocka_unit_test(halves_narrow_to_nearest_even),
-        cmocka_unit_test(map_finds_what_was_put_in),     cmocka_unit_test(reader_fails_sticky),
-        cmocka_unit_test(arena_is_aligned_and_zeroed),   cmocka_unit_test(buffer_builds_text),
+        cmocka_unit_test(utf8_round_trips_every_scalar),  cmocka_unit_test(utf8_refuses),
+        cmocka_unit_test(halves_widen_exactly),           cmocka_unit_test(halves_narrow_to_nearest_even),
+        cmocka_unit_test(map_finds_what_was_put_in),      cmocka_unit_test(reader_fails_sticky),
+        cmocka_unit_test(arena_is_aligned_and_zeroed),    cmocka_unit_test(buffer_builds_text),
         cmocka_unit_test(files_are_written_whole_or_not), cmocka_unit_test(full_disk_keeps_the_old_file),
-        cmocka_unit_test(json_names_what_is_wrong),      cmocka_unit_test(messages_are_printable),
+        cmocka_unit_test(json_names_what_is_wrong),       cmocka_unit_test(messages_are_printable),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -11,12 +11,13 @@
 #include "test.h"
 
 static json_t *conversation(void) {
-    return json_pack("{s: [{s: s, s: s}, {s: s, s: s}], s: [i, i, i]}", "messages", "role", "user", "content", " Grüezi ",
-                     "role", "assistant", "content", "hello", "xs", 3, 1, 2);
+    return json_pack("{s: [{s: s, s: s}, {s: s, s: s}], s: [i, i, i]}", "messages", "role", "user", "content",
+                     " Grüezi ", "role", "assistant", "content", "hello", "xs", 3, 1, 2);
 }
 
 /* Parses and renders; the message of a failure is in err. */
-static bn_status render(const char *source, const struct chat_template_limits *limits, struct buffer *out, bn_error *err) {
+static bn_status render(const char *source, const struct chat_template_limits *limits, struct buffer *out,
+                        bn_error *err) {
     struct chat_template *template;
     json_t *input = conversation();
     struct chat_template_request request = {.input = input, .now = 0};
@@ -44,7 +45,8 @@ static void expect_error(const char *source, const struct chat_template_limits *
 static void errors_name_line_and_column(void **state) {
     (void)state;
     expect_error("a\nb {{ 1 + }}", NULL, "line 2, column 10: expected an expression");
-    expect_error("{% if x %}\n\nü{{ x.y.z }}{% else %}\n ö {{ 1 / 0 }}{% endif %}", NULL, "line 4, column 9: division by zero");
+    expect_error("{% if x %}\n\nü{{ x.y.z }}{% else %}\n ö {{ 1 / 0 }}{% endif %}", NULL,
+                 "line 4, column 9: division by zero");
     expect_error("{% for %}", NULL, "line 1, column 8");
     expect_error("a\n\n{{ raise_exception('no such role: ' ~ messages[0].role) }}", NULL,
                  "line 3, column 19: no such role: user");
@@ -75,9 +77,10 @@ static void bounds_hold(void **state) {
 static void nesting_is_refused(void **state) {
     (void)state;
     static const char *const shapes[][3] = {
-        {"(", "1", ")"}, {"[", "1", "]"}, {"{1:", "1", "}"}, {"-", "1", ""}, {"not ", "1", ""}, {"1 if 0 else ", "1", ""},
-        {"1 + ", "1", ""}, {"", "x", ".y"}, {"", "x", "[0]"}, {"", "1", " | abs"}, {"range(", "1", ")"}, {"2 ** ", "1", ""},
-        {"1 and ", "1", ""}, {"", "1", " is none"}, {"x[", "1", "]"}, {"x[1:", "1", "]"},
+        {"(", "1", ")"},     {"[", "1", "]"},           {"{1:", "1", "}"},    {"-", "1", ""},
+        {"not ", "1", ""},   {"1 if 0 else ", "1", ""}, {"1 + ", "1", ""},    {"", "x", ".y"},
+        {"", "x", "[0]"},    {"", "1", " | abs"},       {"range(", "1", ")"}, {"2 ** ", "1", ""},
+        {"1 and ", "1", ""}, {"", "1", " is none"},     {"x[", "1", "]"},     {"x[1:", "1", "]"},
     };
     enum { DEPTH = 50000 };
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
@@ -99,24 +102,33 @@ static void nesting_is_refused(void **state) {
     for (int j = 0; j < DEPTH; j++) buffer_append_text(&blocks, "{% for x in xs %}{% if x %}");
     expect_error(blocks.data, NULL, "nested too deeply");
     buffer_release(&blocks);
-    expect_error("{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}", NULL,
-                 "nested too deeply");
-    expect_error("{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l == [ns.l] }}"
-                 "{{ ns.l | tojson }}", NULL, "nested too deeply");
-    expect_error("{% set ns = namespace(l=[1]) %}{% for i in range(9999) %}{% set ns.l = ns.l | map('int') %}{% endfor %}"
-                 "{{ ns.l | list }}", NULL, "nested too deeply");
+    expect_error(
+        "{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}", NULL,
+        "nested too deeply");
+    expect_error("{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l "
+                 "== [ns.l] }}"
+                 "{{ ns.l | tojson }}",
+                 NULL, "nested too deeply");
+    expect_error(
+        "{% set ns = namespace(l=[1]) %}{% for i in range(9999) %}{% set ns.l = ns.l | map('int') %}{% endfor %}"
+        "{{ ns.l | list }}",
+        NULL, "nested too deeply");
 }
 
 static const char FEATURES[] =
     "{% macro f(a, b='x') %}[{{ a }}{{ b }}{{ caller() if caller }}{{ kwargs }}{{ varargs }}]{% endmacro %}"
     "{% set ns = namespace(n=0, l=[], s='') %}"
-    "{% for m in messages if m.role != 'none' %}{% set ns.n = ns.n + 2 ** 70 %}{% set ns.l = ns.l + [m.content | trim] %}"
+    "{% for m in messages if m.role != 'none' %}{% set ns.n = ns.n + 2 ** 70 %}{% set ns.l = ns.l + [m.content | trim] "
+    "%}"
     "{% set ns.s = ns.s ~ m.content %}{{ loop.index }}{{ loop.nextitem is defined }}{{ f(m.role, c=1) }}{% endfor %}"
     "{{ ns.n // 3 }}{{ ns.l | sort | join(', ') }}{{ messages | tojson(indent=2) }}{{ messages[0] }}"
-    "{% call(x) f(1) %}{{ x }}{% endcall %}{% filter upper %}straße{% endfilter %}{% set b %}block{% endset %}{{ b[::-1] }}"
-    "{{ '%5.1f|%s' % (2.25, [1, none]) }}{{ '{:>5}'.format('é') }}{{ xs | map('string') | join }}{{ xs | groupby(0) if false }}"
+    "{% call(x) f(1) %}{{ x }}{% endcall %}{% filter upper %}straße{% endfilter %}{% set b %}block{% endset %}{{ "
+    "b[::-1] }}"
+    "{{ '%5.1f|%s' % (2.25, [1, none]) }}{{ '{:>5}'.format('é') }}{{ xs | map('string') | join }}{{ xs | groupby(0) if "
+    "false }}"
     "{{ {'a': 1, 'b': {'c': [1, 2]}} | dictsort }}{{ 'a b c'.split() }}{{ strftime_now('%Y') }}"
-    "{% generation %}said{% endgeneration %}{% for x in [1, [2]] recursive %}{{ loop(x) if x is iterable else x }}{% endfor %}";
+    "{% generation %}said{% endgeneration %}{% for x in [1, [2]] recursive %}{{ loop(x) if x is iterable else x }}{% "
+    "endfor %}";
 
 /* Every allocation of parsing and rendering refused in turn: always "no memory", never a crash or leak. */
 static void memory_may_run_out_anywhere(void **state) {
@@ -197,16 +209,18 @@ static void growing_leaves_older_values_alone(void **state) {
     buffer_init(&out);
     assert_ok(render("{% set ns = namespace(s='x' * 300, l=[0]) %}{% set s = ns.s ~ 'a' %}{% set l = ns.l + [1] %}"
                      "{% set s2 = s ~ 'b' %}{% set s3 = s ~ 'c' %}{% set l2 = l + [2] %}{% set l3 = l + [3] %}"
-                     "{{ s2[-3:] }} {{ s3[-3:] }} {{ s[-2:] }} {{ l2 }} {{ l3 }} {{ l }}", NULL, &out, &err), err);
+                     "{{ s2[-3:] }} {{ s3[-3:] }} {{ s[-2:] }} {{ l2 }} {{ l3 }} {{ l }}",
+                     NULL, &out, &err),
+              err);
     assert_string_equal(out.data, "xab xac xa [0, 1, 2] [0, 1, 3] [0, 1]");
     buffer_release(&out);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors_name_line_and_column), cmocka_unit_test(bounds_hold), cmocka_unit_test(nesting_is_refused),
-        cmocka_unit_test(memory_may_run_out_anywhere), cmocka_unit_test(threads_share_a_template),
-        cmocka_unit_test(growing_leaves_older_values_alone),
+        cmocka_unit_test(errors_name_line_and_column), cmocka_unit_test(bounds_hold),
+        cmocka_unit_test(nesting_is_refused),          cmocka_unit_test(memory_may_run_out_anywhere),
+        cmocka_unit_test(threads_share_a_template),    cmocka_unit_test(growing_leaves_older_values_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

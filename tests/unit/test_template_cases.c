@@ -25,7 +25,8 @@ enum { MAX_FILE = 16 << 20, NOON = 12 * 3600 };
 static size_t n_cases, n_failures;
 
 static void complain(const char *where, size_t number, const char *expected, const char *got) {
-    if (n_failures++ < 20) print_error("%s, case %zu\n  expected %.600s\n  got      %.600s\n", where, number, expected, got);
+    if (n_failures++ < 20)
+        print_error("%s, case %zu\n  expected %.600s\n  got      %.600s\n", where, number, expected, got);
 }
 
 static int64_t clock_of(const json_t *test) {
@@ -180,8 +181,10 @@ static void check_all(const char *root) {
         snprintf(folder, sizeof folder, "%s/%s", root, entry->d_name);
         char cases[600];
         snprintf(cases, sizeof cases, "%s/cases.jsonl", folder);
-        if (strcmp(entry->d_name, "hostile") == 0) check_hostile(folder);
-        else if (file_exists(cases)) check_folder(folder);
+        if (strcmp(entry->d_name, "hostile") == 0)
+            check_hostile(folder);
+        else if (file_exists(cases))
+            check_folder(folder);
         snprintf(cases, sizeof cases, "%s/generation.jsonl", folder);
         if (file_exists(cases)) check_spans(folder, "generation.jsonl");
     }
@@ -215,13 +218,14 @@ static void small_templates_render_as_jinja2_does(void **state) {
         struct chat_template *template;
         bn_error err;
         json_object_set(test, "date", json_object_get(date, "date"));
-        bn_status status = chat_template_parse(json_string_value(source), json_string_length(source), "extra", &template,
-                                               &err);
+        bn_status status =
+            chat_template_parse(json_string_value(source), json_string_length(source), "extra", &template, &err);
         if (status == BN_OK) {
             check_prompt(json_string_value(source), n_cases, template, input, test);
             chat_template_destroy(template);
         } else if (json_object_get(test, "prompt")) {
-            complain(json_string_value(source), n_cases, json_string_value(json_object_get(test, "prompt")), err.message);
+            complain(json_string_value(source), n_cases, json_string_value(json_object_get(test, "prompt")),
+                     err.message);
         } else {
             n_cases++;
         }

@@ -18,9 +18,9 @@ struct tally {
 
 static void count_chunk(void *context, size_t chunk, size_t slot) {
     struct tally *tally = context;
-    if (slot >= tally->n_slots || atomic_fetch_add(&tally->in_slot[slot], 1) != 0) atomic_fetch_add(&tally->shared_slots, 1);
-    for (volatile int spin = 0; spin < 200; spin++) {
-    }
+    if (slot >= tally->n_slots || atomic_fetch_add(&tally->in_slot[slot], 1) != 0)
+        atomic_fetch_add(&tally->shared_slots, 1);
+    for (volatile int spin = 0; spin < 200; spin++) {}
     atomic_fetch_add(&tally->seen[chunk], 1);
     atomic_fetch_sub(&tally->in_slot[slot], 1);
 }

@@ -62,7 +62,7 @@ static void check_line(json_t *file, const json_t *line) {
     bn_error err;
     assert_int_equal(tokenizer_from_json(text, strlen(text), "options", &tokenizer, &err), BN_OK);
     free(text);
-    json_array_foreach (inputs, i, input) {
+    json_array_foreach(inputs, i, input) {
         refused |= check_input(tokenizer, input, json_is_true(json_object_get(line, "add_special")),
                                json_array_get(json_object_get(line, "results"), i));
         n_checked++;

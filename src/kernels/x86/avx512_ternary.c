@@ -95,8 +95,9 @@ typedef void tile_function(int32_t *y, const uint8_t *packed, const int8_t *q, c
     }
 TILE(1, 1)
 TILE(1, 2)
-TILE(1, 3) TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8) TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4) TILE(2, 5)
-    TILE(2, 6) TILE(2, 7) TILE(2, 8)
+TILE(1, 3)
+TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8) TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4) TILE(2, 5) TILE(2, 6)
+    TILE(2, 7) TILE(2, 8)
 
         static tile_function *const tiles[2][TILE_TOKENS] = {
             {tile_1x1, tile_1x2, tile_1x3, tile_1x4, tile_1x5, tile_1x6, tile_1x7, tile_1x8},

@@ -11,12 +11,12 @@ static bool fail_undefined(struct evaluator *ev, struct value v) {
     return ev_fail(ev, "%.*s", why ? (int)why->n_bytes : 9, why ? why->data : "undefined");
 }
 
-bool own_attribute(struct evaluator *ev, struct value object, const struct text *name, struct value *out,
-                          bool *found) {
+bool own_attribute(struct evaluator *ev, struct value object, const struct text *name, struct value *out, bool *found) {
     *found = true;
     if (object.type == V_NAMESPACE) {
         const struct value *v = dict_get_text(&object.as.space->attributes, name->data, name->n_bytes);
-        if (v && name->data[0] == '_') return ev_fail(ev, "access to attribute '%.*s' is unsafe", (int)name->n_bytes, name->data);
+        if (v && name->data[0] == '_')
+            return ev_fail(ev, "access to attribute '%.*s' is unsafe", (int)name->n_bytes, name->data);
         if (v) *out = *v;
         *found = v != NULL;
         return true;
@@ -76,8 +76,10 @@ static bool item_at(struct evaluator *ev, struct value object, struct value key,
         out->as.text = one;
         return one != NULL;
     }
-    if (object.type == V_RANGE) *out = value_int(range_at(object.as.range, index));
-    else *out = object.as.list->items[index];
+    if (object.type == V_RANGE)
+        *out = value_int(range_at(object.as.range, index));
+    else
+        *out = object.as.list->items[index];
     return true;
 }
 
@@ -91,7 +93,8 @@ static bool own_item(struct evaluator *ev, struct value object, struct value key
         *found = v != NULL;
         return true;
     }
-    bool is_sequence = object.type == V_LIST || object.type == V_TUPLE || object.type == V_TEXT || object.type == V_RANGE;
+    bool is_sequence =
+        object.type == V_LIST || object.type == V_TUPLE || object.type == V_TEXT || object.type == V_RANGE;
     return !is_sequence || !is_integer(key) || item_at(ev, object, key, out, found);
 }
 
@@ -127,10 +130,14 @@ bool get_item(struct evaluator *ev, struct value object, struct value key, struc
 
 /* A slice bound as an index: big integers saturate. */
 static bool slice_bound(struct evaluator *ev, struct value v, int64_t if_none, int64_t *out) {
-    if (v.type == V_NONE || v.type == V_MISSING) *out = if_none;
-    else if (v.type == V_BIG) *out = integer_sign(v) < 0 ? INT64_MIN / 2 : INT64_MAX / 2;
-    else if (v.type == V_INT || v.type == V_BOOL) *out = v.type == V_INT ? v.as.integer : v.as.boolean;
-    else return ev_fail(ev, "slice indices must be integers or none, not %s", value_type_name(v));
+    if (v.type == V_NONE || v.type == V_MISSING)
+        *out = if_none;
+    else if (v.type == V_BIG)
+        *out = integer_sign(v) < 0 ? INT64_MIN / 2 : INT64_MAX / 2;
+    else if (v.type == V_INT || v.type == V_BOOL)
+        *out = v.type == V_INT ? v.as.integer : v.as.boolean;
+    else
+        return ev_fail(ev, "slice indices must be integers or none, not %s", value_type_name(v));
     if (*out < INT64_MIN / 2) *out = INT64_MIN / 2;
     if (*out > INT64_MAX / 2) *out = INT64_MAX / 2;
     return true;
@@ -184,7 +191,8 @@ bool get_slice(struct evaluator *ev, struct value object, struct value start_val
         struct range *range = ev_alloc(ev, sizeof *range);
         const struct range *r = object.as.range;
         if (!range) return false;
-        *range = (struct range){range_at(r, start), range_at(r, stop), (int64_t)((uint64_t)r->step * (uint64_t)step), count};
+        *range =
+            (struct range){range_at(r, start), range_at(r, stop), (int64_t)((uint64_t)r->step * (uint64_t)step), count};
         *out = (struct value){.type = V_RANGE, .as.range = range};
         return true;
     }

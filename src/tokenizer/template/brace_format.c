@@ -2,15 +2,15 @@
 #include <string.h>
 
 #include "tokenizer/template/builtins.h"
-#include "tokenizer/template/integer.h"
 #include "tokenizer/template/characters.h"
+#include "tokenizer/template/integer.h"
 
 struct formatter {
     struct evaluator *ev;
-    const struct call *call;   /* positional and named arguments */
+    const struct call *call;    /* positional and named arguments */
     const struct dict *mapping; /* of format_map, instead */
-    size_t next;               /* of the automatic numbering */
-    bool numbered;             /* some field had a number of its own */
+    size_t next;                /* of the automatic numbering */
+    bool numbered;              /* some field had a number of its own */
 };
 
 static bool all_digits(const char *p, size_t n) {
@@ -42,8 +42,10 @@ static bool first_argument(struct formatter *f, const char *name, size_t n, stru
     for (size_t i = 0; i < n; i++) index = index * 10 + (size_t)(name[i] - '0');
     if (n ? f->next > 0 : f->numbered)
         return ev_fail(f->ev, "format: cannot switch between automatic and manual field numbering");
-    if (n) f->numbered = true;
-    else index = f->next++;
+    if (n)
+        f->numbered = true;
+    else
+        index = f->next++;
     if (f->mapping || index >= f->call->n) return ev_fail(f->ev, "format: replacement index %zu out of range", index);
     *out = f->call->positional[index];
     return true;

@@ -19,8 +19,8 @@ enum { MAX_PARAMETERS = 6 };
 
 /* self: the object of a method, the value a filter or test is applied to. a: the parameters bound by position or
  * name, V_MISSING where not given; all missing for variadic functions, which read `call` themselves. */
-typedef bool (*builtin_function)(struct evaluator *ev, struct value self, const struct value *a, const struct call *call,
-                                 struct value *out);
+typedef bool (*builtin_function)(struct evaluator *ev, struct value self, const struct value *a,
+                                 const struct call *call, struct value *out);
 struct builtin {
     const char *name;
     const char *parameters; /* separated by blanks, '?' after optional ones; "*": variadic; '/' first: no keywords */

@@ -7,8 +7,9 @@
 
 bool argument_size(struct evaluator *ev, struct value v, const char *what, int64_t *out) {
     if (!is_integer(v)) return ev_fail(ev, "%s must be an integer, not %s", what, value_type_name(v));
-    *out = v.type == V_BIG ? (integer_sign(v) < 0 ? INT64_MIN / 2 : INT64_MAX / 2)
-                           : v.type == V_BOOL ? v.as.boolean : v.as.integer;
+    *out = v.type == V_BIG    ? (integer_sign(v) < 0 ? INT64_MIN / 2 : INT64_MAX / 2)
+           : v.type == V_BOOL ? v.as.boolean
+                              : v.as.integer;
     return true;
 }
 
@@ -48,7 +49,8 @@ static bool bind_arguments(struct evaluator *ev, const struct builtin *function,
     }
     for (const char *p = parameters; *p; n_parameters++) {
         size_t n = strcspn(p, " ");
-        if (n_parameters < call->n) bound[n_parameters] = call->positional[n_parameters];
+        if (n_parameters < call->n)
+            bound[n_parameters] = call->positional[n_parameters];
         else if (p[n - 1] != '?' && !is_given(bound[n_parameters]))
             return ev_fail(ev, "%s() is missing its argument '%.*s'", function->name, (int)n, p);
         p += n;
@@ -89,7 +91,9 @@ static bool remaining_keywords(struct evaluator *ev, const struct macro_node *no
     return true;
 }
 
-static const char *macro_name(const struct macro_node *node) { return node->name ? node->name->text.data : "caller"; }
+static const char *macro_name(const struct macro_node *node) {
+    return node->name ? node->name->text.data : "caller";
+}
 
 static bool bind_parameters(struct evaluator *ev, const struct macro_node *node, struct scope *scope,
                             const struct call *call) {
@@ -103,10 +107,14 @@ static bool bind_parameters(struct evaluator *ev, const struct macro_node *node,
     for (size_t i = 0; i < parameters->n; i++) {
         const struct keyword *keyword = i < call->n ? NULL : find_keyword(call, &parameters->names[i]->text);
         struct value v;
-        if (i < call->n) v = call->positional[i];
-        else if (keyword) v = keyword->value;
-        else if (!parameters->defaults[i]) continue;
-        else if (!evaluate(ev, scope, parameters->defaults[i], &v)) return false;
+        if (i < call->n)
+            v = call->positional[i];
+        else if (keyword)
+            v = keyword->value;
+        else if (!parameters->defaults[i])
+            continue;
+        else if (!evaluate(ev, scope, parameters->defaults[i], &v))
+            return false;
         if (!scope_set(ev, scope, parameters->names[i], v)) return false;
     }
     return true;
@@ -120,8 +128,10 @@ static bool bind_special(struct evaluator *ev, const struct macro_node *node, st
     size_t n = node->parameters.n;
     if (node->uses_caller && !node->declares_caller) {
         const struct keyword *caller = find_keyword(call, &ev->names->caller->text);
-        if (caller && caller->value.type != V_NONE) v = caller->value;
-        else if (!value_undefined(ev, &v, "no caller defined")) return false;
+        if (caller && caller->value.type != V_NONE)
+            v = caller->value;
+        else if (!value_undefined(ev, &v, "no caller defined"))
+            return false;
         if (!scope_set(ev, scope, ev->names->caller, v)) return false;
     }
     if (!remaining_keywords(ev, node, call, &rest)) return false;
@@ -157,9 +167,12 @@ bool call_macro(struct evaluator *ev, const struct macro *macro, const struct ca
 
 bool call_value(struct evaluator *ev, struct value callee, const struct call *call, struct value *out) {
     switch (callee.type) {
-    case V_FUNCTION: return call_builtin(ev, callee.as.function, value_none(), call, out);
-    case V_METHOD: return call_builtin(ev, callee.as.method->function, callee.as.method->self, call, out);
-    case V_MACRO: return call_macro(ev, callee.as.macro, call, out);
+    case V_FUNCTION:
+        return call_builtin(ev, callee.as.function, value_none(), call, out);
+    case V_METHOD:
+        return call_builtin(ev, callee.as.method->function, callee.as.method->self, call, out);
+    case V_MACRO:
+        return call_macro(ev, callee.as.macro, call, out);
     case V_LOOP:
         if (call->n != 1 || call->n_named) return ev_fail(ev, "loop() takes one argument");
         return recurse_loop(ev, callee.as.loop, call->positional[0], out);
@@ -174,7 +187,8 @@ bool call_value(struct evaluator *ev, struct value callee, const struct call *ca
     case V_UNDEFINED:
         return ev_fail(ev, "%.*s", callee.as.text ? (int)callee.as.text->n_bytes : 9,
                        callee.as.text ? callee.as.text->data : "undefined");
-    default: return ev_fail(ev, "'%s' object is not callable", value_type_name(callee));
+    default:
+        return ev_fail(ev, "'%s' object is not callable", value_type_name(callee));
     }
 }
 
@@ -251,17 +265,24 @@ bool loop_attribute(struct evaluator *ev, struct loop *loop, const struct text *
     int64_t index0 = (int64_t)loop->index0;
     bool more;
     *out = value_missing();
-    if (text_is(name, "index")) *out = value_int(index0 + 1);
-    else if (text_is(name, "index0")) *out = value_int(index0);
-    else if (text_is(name, "first")) *out = value_bool(index0 == 0);
-    else if (text_is(name, "last")) return loop_peek(ev, loop, &more) && (*out = value_bool(!more), true);
-    else if (text_is(name, "length")) return loop_length(ev, loop) && (*out = value_int((int64_t)loop->length), true);
+    if (text_is(name, "index"))
+        *out = value_int(index0 + 1);
+    else if (text_is(name, "index0"))
+        *out = value_int(index0);
+    else if (text_is(name, "first"))
+        *out = value_bool(index0 == 0);
+    else if (text_is(name, "last"))
+        return loop_peek(ev, loop, &more) && (*out = value_bool(!more), true);
+    else if (text_is(name, "length"))
+        return loop_length(ev, loop) && (*out = value_int((int64_t)loop->length), true);
     else if (text_is(name, "revindex"))
         return loop_length(ev, loop) && (*out = value_int((int64_t)loop->length - index0), true);
     else if (text_is(name, "revindex0"))
         return loop_length(ev, loop) && (*out = value_int((int64_t)loop->length - index0 - 1), true);
-    else if (text_is(name, "depth")) *out = value_int((int64_t)loop->depth0 + 1);
-    else if (text_is(name, "depth0")) *out = value_int((int64_t)loop->depth0);
+    else if (text_is(name, "depth"))
+        *out = value_int((int64_t)loop->depth0 + 1);
+    else if (text_is(name, "depth0"))
+        *out = value_int((int64_t)loop->depth0);
     else if (text_is(name, "previtem")) {
         if (!is_given(loop->previous)) return value_undefined(ev, out, "there is no previous item");
         *out = loop->previous;
@@ -269,7 +290,9 @@ bool loop_attribute(struct evaluator *ev, struct loop *loop, const struct text *
         if (!loop_peek(ev, loop, &more)) return false;
         if (!more) return value_undefined(ev, out, "there is no next item");
         *out = loop->next;
-    } else if (text_is(name, "cycle")) return loop_method(ev, loop, &cycle, out);
-    else if (text_is(name, "changed")) return loop_method(ev, loop, &changed, out);
+    } else if (text_is(name, "cycle"))
+        return loop_method(ev, loop, &cycle, out);
+    else if (text_is(name, "changed"))
+        return loop_method(ev, loop, &changed, out);
     return true;
 }

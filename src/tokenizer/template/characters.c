@@ -3,15 +3,20 @@
 
 #include <utf8proc.h>
 
-static utf8proc_category_t category(uint32_t c) { return utf8proc_category((utf8proc_int32_t)c); }
+static utf8proc_category_t category(uint32_t c) {
+    return utf8proc_category((utf8proc_int32_t)c);
+}
 
 static bool in_ranges(const struct code_range *ranges, size_t n, uint32_t c) {
     size_t low = 0;
     while (low < n) {
         size_t middle = low + (n - low) / 2;
-        if (c > ranges[middle].last) low = middle + 1;
-        else if (c < ranges[middle].first) n = middle;
-        else return true;
+        if (c > ranges[middle].last)
+            low = middle + 1;
+        else if (c < ranges[middle].first)
+            n = middle;
+        else
+            return true;
     }
     return false;
 }
@@ -31,9 +36,13 @@ bool python_is_alpha(uint32_t c) {
     return k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO;
 }
 
-bool python_is_decimal(uint32_t c) { return category(c) == UTF8PROC_CATEGORY_ND; }
+bool python_is_decimal(uint32_t c) {
+    return category(c) == UTF8PROC_CATEGORY_ND;
+}
 
-bool python_is_digit(uint32_t c) { return python_is_decimal(c) || in_ranges(python_digits, n_python_digits, c); }
+bool python_is_digit(uint32_t c) {
+    return python_is_decimal(c) || in_ranges(python_digits, n_python_digits, c);
+}
 
 bool python_is_numeric(uint32_t c) {
     utf8proc_category_t k = category(c);
@@ -49,9 +58,13 @@ bool python_is_upper(uint32_t c) {
     return category(c) == UTF8PROC_CATEGORY_LU || in_ranges(python_other_upper, n_python_other_upper, c);
 }
 
-bool python_is_title(uint32_t c) { return category(c) == UTF8PROC_CATEGORY_LT; }
+bool python_is_title(uint32_t c) {
+    return category(c) == UTF8PROC_CATEGORY_LT;
+}
 
-bool python_is_cased(uint32_t c) { return python_is_lower(c) || python_is_upper(c) || python_is_title(c); }
+bool python_is_cased(uint32_t c) {
+    return python_is_lower(c) || python_is_upper(c) || python_is_title(c);
+}
 
 /* Case_Ignorable (Unicode 3.13, D136): Mn, Me, Cf, Lm, Sk and the word-break classes MidLetter, MidNumLet, Single_Quote. */
 bool python_is_case_ignorable(uint32_t c) {
@@ -74,8 +87,10 @@ bool python_is_printable(uint32_t c) {
     case UTF8PROC_CATEGORY_CO:
     case UTF8PROC_CATEGORY_ZS:
     case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP: return false;
-    default: return true;
+    case UTF8PROC_CATEGORY_ZP:
+        return false;
+    default:
+        return true;
     }
 }
 
@@ -100,8 +115,10 @@ static size_t find_exception(const struct case_exception *table, size_t n, uint3
             for (; length < 3 && table[middle].to[length]; length++) out[length] = table[middle].to[length];
             return length;
         }
-        if (table[middle].from < c) low = middle + 1;
-        else n = middle;
+        if (table[middle].from < c)
+            low = middle + 1;
+        else
+            n = middle;
     }
     return 0;
 }

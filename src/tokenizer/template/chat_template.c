@@ -10,9 +10,9 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "tokenizer/template/builtins.h"
+#include "tokenizer/template/characters.h"
 #include "tokenizer/template/integer.h"
 #include "tokenizer/template/parser.h"
-#include "tokenizer/template/characters.h"
 
 enum {
     DEFAULT_STEPS = 20 * 1000 * 1000,
@@ -55,8 +55,8 @@ bn_status chat_template_parse(const char *source, size_t size, const char *name,
     if (!utf8_valid(source, size)) return fail(err, BN_STATUS_BAD_FILE, "%s: the chat template is not UTF-8", name);
     struct chat_template *template = mem_calloc(1, sizeof *template);
     if (!template) return fail_no_memory(err, sizeof *template);
-    struct evaluator ev = {.err = err, .failure_status = BN_STATUS_BAD_FILE, .max_memory = MAX_TREE_MEMORY,
-                           .steps_left = UINT64_MAX};
+    struct evaluator ev = {
+        .err = err, .failure_status = BN_STATUS_BAD_FILE, .max_memory = MAX_TREE_MEMORY, .steps_left = UINT64_MAX};
     arena_init(&ev.arena);
     char *text = ev_alloc(&ev, size + 1);
     if (text) {
@@ -117,13 +117,27 @@ static bool value_from_json(struct evaluator *ev, const json_t *json, struct val
         ok = dict_from_json(ev, json, false, &dict);
         if (ok) *out = (struct value){.type = V_DICT, .as.dict = dict};
         break;
-    case JSON_ARRAY: ok = list_from_json(ev, json, out); break;
-    case JSON_STRING: ok = text_from_bytes(ev, json_string_value(json), json_string_length(json), out); break;
-    case JSON_INTEGER: *out = value_int(json_integer_value(json)); break;
-    case JSON_REAL: *out = value_float(json_real_value(json)); break;
-    case JSON_TRUE: *out = value_bool(true); break;
-    case JSON_FALSE: *out = value_bool(false); break;
-    case JSON_NULL: *out = value_none(); break;
+    case JSON_ARRAY:
+        ok = list_from_json(ev, json, out);
+        break;
+    case JSON_STRING:
+        ok = text_from_bytes(ev, json_string_value(json), json_string_length(json), out);
+        break;
+    case JSON_INTEGER:
+        *out = value_int(json_integer_value(json));
+        break;
+    case JSON_REAL:
+        *out = value_float(json_real_value(json));
+        break;
+    case JSON_TRUE:
+        *out = value_bool(true);
+        break;
+    case JSON_FALSE:
+        *out = value_bool(false);
+        break;
+    case JSON_NULL:
+        *out = value_none();
+        break;
     }
     ev_leave(ev);
     return ok;
@@ -163,7 +177,8 @@ static bool messages_from_json(struct evaluator *ev, const json_t *json, struct 
 }
 
 /* A copy of the dict with another value for one key. */
-static bool dict_with(struct evaluator *ev, const struct dict *dict, struct value key, struct value v, struct value *out) {
+static bool dict_with(struct evaluator *ev, const struct dict *dict, struct value key, struct value v,
+                      struct value *out) {
     struct dict *copy = dict_create(ev, dict->n + 1);
     if (!copy) return false;
     for (size_t i = 0; i < dict->n; i++)
@@ -243,8 +258,8 @@ static void set_global(struct evaluator *ev, const struct chat_template *templat
 
 static bool set_globals(struct evaluator *ev, const struct chat_template *template, const json_t *input,
                         struct value messages) {
-    static const char *const functions[] = {"range", "dict", "namespace", "cycler", "joiner", "raise_exception",
-                                            "strftime_now"};
+    static const char *const functions[] = {"range",           "dict",        "namespace", "cycler", "joiner",
+                                            "raise_exception", "strftime_now"};
     const char *key;
     json_t *member;
     ev->globals = ev_alloc_array(ev, template->parsed.n_names, sizeof *ev->globals);
@@ -321,8 +336,7 @@ bn_status chat_template_render(const struct chat_template *chat_template, const 
     };
     struct writer prompt = {.limit = limits->max_output_bytes ? limits->max_output_bytes : DEFAULT_OUTPUT};
     arena_init(&ev.arena);
-    if (render(&ev, chat_template, request->input, &prompt) &&
-        (!spans || give_spans(&ev, &prompt, spans, n_spans))) {
+    if (render(&ev, chat_template, request->input, &prompt) && (!spans || give_spans(&ev, &prompt, spans, n_spans))) {
         buffer_append(out, prompt.data ? prompt.data : "", prompt.size);
         if (out->failed) {
             ev_out_of_memory(&ev);

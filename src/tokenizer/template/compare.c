@@ -77,7 +77,9 @@ bool value_equal(struct evaluator *ev, struct value a, struct value b, bool *equ
     if (a.type != b.type) return true;
     switch (a.type) {
     case V_UNDEFINED:
-    case V_NONE: *equal = true; return true;
+    case V_NONE:
+        *equal = true;
+        return true;
     case V_TEXT:
         *equal = text_equal(a.as.text, b.as.text);
         return ev_spend_bytes(ev, a.as.text->n_bytes == b.as.text->n_bytes ? a.as.text->n_bytes : 0);
@@ -90,7 +92,9 @@ bool value_equal(struct evaluator *ev, struct value a, struct value b, bool *equ
         ev_leave(ev);
         return ok;
     }
-    default: *equal = (const void *)a.as.list == (const void *)b.as.list; return true;
+    default:
+        *equal = (const void *)a.as.list == (const void *)b.as.list;
+        return true;
     }
 }
 
@@ -142,7 +146,8 @@ bool value_contains(struct evaluator *ev, struct value haystack, struct value ne
     }
     if (haystack.type == V_DICT || (haystack.type == V_VIEW && haystack.as.view->kind == VIEW_KEYS)) {
         const struct value *v;
-        if (!dict_get(ev, haystack.type == V_DICT ? haystack.as.dict : haystack.as.view->dict, needle, &v)) return false;
+        if (!dict_get(ev, haystack.type == V_DICT ? haystack.as.dict : haystack.as.view->dict, needle, &v))
+            return false;
         *found = v != NULL;
         return true;
     }
@@ -176,10 +181,12 @@ static uint32_t hash_bytes(const char *data, size_t n) { /* FNV-1a; small dicts 
 /* Equal values of different types hash alike: 1, 1.0 and true. */
 static uint32_t hash_value(struct value v) {
     switch (v.type) {
-    case V_TEXT: return hash_bytes(v.as.text->data, v.as.text->n_bytes);
+    case V_TEXT:
+        return hash_bytes(v.as.text->data, v.as.text->n_bytes);
     case V_BOOL:
     case V_INT:
-    case V_BIG: return integer_hash(v);
+    case V_BIG:
+        return integer_hash(v);
     case V_FLOAT:
         if (v.as.number == trunc(v.as.number) && fabs(v.as.number) < 9e18)
             return integer_hash(value_int((int64_t)v.as.number));
@@ -189,7 +196,8 @@ static uint32_t hash_value(struct value v) {
         for (size_t i = 0; i < v.as.list->n; i++) hash = hash * 31 + hash_value(v.as.list->items[i]);
         return hash;
     }
-    default: return 1;
+    default:
+        return 1;
     }
 }
 

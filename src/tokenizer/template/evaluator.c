@@ -18,8 +18,7 @@ static bool look_up(struct evaluator *ev, struct scope *scope, const struct name
                            name->text.data);
 }
 
-static bool evaluate_all(struct evaluator *ev, struct scope *scope, const struct node_list *nodes,
-                         struct value **out) {
+static bool evaluate_all(struct evaluator *ev, struct scope *scope, const struct node_list *nodes, struct value **out) {
     *out = ev_alloc_array(ev, nodes->n, sizeof **out);
     if (!*out) return false;
     for (size_t i = 0; i < nodes->n; i++)
@@ -38,8 +37,8 @@ static bool evaluate_dict(struct evaluator *ev, struct scope *scope, const struc
     if (!dict) return false;
     for (size_t i = 0; i < node->as.list.n; i += 2) {
         struct value key, v;
-        if (!evaluate(ev, scope, node->as.list.items[i], &key) || !evaluate(ev, scope, node->as.list.items[i + 1], &v) ||
-            !dict_set(ev, dict, key, v))
+        if (!evaluate(ev, scope, node->as.list.items[i], &key) ||
+            !evaluate(ev, scope, node->as.list.items[i + 1], &v) || !dict_set(ev, dict, key, v))
             return false;
     }
     *out = (struct value){.type = V_DICT, .as.dict = dict};
@@ -219,27 +218,43 @@ static bool evaluate_apply(struct evaluator *ev, struct scope *scope, const stru
 
 static bool evaluate_node(struct evaluator *ev, struct scope *scope, const struct node *node, struct value *out) {
     switch (node->type) {
-    case N_CONST: *out = node->as.constant; return true;
-    case N_NAME: ev->at = node->offset; return look_up(ev, scope, node->as.name, out);
+    case N_CONST:
+        *out = node->as.constant;
+        return true;
+    case N_NAME:
+        ev->at = node->offset;
+        return look_up(ev, scope, node->as.name, out);
     case N_TUPLE:
-    case N_LIST: return evaluate_sequence(ev, scope, node, out);
-    case N_DICT: return evaluate_dict(ev, scope, node, out);
+    case N_LIST:
+        return evaluate_sequence(ev, scope, node, out);
+    case N_DICT:
+        return evaluate_dict(ev, scope, node, out);
     case N_NOT:
     case N_NEGATE:
-    case N_PLUS: return evaluate_unary(ev, scope, node, out);
-    case N_BINARY: return evaluate_binary(ev, scope, node, out);
+    case N_PLUS:
+        return evaluate_unary(ev, scope, node, out);
+    case N_BINARY:
+        return evaluate_binary(ev, scope, node, out);
     case N_AND:
-    case N_OR: return evaluate_logic(ev, scope, node, out);
-    case N_CONCAT: return evaluate_concat(ev, scope, node, out);
-    case N_COMPARE: return evaluate_compare(ev, scope, node, out);
-    case N_CONDITIONAL: return evaluate_conditional(ev, scope, node, out);
+    case N_OR:
+        return evaluate_logic(ev, scope, node, out);
+    case N_CONCAT:
+        return evaluate_concat(ev, scope, node, out);
+    case N_COMPARE:
+        return evaluate_compare(ev, scope, node, out);
+    case N_CONDITIONAL:
+        return evaluate_conditional(ev, scope, node, out);
     case N_ATTRIBUTE:
     case N_ITEM:
-    case N_SLICE: return evaluate_lookup(ev, scope, node, out);
-    case N_CALL: return evaluate_call(ev, scope, node, out);
+    case N_SLICE:
+        return evaluate_lookup(ev, scope, node, out);
+    case N_CALL:
+        return evaluate_call(ev, scope, node, out);
     case N_FILTER:
-    case N_TEST: return evaluate_apply(ev, scope, node, out);
-    default: return ev_fail(ev, "not an expression");
+    case N_TEST:
+        return evaluate_apply(ev, scope, node, out);
+    default:
+        return ev_fail(ev, "not an expression");
     }
 }
 

@@ -51,8 +51,8 @@ struct evaluator {
     struct arena arena;
     size_t max_memory;
     uint64_t steps_left;
-    size_t depth, max_depth;   /* C recursion */
-    size_t calls, max_calls;   /* macros and recursive loops in one another */
+    size_t depth, max_depth; /* C recursion */
+    size_t calls, max_calls; /* macros and recursive loops in one another */
     size_t max_output;
 
     const char *source; /* with \n line ends */
@@ -66,8 +66,8 @@ struct evaluator {
     const struct special_names *names;
     struct value *globals; /* by name id */
     int64_t now;
-    struct writer *out;       /* where output goes now */
-    struct writer *prompt;    /* where the whole goes */
+    struct writer *out;    /* where output goes now */
+    struct writer *prompt; /* where the whole goes */
     struct generation_span *spans;
     size_t n_spans, spans_capacity;
 };
@@ -86,9 +86,13 @@ static inline bool ev_spend(struct evaluator *ev, uint64_t n) {
     ev->steps_left -= n;
     return true;
 }
-static inline bool ev_spend_bytes(struct evaluator *ev, size_t n) { return ev_spend(ev, 1 + n / 16); }
+static inline bool ev_spend_bytes(struct evaluator *ev, size_t n) {
+    return ev_spend(ev, 1 + n / 16);
+}
 bool ev_enter(struct evaluator *ev); /* one level of C recursion deeper */
-static inline void ev_leave(struct evaluator *ev) { ev->depth--; }
+static inline void ev_leave(struct evaluator *ev) {
+    ev->depth--;
+}
 
 bool write_bytes(struct evaluator *ev, struct writer *w, const char *data, size_t n);
 bool write_text(struct evaluator *ev, struct writer *w, const char *literal);

@@ -90,7 +90,9 @@ bool write_text(struct evaluator *ev, struct writer *w, const char *literal) {
     return write_bytes(ev, w, literal, strlen(literal));
 }
 
-bool write_char(struct evaluator *ev, struct writer *w, char c) { return write_bytes(ev, w, &c, 1); }
+bool write_char(struct evaluator *ev, struct writer *w, char c) {
+    return write_bytes(ev, w, &c, 1);
+}
 
 bool write_repeated(struct evaluator *ev, struct writer *w, const char *unit, size_t unit_bytes, size_t count) {
     size_t total;

@@ -2,14 +2,16 @@
 #include <string.h>
 
 #include "tokenizer/template/builtins.h"
-#include "tokenizer/template/integer.h"
 #include "tokenizer/template/characters.h"
+#include "tokenizer/template/integer.h"
 
-#define FILTER(name)                                                                                              \
-    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call, \
+#define FILTER(name)                                                                                                   \
+    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call,          \
                      struct value *out)
 
-static bool is_true(struct value v) { return is_given(v) && value_truth(v); }
+static bool is_true(struct value v) {
+    return is_given(v) && value_truth(v);
+}
 
 /* "a.b.0": items by key, numbers by index; an integer is one index; none leaves the object as it is. */
 bool get_path(struct evaluator *ev, struct value object, struct value path, struct value if_undefined,
@@ -202,8 +204,14 @@ static bool extreme(struct evaluator *ev, struct value self, const struct value 
     *out = list->items[best];
     return true;
 }
-FILTER(filter_min) { (void)call; return extreme(ev, self, a, -1, out); }
-FILTER(filter_max) { (void)call; return extreme(ev, self, a, 1, out); }
+FILTER(filter_min) {
+    (void)call;
+    return extreme(ev, self, a, -1, out);
+}
+FILTER(filter_max) {
+    (void)call;
+    return extreme(ev, self, a, 1, out);
+}
 
 FILTER(filter_sum) {
     (void)call;
@@ -273,7 +281,8 @@ FILTER(filter_items) {
     (void)a, (void)call;
     const struct list *list;
     if (self.type == V_UNDEFINED) return list_iterator(ev, NULL, 0, out);
-    if (self.type != V_DICT) return ev_fail(ev, "can only get item pairs from a mapping, not %s", value_type_name(self));
+    if (self.type != V_DICT)
+        return ev_fail(ev, "can only get item pairs from a mapping, not %s", value_type_name(self));
     struct view view = {self.as.dict, VIEW_ITEMS};
     struct value items = {.type = V_VIEW, .as.view = &view};
     return to_list(ev, items, &list) && list_iterator(ev, list->items, list->n, out);
@@ -368,13 +377,21 @@ static const struct builtin filters[] = {
     {"dictsort", "case_sensitive? by? reverse?", filter_dictsort},
     {"groupby", "attribute default? case_sensitive?", filter_groupby},
     {"unique", "case_sensitive? attribute?", filter_unique},
-    {"min", "case_sensitive? attribute?", filter_min}, {"max", "case_sensitive? attribute?", filter_max},
-    {"sum", "attribute? start?", filter_sum}, {"join", "d? attribute?", filter_join},
-    {"length", "", filter_length}, {"count", "", filter_length},
-    {"first", "", filter_first}, {"last", "", filter_last}, {"list", "", filter_list}, {"items", "", filter_items},
-    {"reverse", "", filter_reverse}, {"batch", "linecount fill_with?", filter_batch},
+    {"min", "case_sensitive? attribute?", filter_min},
+    {"max", "case_sensitive? attribute?", filter_max},
+    {"sum", "attribute? start?", filter_sum},
+    {"join", "d? attribute?", filter_join},
+    {"length", "", filter_length},
+    {"count", "", filter_length},
+    {"first", "", filter_first},
+    {"last", "", filter_last},
+    {"list", "", filter_list},
+    {"items", "", filter_items},
+    {"reverse", "", filter_reverse},
+    {"batch", "linecount fill_with?", filter_batch},
     {"slice", "slices fill_with?", filter_slice},
-    {"default", "default_value? boolean?", filter_default}, {"d", "default_value? boolean?", filter_default},
+    {"default", "default_value? boolean?", filter_default},
+    {"d", "default_value? boolean?", filter_default},
     {"attr", "name", filter_attr},
 };
 const struct builtin_table list_filters = {filters, sizeof filters / sizeof filters[0]};

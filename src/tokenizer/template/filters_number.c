@@ -6,8 +6,8 @@
 #include "tokenizer/template/builtins.h"
 #include "tokenizer/template/integer.h"
 
-#define FILTER(name)                                                                                              \
-    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call, \
+#define FILTER(name)                                                                                                   \
+    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call,          \
                      struct value *out)
 
 static bool need_number(struct evaluator *ev, const char *filter, struct value v) {
@@ -153,7 +153,10 @@ FILTER(filter_filesizeformat) {
 }
 
 static const struct builtin filters[] = {
-    {"abs", "", filter_abs}, {"int", "default? base?", filter_int}, {"float", "default?", filter_float},
-    {"round", "precision? method?", filter_round}, {"filesizeformat", "binary?", filter_filesizeformat},
+    {"abs", "", filter_abs},
+    {"int", "default? base?", filter_int},
+    {"float", "default?", filter_float},
+    {"round", "precision? method?", filter_round},
+    {"filesizeformat", "binary?", filter_filesizeformat},
 };
 const struct builtin_table number_filters = {filters, sizeof filters / sizeof filters[0]};

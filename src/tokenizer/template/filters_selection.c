@@ -8,7 +8,7 @@ struct selection {
     const struct builtin *function; /* the filter to map with, the test to select by; NULL: none named */
     const struct text *unknown;     /* its name, when there is no such function */
     struct value attribute, if_undefined;
-    bool wanted; /* select keeps what the test holds for, reject the rest */
+    bool wanted;      /* select keeps what the test holds for, reject the rest */
     struct call call; /* further arguments */
 };
 
@@ -70,9 +70,12 @@ static bool filter_map(struct evaluator *ev, struct value self, const struct val
     if (call->n) return name_function(ev, s, call->positional[0], true) && lazy_over(ev, self, map_item, s, out);
     bool has_attribute = false;
     for (size_t i = 0; i < call->n_named; i++) {
-        if (text_is(call->named[i].name, "attribute")) s->attribute = call->named[i].value, has_attribute = true;
-        else if (text_is(call->named[i].name, "default")) s->if_undefined = call->named[i].value;
-        else return ev_fail(ev, "map got an unexpected keyword argument");
+        if (text_is(call->named[i].name, "attribute"))
+            s->attribute = call->named[i].value, has_attribute = true;
+        else if (text_is(call->named[i].name, "default"))
+            s->if_undefined = call->named[i].value;
+        else
+            return ev_fail(ev, "map got an unexpected keyword argument");
     }
     if (!has_attribute) return ev_fail(ev, "map requires a filter argument");
     return lazy_over(ev, self, map_item, s, out);
@@ -92,11 +95,11 @@ static bool selection(struct evaluator *ev, struct value self, const struct call
     return lazy_over(ev, self, select_item, s, out);
 }
 
-#define SELECTION_FILTER(name, by_attribute, wanted)                                                               \
-    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call,     \
-                     struct value *out) {                                                                          \
-        (void)a;                                                                                                   \
-        return selection(ev, self, call, by_attribute, wanted, out);                                               \
+#define SELECTION_FILTER(name, by_attribute, wanted)                                                                   \
+    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call,          \
+                     struct value *out) {                                                                              \
+        (void)a;                                                                                                       \
+        return selection(ev, self, call, by_attribute, wanted, out);                                                   \
     }
 SELECTION_FILTER(filter_select, false, true)
 SELECTION_FILTER(filter_reject, false, false)
@@ -104,8 +107,11 @@ SELECTION_FILTER(filter_selectattr, true, true)
 SELECTION_FILTER(filter_rejectattr, true, false)
 
 static const struct builtin filters[] = {
-    {"map", "*", filter_map}, {"select", "*", filter_select}, {"reject", "*", filter_reject},
-    {"selectattr", "*", filter_selectattr}, {"rejectattr", "*", filter_rejectattr},
+    {"map", "*", filter_map},
+    {"select", "*", filter_select},
+    {"reject", "*", filter_reject},
+    {"selectattr", "*", filter_selectattr},
+    {"rejectattr", "*", filter_rejectattr},
 };
 const struct builtin_table selection_filters = {filters, sizeof filters / sizeof filters[0]};
 

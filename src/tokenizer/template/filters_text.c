@@ -4,11 +4,11 @@
 
 #include "base/utf8.h"
 #include "tokenizer/template/builtins.h"
-#include "tokenizer/template/integer.h"
 #include "tokenizer/template/characters.h"
+#include "tokenizer/template/integer.h"
 
-#define FILTER(name)                                                                                              \
-    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call, \
+#define FILTER(name)                                                                                                   \
+    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call,          \
                      struct value *out)
 
 /* self as a text value (markup stays markup). */
@@ -26,9 +26,18 @@ static bool case_filter(struct evaluator *ev, struct value self, enum case_mappi
     struct value t;
     return soft_text(ev, self, &t) && map_case(ev, t, mapping, out);
 }
-FILTER(filter_upper) { (void)a, (void)call; return case_filter(ev, self, CASE_UPPER, out); }
-FILTER(filter_lower) { (void)a, (void)call; return case_filter(ev, self, CASE_LOWER, out); }
-FILTER(filter_capitalize) { (void)a, (void)call; return case_filter(ev, self, CASE_CAPITALIZE, out); }
+FILTER(filter_upper) {
+    (void)a, (void)call;
+    return case_filter(ev, self, CASE_UPPER, out);
+}
+FILTER(filter_lower) {
+    (void)a, (void)call;
+    return case_filter(ev, self, CASE_LOWER, out);
+}
+FILTER(filter_capitalize) {
+    (void)a, (void)call;
+    return case_filter(ev, self, CASE_CAPITALIZE, out);
+}
 
 static bool begins_word(uint32_t c) {
     return c == '-' || python_is_space(c) || c == '(' || c == '{' || c == '[' || c == '<';
@@ -61,7 +70,10 @@ FILTER(filter_trim) {
     return soft_text(ev, self, &t) && strip_text(ev, t, a[0], true, true, out);
 }
 
-FILTER(filter_string) { (void)a, (void)call; return soft_text(ev, self, out); }
+FILTER(filter_string) {
+    (void)a, (void)call;
+    return soft_text(ev, self, out);
+}
 
 FILTER(filter_replace) {
     (void)call;
@@ -108,8 +120,10 @@ FILTER(filter_safe) {
 
 /* Markup.striptags: comments and tags go, white space becomes single blanks, entities become characters. */
 static bool write_unescaped(struct evaluator *ev, struct writer *w, const struct text *t) {
-    static const struct { const char *entity, *text; } entities[] = {
-        {"&lt;", "<"}, {"&gt;", ">"}, {"&amp;", "&"}, {"&quot;", "\""}, {"&#39;", "'"}, {"&#34;", "\""}, {"&nbsp;", "\u00a0"}};
+    static const struct {
+        const char *entity, *text;
+    } entities[] = {{"&lt;", "<"},  {"&gt;", ">"},   {"&amp;", "&"},      {"&quot;", "\""},
+                    {"&#39;", "'"}, {"&#34;", "\""}, {"&nbsp;", "\u00a0"}};
     for (const char *p = t->data, *end = p + t->n_bytes; p < end;) {
         size_t i = 0, n = sizeof entities / sizeof entities[0];
         for (; *p == '&' && i < n; i++)
@@ -152,7 +166,8 @@ FILTER(filter_striptags) {
         return false;
     for (size_t i = 0; i < v.as.list->n; i++)
         if ((i && !write_char(ev, &joined, ' ')) || !write_str(ev, &joined, v.as.list->items[i])) return false;
-    return writer_value(ev, &joined, &v) && write_unescaped(ev, &unescaped, v.as.text) && writer_value(ev, &unescaped, out);
+    return writer_value(ev, &joined, &v) && write_unescaped(ev, &unescaped, v.as.text) &&
+           writer_value(ev, &unescaped, out);
 }
 
 FILTER(filter_indent) {
@@ -170,7 +185,8 @@ FILTER(filter_indent) {
         if (!write_repeated(ev, &unit, " ", 1, width > 0 ? (size_t)width : 0)) return false;
     }
     struct text *newline = text_wrap(ev, "\n", 1);
-    if (!newline || !text_concat(ev, t, newline, &lines) || !split_lines(ev, lines.as.text, false, &lines)) return false;
+    if (!newline || !text_concat(ev, t, newline, &lines) || !split_lines(ev, lines.as.text, false, &lines))
+        return false;
     if (first && !write_bytes(ev, &w, unit.data, unit.size)) return false;
     for (size_t i = 0; i < lines.as.list->n; i++) {
         const struct text *line = lines.as.list->items[i].as.text;
@@ -241,8 +257,8 @@ static bool write_quoted(struct evaluator *ev, struct writer *w, struct value v,
     if (!t) return false;
     for (size_t i = 0; i < t->n_bytes; i++) {
         char c = t->data[i], escape[8];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
-                     c == '-' || c == '~' || (c == '/' && !query);
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                     c == '.' || c == '-' || c == '~' || (c == '/' && !query);
         if (query && c == ' ') c = '+', plain = true;
         snprintf(escape, sizeof escape, "%%%02X", (unsigned char)c);
         if (plain ? !write_char(ev, w, c) : !write_text(ev, w, escape)) return false;
@@ -264,8 +280,8 @@ FILTER(filter_urlencode) {
         const struct list *pair;
         if (!to_list(ev, pairs->items[i], &pair)) return false;
         if (pair->n != 2) return ev_fail(ev, "urlencode needs pairs");
-        if ((i && !write_char(ev, &w, '&')) || !write_quoted(ev, &w, pair->items[0], true) || !write_char(ev, &w, '=') ||
-            !write_quoted(ev, &w, pair->items[1], true))
+        if ((i && !write_char(ev, &w, '&')) || !write_quoted(ev, &w, pair->items[0], true) ||
+            !write_char(ev, &w, '=') || !write_quoted(ev, &w, pair->items[1], true))
             return false;
     }
     return writer_value(ev, &w, out);
@@ -293,15 +309,26 @@ FILTER(filter_xmlattr) {
 }
 
 static const struct builtin filters[] = {
-    {"upper", "", filter_upper}, {"lower", "", filter_lower}, {"capitalize", "", filter_capitalize},
-    {"title", "", filter_title}, {"trim", "chars?", filter_trim}, {"string", "", filter_string},
-    {"replace", "old new count?", filter_replace}, {"center", "width?", filter_center},
-    {"e", "", filter_escape}, {"escape", "", filter_escape}, {"forceescape", "", filter_forceescape},
-    {"safe", "", filter_safe}, {"striptags", "", filter_striptags},
+    {"upper", "", filter_upper},
+    {"lower", "", filter_lower},
+    {"capitalize", "", filter_capitalize},
+    {"title", "", filter_title},
+    {"trim", "chars?", filter_trim},
+    {"string", "", filter_string},
+    {"replace", "old new count?", filter_replace},
+    {"center", "width?", filter_center},
+    {"e", "", filter_escape},
+    {"escape", "", filter_escape},
+    {"forceescape", "", filter_forceescape},
+    {"safe", "", filter_safe},
+    {"striptags", "", filter_striptags},
     {"indent", "width? first? blank?", filter_indent},
-    {"truncate", "length? killwords? end? leeway?", filter_truncate}, {"wordcount", "", filter_wordcount},
+    {"truncate", "length? killwords? end? leeway?", filter_truncate},
+    {"wordcount", "", filter_wordcount},
     {"wordwrap", "width? break_long_words? wrapstring? break_on_hyphens?", filter_wordwrap},
-    {"format", "*", filter_format}, {"urlencode", "", filter_urlencode}, {"xmlattr", "autospace?", filter_xmlattr},
+    {"format", "*", filter_format},
+    {"urlencode", "", filter_urlencode},
+    {"xmlattr", "autospace?", filter_xmlattr},
     {"tojson", "ensure_ascii? indent? separators? sort_keys?", filter_tojson},
 };
 const struct builtin_table text_filters = {filters, sizeof filters / sizeof filters[0]};

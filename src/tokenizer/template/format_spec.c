@@ -48,8 +48,10 @@ static bool finish_number(struct evaluator *ev, struct writer *w, bool negative,
     struct text body = {.data = digits->data, .n_bytes = digits->size, .n_chars = digits->size};
     struct writer grouped = {0};
     char prefix[4] = "";
-    if (negative) strcat(prefix, "-");
-    else if (spec->sign == '+' || spec->sign == ' ') strncat(prefix, &spec->sign, 1);
+    if (negative)
+        strcat(prefix, "-");
+    else if (spec->sign == '+' || spec->sign == ' ')
+        strncat(prefix, &spec->sign, 1);
     strcat(prefix, base_prefix);
     if (spec->grouping) {
         size_t n_whole = 0, group = spec->grouping == '_' && spec->type && strchr("xXob", spec->type) ? 4 : 3;
@@ -85,8 +87,12 @@ static bool format_integer(struct evaluator *ev, struct value v, const struct fo
             return false;
         digits = padded;
     }
-    const char *prefix = !spec->alternate ? "" : type == 'x' ? "0x" : type == 'X' ? "0X" : type == 'o' ? "0o"
-                                                                    : type == 'b' ? "0b" : "";
+    const char *prefix = !spec->alternate ? ""
+                         : type == 'x'    ? "0x"
+                         : type == 'X'    ? "0X"
+                         : type == 'o'    ? "0o"
+                         : type == 'b'    ? "0b"
+                                          : "";
     return finish_number(ev, w, integer_sign(v) < 0, prefix, &digits, spec);
 }
 

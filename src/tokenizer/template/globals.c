@@ -9,8 +9,8 @@
 
 enum { MAX_RANGE = 100000 }; /* the sandbox's bound */
 
-#define FUNCTION(name)                                                                                            \
-    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call, \
+#define FUNCTION(name)                                                                                                 \
+    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call,          \
                      struct value *out)
 
 FUNCTION(function_range) {
@@ -47,7 +47,8 @@ static bool fill_dict(struct evaluator *ev, const struct call *call, struct dict
         if (!to_list(ev, call->positional[0], &pairs)) return false;
         for (size_t i = 0; i < pairs->n; i++) {
             if (!to_list(ev, pairs->items[i], &pair)) return false;
-            if (pair->n != 2) return ev_fail(ev, "dict update sequence element #%zu has length %zu; 2 is required", i, pair->n);
+            if (pair->n != 2)
+                return ev_fail(ev, "dict update sequence element #%zu has length %zu; 2 is required", i, pair->n);
             if (!dict_set(ev, dict, pair->items[0], pair->items[1])) return false;
         }
     }
@@ -144,9 +145,13 @@ FUNCTION(function_strftime_now) {
 }
 
 static const struct builtin functions[] = {
-    {"range", "start stop? step?", function_range}, {"dict", "*", function_dict},
-    {"namespace", "*", function_namespace}, {"cycler", "*", function_cycler}, {"joiner", "sep?", function_joiner},
-    {"raise_exception", "message", function_raise_exception}, {"strftime_now", "format", function_strftime_now},
+    {"range", "start stop? step?", function_range},
+    {"dict", "*", function_dict},
+    {"namespace", "*", function_namespace},
+    {"cycler", "*", function_cycler},
+    {"joiner", "sep?", function_joiner},
+    {"raise_exception", "message", function_raise_exception},
+    {"strftime_now", "format", function_strftime_now},
 };
 
 const struct builtin *find_global(const char *name, size_t n) {

@@ -41,8 +41,12 @@ static void operand_init(struct operand *o, struct value v) {
     o->limbs = o->local;
 }
 
-static int64_t small(struct value v) { return v.type == V_BOOL ? v.as.boolean : v.as.integer; }
-static bool both_small(struct value a, struct value b) { return a.type != V_BIG && b.type != V_BIG; }
+static int64_t small(struct value v) {
+    return v.type == V_BOOL ? v.as.boolean : v.as.integer;
+}
+static bool both_small(struct value a, struct value b) {
+    return a.type != V_BIG && b.type != V_BIG;
+}
 
 static struct big *big_alloc(struct evaluator *ev, size_t n) {
     if (n > MAX_LIMBS) {
@@ -349,8 +353,7 @@ static unsigned digit_value(char c) {
 
 bool integer_from_digits(struct evaluator *ev, const char *digits, size_t n, unsigned base, bool negative,
                          struct value *out) {
-    if (n > MAX_DIGITS && (base & (base - 1)) != 0)
-        return ev_fail(ev, "an integer of more than %d digits", MAX_DIGITS);
+    if (n > MAX_DIGITS && (base & (base - 1)) != 0) return ev_fail(ev, "an integer of more than %d digits", MAX_DIGITS);
     size_t n_limbs = n * 6 / 32 + 2; /* 36 < 2^6 */
     if (n_limbs > 4 * MAX_LIMBS) return ev_fail(ev, "an integer of more than %d bits", MAX_LIMBS * 32);
     uint32_t limbs[4 * MAX_LIMBS] = {0};
@@ -394,8 +397,8 @@ bool integer_write_magnitude(struct evaluator *ev, struct writer *w, struct valu
     if (base != 10) return write_power_of_two_base(ev, w, &o, base == 2 ? 1 : base == 8 ? 3 : 4);
     if (v.type != V_BIG) {
         char digits[32];
-        snprintf(digits, sizeof digits, "%llu", (unsigned long long)((uint64_t)(o.n > 1 ? o.limbs[1] : 0) << 32 |
-                                                                     (o.n ? o.limbs[0] : 0)));
+        snprintf(digits, sizeof digits, "%llu",
+                 (unsigned long long)((uint64_t)(o.n > 1 ? o.limbs[1] : 0) << 32 | (o.n ? o.limbs[0] : 0)));
         return write_text(ev, w, digits);
     }
     uint32_t limbs[MAX_LIMBS];

@@ -35,14 +35,32 @@ bool iterate(struct evaluator *ev, struct value v, struct iterator **out) {
     *out = it;
     value_length(v, &it->n);
     switch (v.type) {
-    case V_UNDEFINED: it->kind = OVER_NOTHING; break;
+    case V_UNDEFINED:
+        it->kind = OVER_NOTHING;
+        break;
     case V_LIST:
-    case V_TUPLE: it->kind = OVER_LIST; it->as.items = v.as.list->items; break;
-    case V_TEXT: it->kind = OVER_TEXT; it->as.text = v.as.text; break;
-    case V_DICT: it->kind = OVER_DICT; it->as.view = (struct view){v.as.dict, VIEW_KEYS}; break;
-    case V_VIEW: it->kind = OVER_DICT; it->as.view = *v.as.view; break;
-    case V_RANGE: it->kind = OVER_RANGE; it->as.range = v.as.range; break;
-    default: return ev_fail(ev, "'%s' object is not iterable", value_type_name(v));
+    case V_TUPLE:
+        it->kind = OVER_LIST;
+        it->as.items = v.as.list->items;
+        break;
+    case V_TEXT:
+        it->kind = OVER_TEXT;
+        it->as.text = v.as.text;
+        break;
+    case V_DICT:
+        it->kind = OVER_DICT;
+        it->as.view = (struct view){v.as.dict, VIEW_KEYS};
+        break;
+    case V_VIEW:
+        it->kind = OVER_DICT;
+        it->as.view = *v.as.view;
+        break;
+    case V_RANGE:
+        it->kind = OVER_RANGE;
+        it->as.range = v.as.range;
+        break;
+    default:
+        return ev_fail(ev, "'%s' object is not iterable", value_type_name(v));
     }
     return true;
 }
@@ -82,10 +100,16 @@ bool iterator_next(struct evaluator *ev, struct iterator *it, struct value *out,
     if (!*more) return true;
     size_t i = it->at++;
     switch (it->kind) {
-    case OVER_LIST: *out = it->as.items[i]; return true;
-    case OVER_DICT: return view_at(ev, it->as.view.dict, it->as.view.kind, i, out);
-    case OVER_RANGE: *out = value_int(range_at(it->as.range, (int64_t)i)); return true;
-    default: return true;
+    case OVER_LIST:
+        *out = it->as.items[i];
+        return true;
+    case OVER_DICT:
+        return view_at(ev, it->as.view.dict, it->as.view.kind, i, out);
+    case OVER_RANGE:
+        *out = value_int(range_at(it->as.range, (int64_t)i));
+        return true;
+    default:
+        return true;
     }
 }
 

@@ -13,8 +13,8 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "tokenizer/template/integer.h"
 #include "tokenizer/template/characters.h"
+#include "tokenizer/template/integer.h"
 
 struct lexer {
     struct evaluator *ev;
@@ -215,12 +215,17 @@ static bool balance(struct lexer *lx, char c) {
 }
 
 static bool lex_operator(struct lexer *lx) {
-    static const struct { char text[3]; enum token_type type; } operators[] = {
-        {"//", TOKEN_FLOOR_DIV}, {"**", TOKEN_POW}, {"==", TOKEN_EQ}, {"!=", TOKEN_NE}, {">=", TOKEN_GE}, {"<=", TOKEN_LE},
-        {"+", TOKEN_ADD}, {"-", TOKEN_SUB}, {"/", TOKEN_DIV}, {"*", TOKEN_MUL}, {"%", TOKEN_MOD}, {"~", TOKEN_TILDE},
+    static const struct {
+        char text[3];
+        enum token_type type;
+    } operators[] = {
+        {"//", TOKEN_FLOOR_DIV},   {"**", TOKEN_POW},          {"==", TOKEN_EQ},        {"!=", TOKEN_NE},
+        {">=", TOKEN_GE},          {"<=", TOKEN_LE},           {"+", TOKEN_ADD},        {"-", TOKEN_SUB},
+        {"/", TOKEN_DIV},          {"*", TOKEN_MUL},           {"%", TOKEN_MOD},        {"~", TOKEN_TILDE},
         {"[", TOKEN_LEFT_BRACKET}, {"]", TOKEN_RIGHT_BRACKET}, {"(", TOKEN_LEFT_PAREN}, {")", TOKEN_RIGHT_PAREN},
-        {"{", TOKEN_LEFT_BRACE}, {"}", TOKEN_RIGHT_BRACE}, {">", TOKEN_GT}, {"<", TOKEN_LT}, {"=", TOKEN_ASSIGN},
-        {".", TOKEN_DOT}, {":", TOKEN_COLON}, {"|", TOKEN_PIPE}, {",", TOKEN_COMMA}, {";", TOKEN_SEMICOLON}};
+        {"{", TOKEN_LEFT_BRACE},   {"}", TOKEN_RIGHT_BRACE},   {">", TOKEN_GT},         {"<", TOKEN_LT},
+        {"=", TOKEN_ASSIGN},       {".", TOKEN_DOT},           {":", TOKEN_COLON},      {"|", TOKEN_PIPE},
+        {",", TOKEN_COMMA},        {";", TOKEN_SEMICOLON}};
     for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
         if (!starts(lx, lx->at, operators[i].text)) continue;
         if (!balance(lx, lx->source[lx->at])) return false;
@@ -248,10 +253,14 @@ static bool lex_tag(struct lexer *lx, bool is_block) {
         char c = lx->source[lx->at];
         const char *p = lx->source + lx->at;
         bool ok;
-        if (c >= '0' && c <= '9') ok = lex_number(lx);
-        else if (c == '\'' || c == '"') ok = lex_string(lx);
-        else if (python_is_identifier_start(next_code_point(&p))) ok = lex_name(lx);
-        else ok = lex_operator(lx);
+        if (c >= '0' && c <= '9')
+            ok = lex_number(lx);
+        else if (c == '\'' || c == '"')
+            ok = lex_string(lx);
+        else if (python_is_identifier_start(next_code_point(&p)))
+            ok = lex_name(lx);
+        else
+            ok = lex_operator(lx);
         if (!ok) return false;
     }
 }
@@ -259,7 +268,8 @@ static bool lex_tag(struct lexer *lx, bool is_block) {
 static bool lex_template(struct lexer *lx) {
     while (lx->at < lx->size) {
         size_t from = lx->at, tag = from;
-        while (tag + 1 < lx->size && !(lx->source[tag] == '{' && strchr("{%#", lx->source[tag + 1]) && lx->source[tag + 1]))
+        while (tag + 1 < lx->size &&
+               !(lx->source[tag] == '{' && strchr("{%#", lx->source[tag + 1]) && lx->source[tag + 1]))
             tag++;
         if (tag + 1 >= lx->size) {
             lx->at = lx->size;

@@ -5,14 +5,14 @@
 #include "tokenizer/template/builtins.h"
 #include "tokenizer/template/characters.h"
 
-#define METHOD(name)                                                                                              \
-    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call, \
+#define METHOD(name)                                                                                                   \
+    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call,          \
                      struct value *out)
 
-#define CASE_METHOD(name, mapping)                      \
-    METHOD(name) {                                      \
-        (void)a, (void)call;                            \
-        return map_case(ev, self, mapping, out);        \
+#define CASE_METHOD(name, mapping)                                                                                     \
+    METHOD(name) {                                                                                                     \
+        (void)a, (void)call;                                                                                           \
+        return map_case(ev, self, mapping, out);                                                                       \
     }
 CASE_METHOD(str_upper, CASE_UPPER)
 CASE_METHOD(str_lower, CASE_LOWER)
@@ -21,9 +21,18 @@ CASE_METHOD(str_capitalize, CASE_CAPITALIZE)
 CASE_METHOD(str_swapcase, CASE_SWAP)
 CASE_METHOD(str_casefold, CASE_FOLD)
 
-METHOD(str_strip) { (void)call; return strip_text(ev, self, a[0], true, true, out); }
-METHOD(str_lstrip) { (void)call; return strip_text(ev, self, a[0], true, false, out); }
-METHOD(str_rstrip) { (void)call; return strip_text(ev, self, a[0], false, true, out); }
+METHOD(str_strip) {
+    (void)call;
+    return strip_text(ev, self, a[0], true, true, out);
+}
+METHOD(str_lstrip) {
+    (void)call;
+    return strip_text(ev, self, a[0], true, false, out);
+}
+METHOD(str_rstrip) {
+    (void)call;
+    return strip_text(ev, self, a[0], false, true, out);
+}
 
 static bool split_method(struct evaluator *ev, struct value self, const struct value *a, bool from_right,
                          struct value *out) {
@@ -33,8 +42,14 @@ static bool split_method(struct evaluator *ev, struct value self, const struct v
     if (is_given(a[1]) && !argument_size(ev, a[1], "maxsplit", &max)) return false;
     return split_text(ev, self.as.text, separator, max, from_right, out);
 }
-METHOD(str_split) { (void)call; return split_method(ev, self, a, false, out); }
-METHOD(str_rsplit) { (void)call; return split_method(ev, self, a, true, out); }
+METHOD(str_split) {
+    (void)call;
+    return split_method(ev, self, a, false, out);
+}
+METHOD(str_rsplit) {
+    (void)call;
+    return split_method(ev, self, a, true, out);
+}
 
 METHOD(str_splitlines) {
     (void)call;
@@ -75,10 +90,22 @@ static bool find_method_result(struct evaluator *ev, struct value self, const st
     *out = value_int(at ? (int64_t)(s.start + count_code_points(s.window->data, (size_t)(at - s.window->data))) : -1);
     return true;
 }
-METHOD(str_find) { (void)call; return find_method_result(ev, self, a, false, false, out); }
-METHOD(str_rfind) { (void)call; return find_method_result(ev, self, a, true, false, out); }
-METHOD(str_index) { (void)call; return find_method_result(ev, self, a, false, true, out); }
-METHOD(str_rindex) { (void)call; return find_method_result(ev, self, a, true, true, out); }
+METHOD(str_find) {
+    (void)call;
+    return find_method_result(ev, self, a, false, false, out);
+}
+METHOD(str_rfind) {
+    (void)call;
+    return find_method_result(ev, self, a, true, false, out);
+}
+METHOD(str_index) {
+    (void)call;
+    return find_method_result(ev, self, a, false, true, out);
+}
+METHOD(str_rindex) {
+    (void)call;
+    return find_method_result(ev, self, a, true, true, out);
+}
 
 METHOD(str_count) {
     (void)call;
@@ -86,8 +113,10 @@ METHOD(str_count) {
     if (!argument_text(ev, a[0], "the substring", &s.needle) || !search_bounds(ev, self.as.text, a[1], a[2], &s))
         return false;
     int64_t n = 0;
-    if (!s.possible) n = 0;
-    else if (s.needle->n_bytes == 0) n = (int64_t)s.window->n_chars + 1;
+    if (!s.possible)
+        n = 0;
+    else if (s.needle->n_bytes == 0)
+        n = (int64_t)s.window->n_chars + 1;
     else
         for (const char *p = s.window->data, *end = p + s.window->n_bytes;
              (p = find_bytes(p, (size_t)(end - p), s.needle->data, s.needle->n_bytes)); p += s.needle->n_bytes)
@@ -101,7 +130,8 @@ static bool matches_at_edge(const struct text *t, const struct text *edge, bool 
     return memcmp(t->data + (at_end ? t->n_bytes - edge->n_bytes : 0), edge->data, edge->n_bytes) == 0;
 }
 
-static bool edge_method(struct evaluator *ev, struct value self, const struct value *a, bool at_end, struct value *out) {
+static bool edge_method(struct evaluator *ev, struct value self, const struct value *a, bool at_end,
+                        struct value *out) {
     struct search s;
     bool found = false;
     if (!search_bounds(ev, self.as.text, a[1], a[2], &s)) return false;
@@ -115,10 +145,17 @@ static bool edge_method(struct evaluator *ev, struct value self, const struct va
     *out = value_bool(found);
     return true;
 }
-METHOD(str_startswith) { (void)call; return edge_method(ev, self, a, false, out); }
-METHOD(str_endswith) { (void)call; return edge_method(ev, self, a, true, out); }
+METHOD(str_startswith) {
+    (void)call;
+    return edge_method(ev, self, a, false, out);
+}
+METHOD(str_endswith) {
+    (void)call;
+    return edge_method(ev, self, a, true, out);
+}
 
-static bool remove_edge(struct evaluator *ev, struct value self, const struct value *a, bool at_end, struct value *out) {
+static bool remove_edge(struct evaluator *ev, struct value self, const struct value *a, bool at_end,
+                        struct value *out) {
     const struct text *edge, *t = self.as.text;
     if (!argument_text(ev, a[0], "what is removed", &edge)) return false;
     *out = self;
@@ -126,8 +163,14 @@ static bool remove_edge(struct evaluator *ev, struct value self, const struct va
     out->as.text = text_wrap(ev, t->data + (at_end ? 0 : edge->n_bytes), t->n_bytes - edge->n_bytes);
     return out->as.text != NULL;
 }
-METHOD(str_removeprefix) { (void)call; return remove_edge(ev, self, a, false, out); }
-METHOD(str_removesuffix) { (void)call; return remove_edge(ev, self, a, true, out); }
+METHOD(str_removeprefix) {
+    (void)call;
+    return remove_edge(ev, self, a, false, out);
+}
+METHOD(str_removesuffix) {
+    (void)call;
+    return remove_edge(ev, self, a, true, out);
+}
 
 METHOD(str_replace) {
     (void)call;
@@ -164,8 +207,14 @@ static bool partition(struct evaluator *ev, struct value self, struct value sepa
     }
     return list_value(ev, V_TUPLE, parts, 3, out);
 }
-METHOD(str_partition) { (void)call; return partition(ev, self, a[0], false, out); }
-METHOD(str_rpartition) { (void)call; return partition(ev, self, a[0], true, out); }
+METHOD(str_partition) {
+    (void)call;
+    return partition(ev, self, a[0], false, out);
+}
+METHOD(str_rpartition) {
+    (void)call;
+    return partition(ev, self, a[0], true, out);
+}
 
 METHOD(str_join) {
     (void)call;
@@ -191,9 +240,18 @@ static bool pad_method(struct evaluator *ev, struct value self, const struct val
     if (is_given(a[1]) && !argument_text(ev, a[1], "the fill character", &fill)) return false;
     return pad_text(ev, self, width, fill, side, out);
 }
-METHOD(str_ljust) { (void)call; return pad_method(ev, self, a, -1, out); }
-METHOD(str_rjust) { (void)call; return pad_method(ev, self, a, 1, out); }
-METHOD(str_center) { (void)call; return pad_method(ev, self, a, 0, out); }
+METHOD(str_ljust) {
+    (void)call;
+    return pad_method(ev, self, a, -1, out);
+}
+METHOD(str_rjust) {
+    (void)call;
+    return pad_method(ev, self, a, 1, out);
+}
+METHOD(str_center) {
+    (void)call;
+    return pad_method(ev, self, a, 0, out);
+}
 
 METHOD(str_zfill) {
     (void)call;
@@ -232,22 +290,51 @@ METHOD(str_expandtabs) {
 }
 
 /* All characters have the property, and there is one. */
-static bool all_are(struct evaluator *ev, const struct text *t, bool (*is)(uint32_t), bool if_empty, struct value *out) {
+static bool all_are(struct evaluator *ev, const struct text *t, bool (*is)(uint32_t), bool if_empty,
+                    struct value *out) {
     bool all = t->n_bytes > 0 || if_empty;
     for (const char *p = t->data, *end = p + t->n_bytes; p < end && all;) all = is(next_code_point(&p));
     *out = value_bool(all);
     return ev_spend_bytes(ev, t->n_bytes);
 }
-static bool is_alphanumeric(uint32_t c) { return python_is_alpha(c) || python_is_numeric(c) || python_is_digit(c); }
-static bool is_ascii(uint32_t c) { return c < 0x80; }
-METHOD(str_isalpha) { (void)a, (void)call; return all_are(ev, self.as.text, python_is_alpha, false, out); }
-METHOD(str_isalnum) { (void)a, (void)call; return all_are(ev, self.as.text, is_alphanumeric, false, out); }
-METHOD(str_isdecimal) { (void)a, (void)call; return all_are(ev, self.as.text, python_is_decimal, false, out); }
-METHOD(str_isdigit) { (void)a, (void)call; return all_are(ev, self.as.text, python_is_digit, false, out); }
-METHOD(str_isnumeric) { (void)a, (void)call; return all_are(ev, self.as.text, python_is_numeric, false, out); }
-METHOD(str_isspace) { (void)a, (void)call; return all_are(ev, self.as.text, python_is_space, false, out); }
-METHOD(str_isprintable) { (void)a, (void)call; return all_are(ev, self.as.text, python_is_printable, true, out); }
-METHOD(str_isascii) { (void)a, (void)call; return all_are(ev, self.as.text, is_ascii, true, out); }
+static bool is_alphanumeric(uint32_t c) {
+    return python_is_alpha(c) || python_is_numeric(c) || python_is_digit(c);
+}
+static bool is_ascii(uint32_t c) {
+    return c < 0x80;
+}
+METHOD(str_isalpha) {
+    (void)a, (void)call;
+    return all_are(ev, self.as.text, python_is_alpha, false, out);
+}
+METHOD(str_isalnum) {
+    (void)a, (void)call;
+    return all_are(ev, self.as.text, is_alphanumeric, false, out);
+}
+METHOD(str_isdecimal) {
+    (void)a, (void)call;
+    return all_are(ev, self.as.text, python_is_decimal, false, out);
+}
+METHOD(str_isdigit) {
+    (void)a, (void)call;
+    return all_are(ev, self.as.text, python_is_digit, false, out);
+}
+METHOD(str_isnumeric) {
+    (void)a, (void)call;
+    return all_are(ev, self.as.text, python_is_numeric, false, out);
+}
+METHOD(str_isspace) {
+    (void)a, (void)call;
+    return all_are(ev, self.as.text, python_is_space, false, out);
+}
+METHOD(str_isprintable) {
+    (void)a, (void)call;
+    return all_are(ev, self.as.text, python_is_printable, true, out);
+}
+METHOD(str_isascii) {
+    (void)a, (void)call;
+    return all_are(ev, self.as.text, is_ascii, true, out);
+}
 
 /* islower, isupper: no letter of the other cases, and one of this. */
 static bool has_case(struct evaluator *ev, const struct text *t, bool lower, struct value *out) {
@@ -260,8 +347,14 @@ static bool has_case(struct evaluator *ev, const struct text *t, bool lower, str
     *out = value_bool(seen && !other);
     return ev_spend_bytes(ev, t->n_bytes);
 }
-METHOD(str_islower) { (void)a, (void)call; return has_case(ev, self.as.text, true, out); }
-METHOD(str_isupper) { (void)a, (void)call; return has_case(ev, self.as.text, false, out); }
+METHOD(str_islower) {
+    (void)a, (void)call;
+    return has_case(ev, self.as.text, true, out);
+}
+METHOD(str_isupper) {
+    (void)a, (void)call;
+    return has_case(ev, self.as.text, false, out);
+}
 
 METHOD(str_istitle) {
     (void)a, (void)call;
@@ -287,26 +380,50 @@ METHOD(str_isidentifier) {
 }
 
 static const struct builtin str_methods[] = {
-    {"upper", "", str_upper}, {"lower", "", str_lower}, {"title", "", str_title},
-    {"capitalize", "", str_capitalize}, {"swapcase", "", str_swapcase}, {"casefold", "", str_casefold},
-    {"strip", "/chars?", str_strip}, {"lstrip", "/chars?", str_lstrip}, {"rstrip", "/chars?", str_rstrip},
-    {"split", "sep? maxsplit?", str_split}, {"rsplit", "sep? maxsplit?", str_rsplit},
+    {"upper", "", str_upper},
+    {"lower", "", str_lower},
+    {"title", "", str_title},
+    {"capitalize", "", str_capitalize},
+    {"swapcase", "", str_swapcase},
+    {"casefold", "", str_casefold},
+    {"strip", "/chars?", str_strip},
+    {"lstrip", "/chars?", str_lstrip},
+    {"rstrip", "/chars?", str_rstrip},
+    {"split", "sep? maxsplit?", str_split},
+    {"rsplit", "sep? maxsplit?", str_rsplit},
     {"splitlines", "keepends?", str_splitlines},
-    {"find", "/sub start? end?", str_find}, {"rfind", "/sub start? end?", str_rfind},
-    {"index", "/sub start? end?", str_index}, {"rindex", "/sub start? end?", str_rindex},
+    {"find", "/sub start? end?", str_find},
+    {"rfind", "/sub start? end?", str_rfind},
+    {"index", "/sub start? end?", str_index},
+    {"rindex", "/sub start? end?", str_rindex},
     {"count", "/sub start? end?", str_count},
-    {"startswith", "/prefix start? end?", str_startswith}, {"endswith", "/suffix start? end?", str_endswith},
-    {"removeprefix", "/prefix", str_removeprefix}, {"removesuffix", "/suffix", str_removesuffix},
+    {"startswith", "/prefix start? end?", str_startswith},
+    {"endswith", "/suffix start? end?", str_endswith},
+    {"removeprefix", "/prefix", str_removeprefix},
+    {"removesuffix", "/suffix", str_removesuffix},
     {"replace", "/old new count?", str_replace},
-    {"partition", "/sep", str_partition}, {"rpartition", "/sep", str_rpartition}, {"join", "/iterable", str_join},
-    {"ljust", "/width fillchar?", str_ljust}, {"rjust", "/width fillchar?", str_rjust},
-    {"center", "/width fillchar?", str_center}, {"zfill", "/width", str_zfill},
+    {"partition", "/sep", str_partition},
+    {"rpartition", "/sep", str_rpartition},
+    {"join", "/iterable", str_join},
+    {"ljust", "/width fillchar?", str_ljust},
+    {"rjust", "/width fillchar?", str_rjust},
+    {"center", "/width fillchar?", str_center},
+    {"zfill", "/width", str_zfill},
     {"expandtabs", "tabsize?", str_expandtabs},
-    {"format", "*", method_format}, {"format_map", "/mapping", method_format_map},
-    {"isalpha", "", str_isalpha}, {"isalnum", "", str_isalnum}, {"isdecimal", "", str_isdecimal},
-    {"isdigit", "", str_isdigit}, {"isnumeric", "", str_isnumeric}, {"isspace", "", str_isspace},
-    {"isprintable", "", str_isprintable}, {"isascii", "", str_isascii}, {"islower", "", str_islower},
-    {"isupper", "", str_isupper}, {"istitle", "", str_istitle}, {"isidentifier", "", str_isidentifier},
+    {"format", "*", method_format},
+    {"format_map", "/mapping", method_format_map},
+    {"isalpha", "", str_isalpha},
+    {"isalnum", "", str_isalnum},
+    {"isdecimal", "", str_isdecimal},
+    {"isdigit", "", str_isdigit},
+    {"isnumeric", "", str_isnumeric},
+    {"isspace", "", str_isspace},
+    {"isprintable", "", str_isprintable},
+    {"isascii", "", str_isascii},
+    {"islower", "", str_islower},
+    {"isupper", "", str_isupper},
+    {"istitle", "", str_istitle},
+    {"isidentifier", "", str_isidentifier},
 };
 
 static bool dict_view(struct evaluator *ev, struct value self, enum view_kind kind, struct value *out) {
@@ -316,9 +433,18 @@ static bool dict_view(struct evaluator *ev, struct value self, enum view_kind ki
     *out = (struct value){.type = V_VIEW, .as.view = view};
     return true;
 }
-METHOD(dict_keys) { (void)a, (void)call; return dict_view(ev, self, VIEW_KEYS, out); }
-METHOD(dict_values) { (void)a, (void)call; return dict_view(ev, self, VIEW_VALUES, out); }
-METHOD(dict_items) { (void)a, (void)call; return dict_view(ev, self, VIEW_ITEMS, out); }
+METHOD(dict_keys) {
+    (void)a, (void)call;
+    return dict_view(ev, self, VIEW_KEYS, out);
+}
+METHOD(dict_values) {
+    (void)a, (void)call;
+    return dict_view(ev, self, VIEW_VALUES, out);
+}
+METHOD(dict_items) {
+    (void)a, (void)call;
+    return dict_view(ev, self, VIEW_ITEMS, out);
+}
 
 METHOD(dict_get_method) {
     (void)call;
@@ -335,8 +461,9 @@ METHOD(copy) { /* nothing can change, so a copy is the same */
 }
 
 static const struct builtin dict_methods[] = {
-    {"keys", "", dict_keys}, {"values", "", dict_values}, {"items", "", dict_items},
-    {"get", "/key default?", dict_get_method}, {"copy", "", copy},
+    {"keys", "", dict_keys},   {"values", "", dict_values},
+    {"items", "", dict_items}, {"get", "/key default?", dict_get_method},
+    {"copy", "", copy},
 };
 
 METHOD(sequence_index) {
@@ -369,8 +496,8 @@ METHOD(sequence_count) {
     if (!value_length(self, &length)) return false;
     for (size_t i = 0; i < length; i++) {
         bool equal;
-        struct value item = self.type == V_RANGE ? value_int(range_at(self.as.range, (int64_t)i))
-                                                 : self.as.list->items[i];
+        struct value item =
+            self.type == V_RANGE ? value_int(range_at(self.as.range, (int64_t)i)) : self.as.list->items[i];
         if (!value_equal(ev, item, a[0], &equal)) return false;
         n += equal;
     }
@@ -411,18 +538,25 @@ static bool is_one_of(const char *const *names, const struct text *name) {
 #define FIND_IN(table, name) find_in(table, sizeof table / sizeof table[0], (name)->data, (name)->n_bytes)
 
 const struct builtin *find_method(struct value v, const struct text *name, bool *mutates) {
-    static const char *const list_mutators[] = {"append", "/clear", "pop", "reverse", "insert", "sort", "extend", "remove",
-                                                NULL};
+    static const char *const list_mutators[] = {"append", "/clear", "pop",    "reverse", "insert",
+                                                "sort",   "extend", "remove", NULL};
     static const char *const dict_mutators[] = {"clear", "/pop", "popitem", "setdefault", "update", NULL};
-    *mutates = (v.type == V_LIST && is_one_of(list_mutators, name)) || (v.type == V_DICT && is_one_of(dict_mutators, name));
+    *mutates =
+        (v.type == V_LIST && is_one_of(list_mutators, name)) || (v.type == V_DICT && is_one_of(dict_mutators, name));
     if (*mutates) return NULL;
     switch (v.type) {
-    case V_TEXT: return FIND_IN(str_methods, name);
-    case V_DICT: return FIND_IN(dict_methods, name);
+    case V_TEXT:
+        return FIND_IN(str_methods, name);
+    case V_DICT:
+        return FIND_IN(dict_methods, name);
     case V_TUPLE:
-    case V_RANGE: return text_is(name, "copy") ? NULL : FIND_IN(sequence_methods, name);
-    case V_LIST: return FIND_IN(sequence_methods, name);
-    case V_CYCLER: return FIND_IN(cycler_methods, name);
-    default: return NULL;
+    case V_RANGE:
+        return text_is(name, "copy") ? NULL : FIND_IN(sequence_methods, name);
+    case V_LIST:
+        return FIND_IN(sequence_methods, name);
+    case V_CYCLER:
+        return FIND_IN(cycler_methods, name);
+    default:
+        return NULL;
     }
 }

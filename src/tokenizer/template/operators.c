@@ -19,7 +19,9 @@ static bool fail_operands(struct evaluator *ev, enum binary_operator op, struct 
                    value_type_name(b));
 }
 
-static double to_double(struct value v) { return v.type == V_FLOAT ? v.as.number : integer_to_double(v); }
+static double to_double(struct value v) {
+    return v.type == V_FLOAT ? v.as.number : integer_to_double(v);
+}
 
 static double floor_modulo(double x, double y) {
     double remainder = fmod(x, y);
@@ -39,11 +41,19 @@ static bool float_power(struct evaluator *ev, double x, double y, struct value *
 
 static bool float_binary(struct evaluator *ev, enum binary_operator op, double x, double y, struct value *out) {
     switch (op) {
-    case OP_ADD: *out = value_float(x + y); return true;
-    case OP_SUB: *out = value_float(x - y); return true;
-    case OP_MUL: *out = value_float(x * y); return true;
-    case OP_POW: return float_power(ev, x, y, out);
-    default: break;
+    case OP_ADD:
+        *out = value_float(x + y);
+        return true;
+    case OP_SUB:
+        *out = value_float(x - y);
+        return true;
+    case OP_MUL:
+        *out = value_float(x * y);
+        return true;
+    case OP_POW:
+        return float_power(ev, x, y, out);
+    default:
+        break;
     }
     if (y == 0) return ev_fail(ev, "division by zero");
     if (op == OP_DIV) {
@@ -71,12 +81,18 @@ static bool integer_true_divide(struct evaluator *ev, struct value a, struct val
 static bool integer_binary(struct evaluator *ev, enum binary_operator op, struct value a, struct value b,
                            struct value *out) {
     switch (op) {
-    case OP_ADD: return integer_add(ev, a, b, out);
-    case OP_SUB: return integer_subtract(ev, a, b, out);
-    case OP_MUL: return integer_multiply(ev, a, b, out);
-    case OP_DIV: return integer_true_divide(ev, a, b, out);
-    case OP_FLOOR_DIV: return integer_divide(ev, a, b, out, NULL);
-    case OP_MOD: return integer_divide(ev, a, b, NULL, out);
+    case OP_ADD:
+        return integer_add(ev, a, b, out);
+    case OP_SUB:
+        return integer_subtract(ev, a, b, out);
+    case OP_MUL:
+        return integer_multiply(ev, a, b, out);
+    case OP_DIV:
+        return integer_true_divide(ev, a, b, out);
+    case OP_FLOOR_DIV:
+        return integer_divide(ev, a, b, out, NULL);
+    case OP_MOD:
+        return integer_divide(ev, a, b, NULL, out);
     case OP_POW:
         if (integer_sign(b) < 0) return float_power(ev, integer_to_double(a), integer_to_double(b), out);
         if (b.type == V_BIG) return integer_power(ev, a, UINT64_MAX, out);
@@ -88,8 +104,9 @@ static bool integer_binary(struct evaluator *ev, enum binary_operator op, struct
 /* 'ab' * 3, [1] * 3; negative counts give nothing. */
 static bool repeat(struct evaluator *ev, struct value sequence, struct value count_value, struct value *out) {
     if (count_value.type == V_BIG && integer_sign(count_value) > 0) return ev_fail(ev, "the result is too long");
-    int64_t count = count_value.type == V_BIG ? 0 : count_value.type == V_BOOL ? count_value.as.boolean
-                                                                                : count_value.as.integer;
+    int64_t count = count_value.type == V_BIG    ? 0
+                    : count_value.type == V_BOOL ? count_value.as.boolean
+                                                 : count_value.as.integer;
     if (count < 0) count = 0;
     if (sequence.type == V_TEXT) {
         struct writer w = {0};
@@ -124,7 +141,9 @@ static bool add_sequences(struct evaluator *ev, struct value a, struct value b, 
     return true;
 }
 
-static bool is_repeatable(struct value v) { return v.type == V_TEXT || v.type == V_LIST || v.type == V_TUPLE; }
+static bool is_repeatable(struct value v) {
+    return v.type == V_TEXT || v.type == V_LIST || v.type == V_TUPLE;
+}
 
 bool apply_binary(struct evaluator *ev, enum binary_operator op, struct value a, struct value b, struct value *out) {
     if (is_integer(a) && is_integer(b)) return integer_binary(ev, op, a, b, out);
@@ -153,11 +172,16 @@ bool negate(struct evaluator *ev, struct value v, struct value *out) {
 bool apply_compare(struct evaluator *ev, enum compare_operator op, struct value a, struct value b, bool *out) {
     int order;
     switch (op) {
-    case CMP_EQ: return value_equal(ev, a, b, out);
-    case CMP_NE: return value_equal(ev, a, b, out) && (*out = !*out, true);
-    case CMP_IN: return value_contains(ev, b, a, out);
-    case CMP_NOT_IN: return value_contains(ev, b, a, out) && (*out = !*out, true);
-    default: break;
+    case CMP_EQ:
+        return value_equal(ev, a, b, out);
+    case CMP_NE:
+        return value_equal(ev, a, b, out) && (*out = !*out, true);
+    case CMP_IN:
+        return value_contains(ev, b, a, out);
+    case CMP_NOT_IN:
+        return value_contains(ev, b, a, out) && (*out = !*out, true);
+    default:
+        break;
     }
     if (!value_compare(ev, a, b, &order)) return false;
     bool ordered = order >= -1 && order <= 1; /* NaN isn't */

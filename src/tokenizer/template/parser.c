@@ -170,8 +170,10 @@ static bool parse_for(struct parser *ps, struct node *node) {
     ps->soft = false;
     bool ok = parse_block_body(ps, ends, &loop->body);
     ps->in_loop = outer_in_loop;
-    if (ok && accept_name(ps, "else")) ok = parse_simple_body(ps, "endfor", &loop->otherwise);
-    else if (ok) ps->at++;
+    if (ok && accept_name(ps, "else"))
+        ok = parse_simple_body(ps, "endfor", &loop->otherwise);
+    else if (ok)
+        ps->at++;
     ps->soft = outer_soft;
     return ok;
 }

@@ -37,16 +37,24 @@ struct parser {
     size_t unknown; /* token of the first one elsewhere; 0: none */
 };
 
-static inline const struct token *current(const struct parser *ps) { return &ps->tokens[ps->at]; }
-static inline bool at_token(const struct parser *ps, enum token_type type) { return current(ps)->type == type; }
+static inline const struct token *current(const struct parser *ps) {
+    return &ps->tokens[ps->at];
+}
+static inline bool at_token(const struct parser *ps, enum token_type type) {
+    return current(ps)->type == type;
+}
 bool token_is_name(const struct parser *ps, const struct token *token, const char *name);
-static inline bool at_name(const struct parser *ps, const char *name) { return token_is_name(ps, current(ps), name); }
+static inline bool at_name(const struct parser *ps, const char *name) {
+    return token_is_name(ps, current(ps), name);
+}
 bool accept_token(struct parser *ps, enum token_type type);
 bool accept_name(struct parser *ps, const char *name);
 bool expect_token(struct parser *ps, enum token_type type, const char *what);
 bool parse_fail(struct parser *ps, const char *message); /* at the current token, which it shows */
 bool enter(struct parser *ps);
-static inline void leave(struct parser *ps) { ps->nesting--; }
+static inline void leave(struct parser *ps) {
+    ps->nesting--;
+}
 
 struct node *node_create(struct parser *ps, enum node_type type, uint32_t offset);
 /* Nodes collected before their number is known. */

@@ -62,12 +62,24 @@ static struct node *parse_math1(struct parser *ps);
 
 static bool compare_operator_at(struct parser *ps, enum compare_operator *op) {
     switch (current(ps)->type) {
-    case TOKEN_EQ: *op = CMP_EQ; break;
-    case TOKEN_NE: *op = CMP_NE; break;
-    case TOKEN_LT: *op = CMP_LT; break;
-    case TOKEN_LE: *op = CMP_LE; break;
-    case TOKEN_GT: *op = CMP_GT; break;
-    case TOKEN_GE: *op = CMP_GE; break;
+    case TOKEN_EQ:
+        *op = CMP_EQ;
+        break;
+    case TOKEN_NE:
+        *op = CMP_NE;
+        break;
+    case TOKEN_LT:
+        *op = CMP_LT;
+        break;
+    case TOKEN_LE:
+        *op = CMP_LE;
+        break;
+    case TOKEN_GT:
+        *op = CMP_GT;
+        break;
+    case TOKEN_GE:
+        *op = CMP_GE;
+        break;
     default:
         if (at_name(ps, "in")) {
             *op = CMP_IN;
@@ -133,11 +145,20 @@ static struct node *parse_math2(struct parser *ps) {
         uint32_t offset = current(ps)->offset;
         enum binary_operator op;
         switch (current(ps)->type) {
-        case TOKEN_MUL: op = OP_MUL; break;
-        case TOKEN_DIV: op = OP_DIV; break;
-        case TOKEN_FLOOR_DIV: op = OP_FLOOR_DIV; break;
-        case TOKEN_MOD: op = OP_MOD; break;
-        default: return left;
+        case TOKEN_MUL:
+            op = OP_MUL;
+            break;
+        case TOKEN_DIV:
+            op = OP_DIV;
+            break;
+        case TOKEN_FLOOR_DIV:
+            op = OP_FLOOR_DIV;
+            break;
+        case TOKEN_MOD:
+            op = OP_MOD;
+            break;
+        default:
+            return left;
         }
         ps->at++;
         left = binary_node(ps, N_BINARY, op, offset, left, parse_power(ps));
@@ -229,18 +250,27 @@ static struct node *parse_primary(struct parser *ps) {
     struct value number;
     uint32_t offset = current(ps)->offset;
     switch (current(ps)->type) {
-    case TOKEN_NAME: return parse_name(ps);
-    case TOKEN_STRING: return parse_strings(ps);
+    case TOKEN_NAME:
+        return parse_name(ps);
+    case TOKEN_STRING:
+        return parse_strings(ps);
     case TOKEN_INTEGER:
-    case TOKEN_FLOAT: return number_token_value(ps->ev, current(ps), &number) ? constant_node(ps, number) : NULL;
+    case TOKEN_FLOAT:
+        return number_token_value(ps->ev, current(ps), &number) ? constant_node(ps, number) : NULL;
     case TOKEN_LEFT_PAREN: {
         ps->at++;
         struct node *node = parse_tuple(ps, true, true, NULL);
         return node && expect_token(ps, TOKEN_RIGHT_PAREN, "')'") ? node : NULL;
     }
-    case TOKEN_LEFT_BRACKET: ps->at++; return parse_display(ps, N_LIST, TOKEN_RIGHT_BRACKET, offset);
-    case TOKEN_LEFT_BRACE: ps->at++; return parse_display(ps, N_DICT, TOKEN_RIGHT_BRACE, offset);
-    default: parse_fail(ps, "expected an expression"); return NULL;
+    case TOKEN_LEFT_BRACKET:
+        ps->at++;
+        return parse_display(ps, N_LIST, TOKEN_RIGHT_BRACKET, offset);
+    case TOKEN_LEFT_BRACE:
+        ps->at++;
+        return parse_display(ps, N_DICT, TOKEN_RIGHT_BRACE, offset);
+    default:
+        parse_fail(ps, "expected an expression");
+        return NULL;
     }
 }
 
@@ -306,10 +336,14 @@ static struct node *parse_call(struct parser *ps, struct node *callee) {
 static struct node *parse_postfix(struct parser *ps, struct node *node) {
     while (node) {
         uint32_t offset = current(ps)->offset;
-        if (accept_token(ps, TOKEN_DOT)) node = attribute_node(ps, node, offset);
-        else if (accept_token(ps, TOKEN_LEFT_BRACKET)) node = parse_subscript(ps, node, offset);
-        else if (at_token(ps, TOKEN_LEFT_PAREN)) node = parse_call(ps, node);
-        else break;
+        if (accept_token(ps, TOKEN_DOT))
+            node = attribute_node(ps, node, offset);
+        else if (accept_token(ps, TOKEN_LEFT_BRACKET))
+            node = parse_subscript(ps, node, offset);
+        else if (at_token(ps, TOKEN_LEFT_PAREN))
+            node = parse_call(ps, node);
+        else
+            break;
     }
     return node;
 }
@@ -381,8 +415,8 @@ static struct node *apply_node(struct parser *ps, enum node_type type, struct no
     if (!node || !(node->as.apply.name = expect_name(ps))) return NULL;
     node->as.apply.object = object;
     const struct text *name = &node->as.apply.name->text;
-    node->as.apply.function = type == N_FILTER ? find_filter(name->data, name->n_bytes)
-                                               : find_test(name->data, name->n_bytes);
+    node->as.apply.function =
+        type == N_FILTER ? find_filter(name->data, name->n_bytes) : find_test(name->data, name->n_bytes);
     if (!node->as.apply.function && !ps->soft && !ps->unknown) ps->unknown = ps->at - 1;
     return node;
 }
@@ -404,13 +438,16 @@ struct node *parse_filters(struct parser *ps, struct node *object, bool first_wi
 /* Whether a test's single argument follows without parentheses: `x is divisibleby 3`. */
 static bool at_bare_argument(const struct parser *ps) {
     switch (current(ps)->type) {
-    case TOKEN_NAME: return !at_name(ps, "else") && !at_name(ps, "or") && !at_name(ps, "and");
+    case TOKEN_NAME:
+        return !at_name(ps, "else") && !at_name(ps, "or") && !at_name(ps, "and");
     case TOKEN_STRING:
     case TOKEN_INTEGER:
     case TOKEN_FLOAT:
     case TOKEN_LEFT_BRACKET:
-    case TOKEN_LEFT_BRACE: return true;
-    default: return false;
+    case TOKEN_LEFT_BRACE:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -455,10 +492,14 @@ static struct node *parse_unary(struct parser *ps, bool with_filters) {
     }
     node = parse_postfix(ps, node);
     while (node && with_filters) {
-        if (at_token(ps, TOKEN_PIPE)) node = parse_filters(ps, node, false);
-        else if (at_name(ps, "is")) node = parse_test(ps, node);
-        else if (at_token(ps, TOKEN_LEFT_PAREN)) node = parse_call(ps, node);
-        else break;
+        if (at_token(ps, TOKEN_PIPE))
+            node = parse_filters(ps, node, false);
+        else if (at_name(ps, "is"))
+            node = parse_test(ps, node);
+        else if (at_token(ps, TOKEN_LEFT_PAREN))
+            node = parse_call(ps, node);
+        else
+            break;
     }
     return node;
 }
@@ -493,7 +534,8 @@ static struct node *parse_target_item(struct parser *ps, bool with_namespace) {
 }
 
 /* Comma-separated items up to what ends a tuple; one item without a comma stands for itself. */
-static struct node *parse_items(struct parser *ps, bool is_target, bool flag, bool parenthesized, const char *end_name) {
+static struct node *parse_items(struct parser *ps, bool is_target, bool flag, bool parenthesized,
+                                const char *end_name) {
     uint32_t offset = current(ps)->offset;
     struct node_collector items = {0};
     bool is_tuple = false;

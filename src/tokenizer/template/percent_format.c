@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "tokenizer/template/builtins.h"
-#include "tokenizer/template/integer.h"
 #include "tokenizer/template/characters.h"
+#include "tokenizer/template/integer.h"
 
 struct percent {
     struct evaluator *ev;
@@ -96,11 +96,16 @@ static bool format_conversion(struct percent *f, struct value v, char conversion
 static bool parse_flags(struct percent *f, struct format_spec *spec) {
     bool left = false;
     for (; f->p < f->end && *f->p && strchr("-+ #0", *f->p); f->p++) {
-        if (*f->p == '-') left = true;
-        else if (*f->p == '+') spec->sign = '+';
-        else if (*f->p == ' ' && !spec->sign) spec->sign = ' ';
-        else if (*f->p == '#') spec->alternate = true;
-        else if (*f->p == '0') spec->zero = true;
+        if (*f->p == '-')
+            left = true;
+        else if (*f->p == '+')
+            spec->sign = '+';
+        else if (*f->p == ' ' && !spec->sign)
+            spec->sign = ' ';
+        else if (*f->p == '#')
+            spec->alternate = true;
+        else if (*f->p == '0')
+            spec->zero = true;
     }
     int64_t width = -1;
     if (!parse_count(f, &width)) return false;
@@ -130,17 +135,17 @@ static bool format_directive(struct percent *f) {
     if (f->p == f->end) return ev_fail(f->ev, "incomplete format");
     char conversion = *f->p++;
     if (conversion == '%' && f->p == begin + 1) return write_char(f->ev, &f->out, '%');
-    if (!conversion || !strchr("diouxXeEfFgGcrsa", conversion))
-        return ev_fail(f->ev, "unsupported format character");
+    if (!conversion || !strchr("diouxXeEfFgGcrsa", conversion)) return ev_fail(f->ev, "unsupported format character");
     if (!is_given(v) && !take_argument(f, &v)) return false;
-    if (spec.zero && (conversion == 's' || conversion == 'r' || conversion == 'a' || conversion == 'c')) spec.align = '>';
+    if (spec.zero && (conversion == 's' || conversion == 'r' || conversion == 'a' || conversion == 'c'))
+        spec.align = '>';
     return format_conversion(f, v, conversion, &spec);
 }
 
 bool percent_format(struct evaluator *ev, struct value format, struct value arguments, struct value *out) {
     const struct text *t = format.as.text;
-    struct percent f = {.ev = ev, .p = t->data, .end = t->data + t->n_bytes, .arguments = arguments,
-                        .markup = format.markup};
+    struct percent f = {
+        .ev = ev, .p = t->data, .end = t->data + t->n_bytes, .arguments = arguments, .markup = format.markup};
     while (f.p < f.end) {
         const char *percent = memchr(f.p, '%', (size_t)(f.end - f.p));
         const char *stop = percent ? percent : f.end;
@@ -151,7 +156,8 @@ bool percent_format(struct evaluator *ev, struct value format, struct value argu
     }
     /* What is left over is an error, except that one mapping or list may go unused, as in Python. */
     size_t n = arguments.type == V_TUPLE ? arguments.as.list->n : 1;
-    bool may_be_unused = f.used_mapping || arguments.type == V_DICT || arguments.type == V_LIST || arguments.type == V_RANGE;
+    bool may_be_unused =
+        f.used_mapping || arguments.type == V_DICT || arguments.type == V_LIST || arguments.type == V_RANGE;
     if (f.next < n && !(arguments.type != V_TUPLE && may_be_unused))
         return ev_fail(ev, "not all arguments converted during string formatting");
     if (!writer_value(ev, &f.out, out)) return false;

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "tokenizer/template/builtins.h"
-#include "tokenizer/template/integer.h"
 #include "tokenizer/template/characters.h"
+#include "tokenizer/template/integer.h"
 
 /* The shortest digits that read back as f, laid out as repr() does: an exponent below 1e-4 and from 1e16 on. */
 bool write_float(struct evaluator *ev, struct writer *w, double f) {
@@ -26,11 +26,16 @@ bool write_float(struct evaluator *ev, struct writer *w, double f) {
 static bool write_repr_char(struct evaluator *ev, struct writer *w, uint32_t c, char quote) {
     char escape[12];
     switch (c) {
-    case '\n': return write_text(ev, w, "\\n");
-    case '\r': return write_text(ev, w, "\\r");
-    case '\t': return write_text(ev, w, "\\t");
-    case '\\': return write_text(ev, w, "\\\\");
-    default: break;
+    case '\n':
+        return write_text(ev, w, "\\n");
+    case '\r':
+        return write_text(ev, w, "\\r");
+    case '\t':
+        return write_text(ev, w, "\\t");
+    case '\\':
+        return write_text(ev, w, "\\\\");
+    default:
+        break;
     }
     if (c == (unsigned char)quote) return write_char(ev, w, '\\') && write_char(ev, w, quote);
     if (python_is_printable(c)) return write_code_point(ev, w, c);
@@ -101,21 +106,31 @@ static bool write_object_repr(struct evaluator *ev, struct writer *w, struct val
 static bool write_repr_inner(struct evaluator *ev, struct writer *w, struct value v) {
     switch (v.type) {
     case V_MISSING:
-    case V_UNDEFINED: return write_text(ev, w, "Undefined");
-    case V_NONE: return write_text(ev, w, "None");
-    case V_BOOL: return write_text(ev, w, v.as.boolean ? "True" : "False");
+    case V_UNDEFINED:
+        return write_text(ev, w, "Undefined");
+    case V_NONE:
+        return write_text(ev, w, "None");
+    case V_BOOL:
+        return write_text(ev, w, v.as.boolean ? "True" : "False");
     case V_INT:
-    case V_BIG: return integer_write(ev, w, v);
-    case V_FLOAT: return write_float(ev, w, v.as.number);
+    case V_BIG:
+        return integer_write(ev, w, v);
+    case V_FLOAT:
+        return write_float(ev, w, v.as.number);
     case V_TEXT:
         if (!v.markup) return write_text_repr(ev, w, v.as.text);
         return write_text(ev, w, "Markup(") && write_text_repr(ev, w, v.as.text) && write_char(ev, w, ')');
     case V_LIST:
-    case V_TUPLE: return write_list_repr(ev, w, v);
-    case V_DICT: return write_dict_repr(ev, w, v.as.dict);
-    case V_RANGE: return write_range_repr(ev, w, v.as.range);
-    case V_VIEW: return write_view_repr(ev, w, v);
-    default: return write_object_repr(ev, w, v);
+    case V_TUPLE:
+        return write_list_repr(ev, w, v);
+    case V_DICT:
+        return write_dict_repr(ev, w, v.as.dict);
+    case V_RANGE:
+        return write_range_repr(ev, w, v.as.range);
+    case V_VIEW:
+        return write_view_repr(ev, w, v);
+    default:
+        return write_object_repr(ev, w, v);
     }
 }
 

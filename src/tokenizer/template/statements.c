@@ -55,8 +55,8 @@ bool assign(struct evaluator *ev, struct scope *scope, const struct node *target
     if (!to_list(ev, v, &list)) return false;
     if (list->n != expected) {
         ev->at = target->offset;
-        return ev_fail(ev, "%s values to unpack (expected %zu, got %zu)", list->n < expected ? "not enough" : "too many",
-                       expected, list->n);
+        return ev_fail(ev, "%s values to unpack (expected %zu, got %zu)",
+                       list->n < expected ? "not enough" : "too many", expected, list->n);
     }
     for (size_t i = 0; i < expected; i++)
         if (!assign(ev, scope, target->as.list.items[i], list->items[i])) return false;
@@ -74,7 +74,9 @@ static enum flow capture(struct evaluator *ev, struct scope *scope, const struct
     return flow;
 }
 
-static bool output_value(struct evaluator *ev, struct value v) { return write_str(ev, ev->out, v); }
+static bool output_value(struct evaluator *ev, struct value v) {
+    return write_str(ev, ev->out, v);
+}
 
 static enum flow execute_output(struct evaluator *ev, struct scope *scope, const struct node *node) {
     struct value v;
@@ -201,7 +203,7 @@ bool recurse_loop(struct evaluator *ev, struct loop *outer, struct value iterabl
 static enum flow execute_set(struct evaluator *ev, struct scope *scope, const struct node *node) {
     struct value v;
     return evaluate(ev, scope, node->as.set.value, &v) && assign(ev, scope, node->as.set.target, v) ? FLOW_NEXT
-                                                                                                   : FLOW_FAIL;
+                                                                                                    : FLOW_FAIL;
 }
 
 /* The innermost filter of a chain without object gets `text`. */
@@ -328,23 +330,38 @@ static enum flow execute_node(struct evaluator *ev, struct scope *scope, const s
     switch (node->type) {
     case N_TEXT:
         return write_bytes(ev, ev->out, node->as.text->data, node->as.text->n_bytes) ? FLOW_NEXT : FLOW_FAIL;
-    case N_OUTPUT: return execute_output(ev, scope, node);
-    case N_IF: return execute_if(ev, scope, node);
-    case N_FOR: return execute_for(ev, scope, node);
-    case N_SET: return execute_set(ev, scope, node);
-    case N_SET_BLOCK: return execute_set_block(ev, scope, node);
-    case N_MACRO: return execute_macro(ev, scope, node);
-    case N_CALL_BLOCK: return execute_call_block(ev, scope, node);
-    case N_FILTER_BLOCK: return execute_filter_block(ev, scope, node);
-    case N_WITH: return execute_with(ev, scope, node);
-    case N_GENERATION: return execute_generation(ev, scope, node);
-    case N_BLOCK: return execute_block(ev, scope, node);
-    case N_BREAK: return FLOW_BREAK;
-    case N_CONTINUE: return FLOW_CONTINUE;
+    case N_OUTPUT:
+        return execute_output(ev, scope, node);
+    case N_IF:
+        return execute_if(ev, scope, node);
+    case N_FOR:
+        return execute_for(ev, scope, node);
+    case N_SET:
+        return execute_set(ev, scope, node);
+    case N_SET_BLOCK:
+        return execute_set_block(ev, scope, node);
+    case N_MACRO:
+        return execute_macro(ev, scope, node);
+    case N_CALL_BLOCK:
+        return execute_call_block(ev, scope, node);
+    case N_FILTER_BLOCK:
+        return execute_filter_block(ev, scope, node);
+    case N_WITH:
+        return execute_with(ev, scope, node);
+    case N_GENERATION:
+        return execute_generation(ev, scope, node);
+    case N_BLOCK:
+        return execute_block(ev, scope, node);
+    case N_BREAK:
+        return FLOW_BREAK;
+    case N_CONTINUE:
+        return FLOW_CONTINUE;
     case N_UNAVAILABLE:
         ev_fail(ev, "a chat template has nothing to load from: '%s' can't work", node->as.text->data);
         return FLOW_FAIL;
-    default: ev_fail(ev, "not a statement"); return FLOW_FAIL;
+    default:
+        ev_fail(ev, "not a statement");
+        return FLOW_FAIL;
     }
 }
 

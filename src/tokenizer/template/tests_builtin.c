@@ -2,19 +2,19 @@
 #include <string.h>
 
 #include "tokenizer/template/builtins.h"
-#include "tokenizer/template/integer.h"
 #include "tokenizer/template/characters.h"
+#include "tokenizer/template/integer.h"
 
-#define TEST(name)                                                                                                \
-    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call, \
+#define TEST(name)                                                                                                     \
+    static bool name(struct evaluator *ev, struct value self, const struct value *a, const struct call *call,          \
                      struct value *out)
 
 /* Tests that only look at the value: the last line is the condition. */
-#define SIMPLE_TEST(name, condition)             \
-    TEST(name) {                                 \
-        (void)ev, (void)a, (void)call;           \
-        *out = value_bool(condition);            \
-        return true;                             \
+#define SIMPLE_TEST(name, condition)                                                                                   \
+    TEST(name) {                                                                                                       \
+        (void)ev, (void)a, (void)call;                                                                                 \
+        *out = value_bool(condition);                                                                                  \
+        return true;                                                                                                   \
     }
 SIMPLE_TEST(test_defined, self.type != V_UNDEFINED)
 SIMPLE_TEST(test_undefined, self.type == V_UNDEFINED)
@@ -68,8 +68,14 @@ static bool case_test(struct evaluator *ev, struct value self, const char *metho
     struct call none = {0};
     return call_builtin(ev, find_method(value_text(t), &name, &mutates), value_text(t), &none, out);
 }
-TEST(test_lower) { (void)a, (void)call; return case_test(ev, self, "islower", out); }
-TEST(test_upper) { (void)a, (void)call; return case_test(ev, self, "isupper", out); }
+TEST(test_lower) {
+    (void)a, (void)call;
+    return case_test(ev, self, "islower", out);
+}
+TEST(test_upper) {
+    (void)a, (void)call;
+    return case_test(ev, self, "isupper", out);
+}
 
 /* Identity: of small values the value itself, of objects the object. */
 TEST(test_sameas) {
@@ -84,11 +90,11 @@ TEST(test_sameas) {
     return true;
 }
 
-#define COMPARE_TEST(name, op)                                                             \
-    TEST(name) {                                                                           \
-        bool holds;                                                                        \
-        (void)call;                                                                        \
-        return apply_compare(ev, op, self, a[0], &holds) && (*out = value_bool(holds), true); \
+#define COMPARE_TEST(name, op)                                                                                         \
+    TEST(name) {                                                                                                       \
+        bool holds;                                                                                                    \
+        (void)call;                                                                                                    \
+        return apply_compare(ev, op, self, a[0], &holds) && (*out = value_bool(holds), true);                          \
     }
 COMPARE_TEST(test_eq, CMP_EQ)
 COMPARE_TEST(test_ne, CMP_NE)
@@ -102,21 +108,45 @@ SIMPLE_TEST(test_filter, self.type == V_TEXT && find_filter(self.as.text->data, 
 SIMPLE_TEST(test_test, self.type == V_TEXT && find_test(self.as.text->data, self.as.text->n_bytes))
 
 static const struct builtin tests[] = {
-    {"defined", "", test_defined}, {"undefined", "", test_undefined}, {"none", "", test_none},
-    {"boolean", "", test_boolean}, {"true", "", test_true}, {"false", "", test_false},
-    {"integer", "", test_integer}, {"float", "", test_float}, {"number", "", test_number},
-    {"string", "", test_string}, {"mapping", "", test_mapping}, {"sequence", "", test_sequence},
-    {"iterable", "", test_iterable}, {"callable", "", test_callable}, {"escaped", "", test_escaped},
-    {"even", "", test_even}, {"odd", "", test_odd}, {"divisibleby", "num", test_divisibleby},
-    {"lower", "", test_lower}, {"upper", "", test_upper}, {"sameas", "other", test_sameas},
-    {"filter", "", test_filter}, {"test", "", test_test},
+    {"defined", "", test_defined},
+    {"undefined", "", test_undefined},
+    {"none", "", test_none},
+    {"boolean", "", test_boolean},
+    {"true", "", test_true},
+    {"false", "", test_false},
+    {"integer", "", test_integer},
+    {"float", "", test_float},
+    {"number", "", test_number},
+    {"string", "", test_string},
+    {"mapping", "", test_mapping},
+    {"sequence", "", test_sequence},
+    {"iterable", "", test_iterable},
+    {"callable", "", test_callable},
+    {"escaped", "", test_escaped},
+    {"even", "", test_even},
+    {"odd", "", test_odd},
+    {"divisibleby", "num", test_divisibleby},
+    {"lower", "", test_lower},
+    {"upper", "", test_upper},
+    {"sameas", "other", test_sameas},
+    {"filter", "", test_filter},
+    {"test", "", test_test},
     {"in", "seq", test_in},
-    {"==", "other", test_eq}, {"eq", "other", test_eq}, {"equalto", "other", test_eq},
-    {"!=", "other", test_ne}, {"ne", "other", test_ne},
-    {"<", "other", test_lt}, {"lt", "other", test_lt}, {"lessthan", "other", test_lt},
-    {"<=", "other", test_le}, {"le", "other", test_le},
-    {">", "other", test_gt}, {"gt", "other", test_gt}, {"greaterthan", "other", test_gt},
-    {">=", "other", test_ge}, {"ge", "other", test_ge},
+    {"==", "other", test_eq},
+    {"eq", "other", test_eq},
+    {"equalto", "other", test_eq},
+    {"!=", "other", test_ne},
+    {"ne", "other", test_ne},
+    {"<", "other", test_lt},
+    {"lt", "other", test_lt},
+    {"lessthan", "other", test_lt},
+    {"<=", "other", test_le},
+    {"le", "other", test_le},
+    {">", "other", test_gt},
+    {"gt", "other", test_gt},
+    {"greaterthan", "other", test_gt},
+    {">=", "other", test_ge},
+    {"ge", "other", test_ge},
 };
 
 const struct builtin *find_test(const char *name, size_t n) {

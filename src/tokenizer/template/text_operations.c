@@ -81,7 +81,8 @@ const char *find_bytes(const char *data, size_t n, const char *needle, size_t m)
 }
 
 /* find_bytes is linear; the search from the right isn't, so it pays for what it compares. */
-bool find_text(struct evaluator *ev, const char *data, size_t n, const struct text *needle, bool last, const char **at) {
+bool find_text(struct evaluator *ev, const char *data, size_t n, const struct text *needle, bool last,
+               const char **at) {
     size_t m = needle->n_bytes;
     *at = NULL;
     if (m > n) return true;
@@ -109,8 +110,10 @@ static bool split_on(struct evaluator *ev, const struct text *t, const struct te
         if (!find_text(ev, begin, (size_t)(end - begin), separator, from_right, &at)) return false;
         if (!at) break;
         if (!add_piece(ev, pieces, from_right ? at + separator->n_bytes : begin, from_right ? end : at)) return false;
-        if (from_right) end = at;
-        else begin = at + separator->n_bytes;
+        if (from_right)
+            end = at;
+        else
+            begin = at + separator->n_bytes;
     }
     if (!add_piece(ev, pieces, begin, end)) return false;
     if (from_right) reverse_pieces(pieces);
@@ -233,12 +236,23 @@ bool write_escaped(struct evaluator *ev, struct writer *w, const struct text *t)
     for (size_t i = 0; i < t->n_bytes; i++) {
         const char *entity = NULL;
         switch (t->data[i]) {
-        case '<': entity = "&lt;"; break;
-        case '>': entity = "&gt;"; break;
-        case '&': entity = "&amp;"; break;
-        case '\'': entity = "&#39;"; break;
-        case '"': entity = "&#34;"; break;
-        default: break;
+        case '<':
+            entity = "&lt;";
+            break;
+        case '>':
+            entity = "&gt;";
+            break;
+        case '&':
+            entity = "&amp;";
+            break;
+        case '\'':
+            entity = "&#39;";
+            break;
+        case '"':
+            entity = "&#34;";
+            break;
+        default:
+            break;
         }
         if (entity ? !write_text(ev, w, entity) : !write_char(ev, w, t->data[i])) return false;
     }

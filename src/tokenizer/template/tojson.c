@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "tokenizer/template/builtins.h"
-#include "tokenizer/template/integer.h"
 #include "tokenizer/template/characters.h"
+#include "tokenizer/template/integer.h"
 
 struct json_writer {
     struct evaluator *ev;
@@ -24,13 +24,27 @@ static bool write_json_text(struct json_writer *j, const struct text *t) {
         uint32_t c = next_code_point(&p);
         char escape[16] = "";
         switch (c) {
-        case '"': strcpy(escape, "\\\""); break;
-        case '\\': strcpy(escape, "\\\\"); break;
-        case '\n': strcpy(escape, "\\n"); break;
-        case '\r': strcpy(escape, "\\r"); break;
-        case '\t': strcpy(escape, "\\t"); break;
-        case '\b': strcpy(escape, "\\b"); break;
-        case '\f': strcpy(escape, "\\f"); break;
+        case '"':
+            strcpy(escape, "\\\"");
+            break;
+        case '\\':
+            strcpy(escape, "\\\\");
+            break;
+        case '\n':
+            strcpy(escape, "\\n");
+            break;
+        case '\r':
+            strcpy(escape, "\\r");
+            break;
+        case '\t':
+            strcpy(escape, "\\t");
+            break;
+        case '\b':
+            strcpy(escape, "\\b");
+            break;
+        case '\f':
+            strcpy(escape, "\\f");
+            break;
         default:
             if (c < 0x20 || (j->ensure_ascii && c > 0x7e && c < 0x10000)) {
                 snprintf(escape, sizeof escape, "\\u%04x", c);
@@ -106,16 +120,31 @@ static bool write_json(struct json_writer *j, struct value v, size_t level) {
     if (!ev_spend(ev, 1) || !ev_enter(ev)) return false;
     bool ok;
     switch (v.type) {
-    case V_NONE: ok = write_text(ev, j->w, "null"); break;
-    case V_BOOL: ok = write_text(ev, j->w, v.as.boolean ? "true" : "false"); break;
+    case V_NONE:
+        ok = write_text(ev, j->w, "null");
+        break;
+    case V_BOOL:
+        ok = write_text(ev, j->w, v.as.boolean ? "true" : "false");
+        break;
     case V_INT:
-    case V_BIG: ok = integer_write(ev, j->w, v); break;
-    case V_FLOAT: ok = write_json_float(j, v.as.number); break;
-    case V_TEXT: ok = write_json_text(j, v.as.text); break;
+    case V_BIG:
+        ok = integer_write(ev, j->w, v);
+        break;
+    case V_FLOAT:
+        ok = write_json_float(j, v.as.number);
+        break;
+    case V_TEXT:
+        ok = write_json_text(j, v.as.text);
+        break;
     case V_LIST:
-    case V_TUPLE: ok = write_json_list(j, v.as.list, level); break;
-    case V_DICT: ok = write_json_dict(j, v.as.dict, level); break;
-    default: ok = ev_fail(ev, "Object of type %s is not JSON serializable", value_type_name(v));
+    case V_TUPLE:
+        ok = write_json_list(j, v.as.list, level);
+        break;
+    case V_DICT:
+        ok = write_json_dict(j, v.as.dict, level);
+        break;
+    default:
+        ok = ev_fail(ev, "Object of type %s is not JSON serializable", value_type_name(v));
     }
     ev_leave(ev);
     return ok;

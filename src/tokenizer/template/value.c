@@ -10,27 +10,47 @@
 const char *value_type_name(struct value v) {
     switch (v.type) {
     case V_MISSING:
-    case V_UNDEFINED: return "Undefined";
-    case V_NONE: return "NoneType";
-    case V_BOOL: return "bool";
+    case V_UNDEFINED:
+        return "Undefined";
+    case V_NONE:
+        return "NoneType";
+    case V_BOOL:
+        return "bool";
     case V_INT:
-    case V_BIG: return "int";
-    case V_FLOAT: return "float";
-    case V_TEXT: return v.markup ? "Markup" : "str";
-    case V_LIST: return "list";
-    case V_TUPLE: return "tuple";
-    case V_DICT: return "dict";
-    case V_RANGE: return "range";
+    case V_BIG:
+        return "int";
+    case V_FLOAT:
+        return "float";
+    case V_TEXT:
+        return v.markup ? "Markup" : "str";
+    case V_LIST:
+        return "list";
+    case V_TUPLE:
+        return "tuple";
+    case V_DICT:
+        return "dict";
+    case V_RANGE:
+        return "range";
     case V_VIEW:
-        return v.as.view->kind == VIEW_KEYS ? "dict_keys" : v.as.view->kind == VIEW_VALUES ? "dict_values" : "dict_items";
-    case V_ITERATOR: return "generator";
-    case V_NAMESPACE: return "Namespace";
-    case V_CYCLER: return "Cycler";
-    case V_JOINER: return "Joiner";
-    case V_LOOP: return "LoopContext";
-    case V_MACRO: return "Macro";
-    case V_FUNCTION: return "function";
-    case V_METHOD: return "method";
+        return v.as.view->kind == VIEW_KEYS     ? "dict_keys"
+               : v.as.view->kind == VIEW_VALUES ? "dict_values"
+                                                : "dict_items";
+    case V_ITERATOR:
+        return "generator";
+    case V_NAMESPACE:
+        return "Namespace";
+    case V_CYCLER:
+        return "Cycler";
+    case V_JOINER:
+        return "Joiner";
+    case V_LOOP:
+        return "LoopContext";
+    case V_MACRO:
+        return "Macro";
+    case V_FUNCTION:
+        return "function";
+    case V_METHOD:
+        return "method";
     }
     return "object";
 }
@@ -40,30 +60,50 @@ bool value_truth(struct value v) {
     switch (v.type) {
     case V_MISSING:
     case V_UNDEFINED:
-    case V_NONE: return false;
-    case V_BOOL: return v.as.boolean;
-    case V_INT: return v.as.integer != 0;
-    case V_FLOAT: return v.as.number != 0;
-    case V_TEXT: return v.as.text->n_bytes != 0;
+    case V_NONE:
+        return false;
+    case V_BOOL:
+        return v.as.boolean;
+    case V_INT:
+        return v.as.integer != 0;
+    case V_FLOAT:
+        return v.as.number != 0;
+    case V_TEXT:
+        return v.as.text->n_bytes != 0;
     case V_LIST:
     case V_TUPLE:
     case V_DICT:
     case V_RANGE:
-    case V_VIEW: return value_length(v, &n) && n != 0;
-    default: return true;
+    case V_VIEW:
+        return value_length(v, &n) && n != 0;
+    default:
+        return true;
     }
 }
 
 bool value_length(struct value v, size_t *n) {
     switch (v.type) {
-    case V_UNDEFINED: *n = 0; return true;
-    case V_TEXT: *n = v.as.text->n_chars; return true;
+    case V_UNDEFINED:
+        *n = 0;
+        return true;
+    case V_TEXT:
+        *n = v.as.text->n_chars;
+        return true;
     case V_LIST:
-    case V_TUPLE: *n = v.as.list->n; return true;
-    case V_DICT: *n = v.as.dict->n; return true;
-    case V_RANGE: *n = v.as.range->n; return true;
-    case V_VIEW: *n = v.as.view->dict->n; return true;
-    default: return false;
+    case V_TUPLE:
+        *n = v.as.list->n;
+        return true;
+    case V_DICT:
+        *n = v.as.dict->n;
+        return true;
+    case V_RANGE:
+        *n = v.as.range->n;
+        return true;
+    case V_VIEW:
+        *n = v.as.view->dict->n;
+        return true;
+    default:
+        return false;
     }
 }
 

@@ -124,19 +124,37 @@ struct method {
     struct value self;
 };
 
-static inline struct value value_missing(void) { return (struct value){.type = V_MISSING}; }
-static inline struct value value_none(void) { return (struct value){.type = V_NONE}; }
-static inline struct value value_bool(bool b) { return (struct value){.type = V_BOOL, .as.boolean = b}; }
-static inline struct value value_int(int64_t i) { return (struct value){.type = V_INT, .as.integer = i}; }
-static inline struct value value_float(double f) { return (struct value){.type = V_FLOAT, .as.number = f}; }
-static inline struct value value_text(const struct text *t) { return (struct value){.type = V_TEXT, .as.text = t}; }
+static inline struct value value_missing(void) {
+    return (struct value){.type = V_MISSING};
+}
+static inline struct value value_none(void) {
+    return (struct value){.type = V_NONE};
+}
+static inline struct value value_bool(bool b) {
+    return (struct value){.type = V_BOOL, .as.boolean = b};
+}
+static inline struct value value_int(int64_t i) {
+    return (struct value){.type = V_INT, .as.integer = i};
+}
+static inline struct value value_float(double f) {
+    return (struct value){.type = V_FLOAT, .as.number = f};
+}
+static inline struct value value_text(const struct text *t) {
+    return (struct value){.type = V_TEXT, .as.text = t};
+}
 /* Wraps rather than overflows at the outer end of the longest ranges. */
 static inline int64_t range_at(const struct range *r, int64_t i) {
     return (int64_t)((uint64_t)r->start + (uint64_t)i * (uint64_t)r->step);
 }
-static inline bool is_given(struct value v) { return v.type != V_MISSING; }
-static inline bool is_integer(struct value v) { return v.type == V_BOOL || v.type == V_INT || v.type == V_BIG; }
-static inline bool is_number(struct value v) { return is_integer(v) || v.type == V_FLOAT; }
+static inline bool is_given(struct value v) {
+    return v.type != V_MISSING;
+}
+static inline bool is_integer(struct value v) {
+    return v.type == V_BOOL || v.type == V_INT || v.type == V_BIG;
+}
+static inline bool is_number(struct value v) {
+    return is_integer(v) || v.type == V_FLOAT;
+}
 
 /* Name of the Python type, for messages: "str", "int", … */
 const char *value_type_name(struct value v);

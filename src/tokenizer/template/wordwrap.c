@@ -10,7 +10,9 @@ struct chunk {
     bool blank;
 };
 
-static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool is_blank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 static bool is_letter_at(const char *p, const char *end) {
     if (p >= end) return false;
