@@ -36,6 +36,7 @@ extern const struct command command_model_show, command_model_list, command_mode
 extern const struct command command_tokenizer_encode, command_tokenizer_decode, command_tokenizer_train;
 extern const struct command command_template_render;
 extern const struct command command_eval_logits, command_eval_perplexity;
+extern const struct command command_bench;
 extern const struct command command_doctor, command_man, command_completion;
 
 #endif

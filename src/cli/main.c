@@ -24,6 +24,7 @@ static const struct command *const commands[] = {
     &command_template_render,
     &command_eval_logits,
     &command_eval_perplexity,
+    &command_bench,
     &command_doctor,
     &command_man,
     &command_completion,

@@ -1,0 +1,197 @@
+#include "bench/speed.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/random.h"
+
+enum { WARM_UP_PROMPT = 64, WARM_UP_OUTPUT = 2, DEFAULT_BATCH_TOKENS = 256 };
+
+void speed_test_name(const struct speed_test *test, char *out, size_t size) {
+    char prompt[32] = "", output[32] = "", depth[32] = "", streams[32] = "";
+    if (test->prompt) snprintf(prompt, sizeof prompt, "pp%zu", test->prompt);
+    if (test->output) snprintf(output, sizeof output, "%stg%zu", test->prompt ? "+" : "", test->output);
+    if (test->depth) snprintf(depth, sizeof depth, "@d%zu", test->depth);
+    if (test->streams > 1) snprintf(streams, sizeof streams, "x%zu", test->streams);
+    snprintf(out, size, "%s%s%s%s", prompt, output, depth, streams);
+}
+
+/* One measurement under way. */
+struct measurement {
+    bn_engine *engine;
+    const struct speed_test *test;
+    bool (*cancelled)(void);
+    size_t n_prompt, max_tokens; /* of each sequence */
+    int32_t *ids;                /* [n_prompt] */
+    size_t vocab_size;
+    bn_request **requests; /* [streams]; NULL where there is none */
+    size_t *n_output;      /* [streams] tokens drawn so far */
+};
+
+static bool on_token(void *context, const bn_token_event *event) {
+    size_t *n_output = context;
+    *n_output += event->id >= 0;
+    return true;
+}
+
+static bn_status submit(struct measurement *m, size_t stream, size_t n_prompt, size_t max_tokens, bn_error *err) {
+    for (size_t i = 0; i < n_prompt; i++)
+        m->ids[i] = (int32_t)(random_uniform(1, (uint32_t)stream, i, 0) * (double)m->vocab_size);
+    bn_request_options options;
+    bn_request_options_init(&options);
+    options.sampling.temperature = 0;
+    options.max_tokens = max_tokens;
+    options.ignore_end = true;
+    options.on_token = on_token;
+    options.on_token_context = &m->n_output[stream];
+    m->n_output[stream] = 0;
+    return bn_engine_submit(m->engine, m->ids, n_prompt, &options, &m->requests[stream], err);
+}
+
+static void release_requests(struct measurement *m) {
+    for (size_t i = 0; i < m->test->streams; i++) {
+        if (m->requests[i]) bn_request_release(m->requests[i]);
+        m->requests[i] = NULL;
+    }
+}
+
+static bn_status step(struct measurement *m, bn_error *err) {
+    bool busy;
+    if (m->cancelled && m->cancelled()) return fail(err, BN_STATUS_CANCELLED, "interrupted");
+    bn_status status = bn_engine_step(m->engine, &busy, err);
+    for (size_t i = 0; !status && !busy && i < m->test->streams; i++)
+        if (m->requests[i]) status = bn_request_wait(m->requests[i], err); /* the reason why it ended early */
+    if (!status && !busy) return fail(err, BN_STATUS_INTERNAL, "the engine ended before the measurement did");
+    return status;
+}
+
+static size_t prompt_tokens_done(const struct measurement *m) {
+    bn_engine_stats stats = {.size = sizeof stats};
+    bn_engine_get_stats(m->engine, &stats);
+    return (size_t)stats.prompt_tokens;
+}
+
+/* Sequences that have drawn n tokens. */
+static size_t streams_with(const struct measurement *m, size_t n) {
+    size_t count = 0;
+    for (size_t i = 0; i < m->test->streams; i++) count += m->n_output[i] >= n;
+    return count;
+}
+
+/* Code, tables and worker threads as a running program has them. */
+static bn_status warm_up(struct measurement *m, bn_error *err) {
+    size_t n_prompt = min_size(m->test->prompt ? WARM_UP_PROMPT : 1, m->n_prompt);
+    size_t n_output = min_size(WARM_UP_OUTPUT, m->max_tokens);
+    bn_status status = submit(m, 0, n_prompt, n_output, err);
+    while (!status && m->n_output[0] < n_output) status = step(m, err);
+    release_requests(m);
+    return status;
+}
+
+static bn_status run_prompts(struct measurement *m, struct speed_sample *out, uint64_t *start, bn_error *err) {
+    const struct speed_test *test = m->test;
+    size_t base = prompt_tokens_done(m), all = m->n_prompt * test->streams, before = out->depth * test->streams;
+    bn_status status = BN_OK;
+    for (size_t i = 0; !status && i < test->streams; i++) status = submit(m, i, m->n_prompt, m->max_tokens, err);
+    while (!status && before && prompt_tokens_done(m) - base < before) {
+        status = step(m, err);
+        *start = clock_now_ns();
+    }
+    out->tokens = all - (prompt_tokens_done(m) - base);
+    while (!status && streams_with(m, 1) < test->streams) {
+        status = step(m, err);
+        out->steps++;
+    }
+    return status;
+}
+
+static bn_status run(struct measurement *m, struct speed_sample *out, bn_error *err) {
+    const struct speed_test *test = m->test;
+    uint64_t start = clock_now_ns();
+    bn_status status = run_prompts(m, out, &start, err);
+    if (status) return status;
+    if (!test->prompt) {
+        *out = (struct speed_sample){.depth = out->depth};
+        start = clock_now_ns();
+    }
+    for (size_t i = 0; !status && i < test->output; i++) {
+        status = step(m, err);
+        out->tokens += test->streams;
+        out->steps++;
+    }
+    out->seconds = (double)(clock_now_ns() - start) * 1e-9;
+    return status;
+}
+
+/* Sequences that start early decode while the prompts of later ones are computed: so many steps at most. */
+static size_t tokens_before_last_starts(const struct speed_test *test, size_t n_prompt, size_t batch_tokens) {
+    if (test->streams == 1) return 0;
+    size_t for_prompts = batch_tokens > test->streams ? batch_tokens - test->streams : 1;
+    return test->streams * n_prompt / for_prompts + test->streams;
+}
+
+static bn_status check_room(const struct measurement *m, const bn_engine_stats *stats, bn_error *err) {
+    size_t length = m->n_prompt + m->max_tokens, page = stats->kv_page_tokens;
+    if (length > stats->context_length)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "a sequence of %zu tokens doesn't fit into the context of %zu", length,
+                    stats->context_length);
+    if ((length + page - 1) / page * m->test->streams > stats->kv_pages_total)
+        return fail(err, BN_STATUS_BAD_ARGUMENT,
+                    "%zu sequences of %zu tokens don't fit into the KV cache of %zu tokens", m->test->streams, length,
+                    stats->kv_pages_total * page);
+    return BN_OK;
+}
+
+static bn_status prepare(struct measurement *m, bn_model *model, struct speed_sample *out, bn_error *err) {
+    const struct speed_test *test = m->test;
+    const bn_engine_options options = {
+        .size = sizeof options,
+        .n_threads = test->threads,
+        .context_length = test->context_length,
+        .max_sequences = test->streams,
+        .batch_tokens = test->batch_tokens,
+        .kv_type = test->kv_type,
+        .no_prefix_cache = true,
+        .isa = test->isa,
+    };
+    bn_status status = bn_engine_create(model, &options, &m->engine, err);
+    if (status) return status;
+    bn_engine_stats stats = {.size = sizeof stats};
+    bn_engine_get_stats(m->engine, &stats);
+    out->threads = stats.n_threads;
+    out->batch_tokens = test->batch_tokens ? test->batch_tokens : DEFAULT_BATCH_TOKENS;
+    out->kv_type = stats.kv_type;
+    out->isa = stats.isa;
+    out->depth = test->prompt ? round_up(test->depth, out->batch_tokens) : test->depth;
+    m->n_prompt = max_size(out->depth + test->prompt, 1);
+    m->max_tokens = 1 + test->output + tokens_before_last_starts(test, m->n_prompt, out->batch_tokens);
+    m->ids = mem_alloc_array(max_size(m->n_prompt, WARM_UP_PROMPT), sizeof *m->ids);
+    m->requests = mem_calloc(test->streams, sizeof *m->requests);
+    m->n_output = mem_calloc(test->streams, sizeof *m->n_output);
+    if (!m->ids || !m->requests || !m->n_output) return fail_no_memory(err, m->n_prompt * sizeof *m->ids);
+    return check_room(m, &stats, err);
+}
+
+bn_status speed_measure(bn_model *model, const struct speed_test *test, bool (*cancelled)(void),
+                        struct speed_sample *out, bn_error *err) {
+    bn_model_info info = {.size = sizeof info};
+    bn_model_get_info(model, &info);
+    struct measurement m = {.test = test, .cancelled = cancelled, .vocab_size = info.vocab_size};
+    struct speed_sample timed = {0};
+    *out = (struct speed_sample){0};
+    bn_status status = prepare(&m, model, out, err);
+    timed.depth = out->depth;
+    if (!status) status = warm_up(&m, err);
+    if (!status) status = run(&m, &timed, err);
+    out->seconds = timed.seconds;
+    out->tokens = timed.tokens;
+    out->steps = timed.steps;
+    if (m.requests) release_requests(&m);
+    bn_engine_destroy(m.engine);
+    mem_free(m.ids);
+    mem_free(m.requests);
+    mem_free(m.n_output);
+    return status;
+}

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# bench: what is measured and how it is written. Speeds themselves are nobody's promise.
+source "$(dirname "$0")/lib.sh"
+# The rows of the last run as an object, for `json`.
+rows() { printf '{"rows":%s}' "$(cat out)" >rows.json; }
+of_rows() { json "$1" rows.json; }
+
+bitnet bench demo -p 32,48 -n 8 --pg 16,4 -t 1,2 -r 2 --json
+rows
+check "all combinations" same "$(of_rows 'rows | map(attribute="name") | join(" ")')" \
+    "pp32 pp48 tg8 pp16+tg4 pp32 pp48 tg8 pp16+tg4"
+check "the threads of each" same "$(of_rows 'rows | map(attribute="threads") | join(" ")')" "1 1 1 1 2 2 2 2"
+check "speeds" same "$(of_rows 'rows | map(attribute="tokens_per_second") | min > 0')" True
+check "a sample per round" same "$(of_rows 'rows[3].samples | length')" 2
+check "the median lies between the extremes" same \
+    "$(of_rows 'rows[0].min <= rows[0].tokens_per_second and rows[0].tokens_per_second <= rows[0].max')" True
+check "nothing else on standard error" quiet
+
+bitnet bench demo -p 0 -n 4 -d 16 --streams 1,3 -r 1 --json
+rows
+check "depth and streams" same "$(of_rows 'rows | map(attribute="name") | join(" ")')" "tg4@d16 tg4@d16x3"
+bitnet bench demo -p 16 -n 0 -d 10 -b 8 -r 1 --json
+rows
+check "depth before a prompt is whole steps" same "$(of_rows 'rows | map(attribute="name") | join(" ")')" "pp16@d16"
+bitnet bench demo -r 1 --json
+rows
+check "without numbers, tests that fit the context" same "$(of_rows 'rows | map(attribute="name") | join(" ")')" \
+    "pp256 tg128"
+bitnet bench demo -p 16 -n 0 --isa scalar --kv-type f16,f32 -r 1 -o jsonl
+check "JSON lines" [ "$(grep -c '^{"name":"pp16".*"isa":"scalar"' out)" -eq 2 ]
+bitnet bench demo -p 16 -n 8 -r 1 -o csv
+check "CSV: a header and two lines" eval '[ "$(wc -l <out)" -eq 3 ] && prints "^name,threads,tokens_per_second," && prints "^tg8,"'
+bitnet bench demo -p 16 -n 8 -r 1 -o md
+check "Markdown" eval '[ "$(wc -l <out)" -eq 4 ] && prints "^| test " && prints "^|---" && prints "^| pp16 "'
+bitnet bench demo -p 16 -n 8 -r 1
+check "a table" eval '[ "$(wc -l <out)" -eq 3 ] && prints "^pp16 "'
+
+for wrong in '-p 1,x' '-p 1,' '-t 1000' '--streams 0' '--kv-type f17' '--pg 5' '--pg 1,2,3' '-o xml' '-r 0' '-p 0 -n 0'; do
+    # shellcheck disable=SC2086
+    bitnet bench demo $wrong
+    check "misuse: $wrong" eval 'exits 2 && prints_nothing && [ "$(wc -l <err)" -eq 1 ]'
+done
+bitnet bench demo -p 600 -n 0
+check "more than the context" fails_saying "doesn't fit into the context of 512" 2
+bitnet bench nothing.gguf
+check "a model that isn't there" fails_saying 'nothing.gguf' 1
+finish
