@@ -1,11 +1,10 @@
-/* Open-addressing hash map with linear probing. The hash mixes eight bytes at a time with a secret, so names in a file
- * can't be chosen to collide without knowing it. */
+/* Open-addressing hash map with linear probing. The hash is keyed with a secret, so names in a file can't be chosen
+ * to collide without knowing it. */
 #include "base/string_map.h"
 
 #include <string.h>
-#include <sys/random.h>
 
-#include "base/clock.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 struct string_map_entry {
@@ -14,24 +13,6 @@ struct string_map_entry {
     uint32_t hash;
     uint32_t value;
 };
-
-static uint64_t mix(uint64_t a, uint64_t b) {
-    __uint128_t product = (__uint128_t)(a ^ 0x9e3779b97f4a7c15u) * (b ^ 0xd1b54a32d192ed03u);
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint32_t hash_bytes(const char *key, size_t n, uint64_t seed) {
-    uint64_t state = mix(seed, n);
-    for (; n >= 8; key += 8, n -= 8) {
-        uint64_t word;
-        memcpy(&word, key, 8);
-        state = mix(state ^ word, seed);
-    }
-    uint64_t tail = 0;
-    if (n) memcpy(&tail, key, n);
-    state = mix(state ^ tail, seed + n);
-    return (uint32_t)(state >> 32);
-}
 
 static struct string_map_entry *slot_of(const struct string_map *map, const char *key, size_t n, uint32_t hash) {
     for (size_t i = hash & (map->capacity - 1);; i = (i + 1) & (map->capacity - 1)) {
@@ -59,8 +40,7 @@ static bool resize(struct string_map *map, size_t capacity) {
 
 bool string_map_init(struct string_map *map, size_t expected) {
     *map = (struct string_map){0};
-    if (getrandom(&map->seed, sizeof map->seed, GRND_NONBLOCK) != (ssize_t)sizeof map->seed)
-        map->seed = clock_now_ns() ^ (uint64_t)(uintptr_t)map;
+    map->seed = hash_random_seed();
     size_t capacity = 16;
     while (capacity / 4 * 3 < expected) {
         if (!mul_size(capacity, 2, &capacity)) return false;
@@ -78,7 +58,7 @@ int string_map_insert(struct string_map *map, const char *key, size_t key_bytes,
         size_t capacity;
         if (!mul_size(map->capacity ? map->capacity : 8, 2, &capacity) || !resize(map, capacity)) return -1;
     }
-    uint32_t hash = hash_bytes(key, key_bytes, map->seed);
+    uint32_t hash = (uint32_t)(hash_bytes(key, key_bytes, map->seed) >> 32);
     struct string_map_entry *entry = slot_of(map, key, key_bytes, hash);
     if (entry->key) return 0;
     *entry = (struct string_map_entry){.key = key, .key_bytes = key_bytes, .hash = hash, .value = value};
@@ -88,7 +68,7 @@ int string_map_insert(struct string_map *map, const char *key, size_t key_bytes,
 
 bool string_map_find(const struct string_map *map, const char *key, size_t key_bytes, uint32_t *value) {
     if (!map->count) return false;
-    const struct string_map_entry *entry = slot_of(map, key, key_bytes, hash_bytes(key, key_bytes, map->seed));
+    const struct string_map_entry *entry = slot_of(map, key, key_bytes, (uint32_t)(hash_bytes(key, key_bytes, map->seed) >> 32));
     if (!entry->key) return false;
     *value = entry->value;
     return true;

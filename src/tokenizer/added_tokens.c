@@ -109,12 +109,9 @@ static bn_status set_decoded(const struct added_tokens *tokens, const struct tex
         size_t begin = i ? ends[i - 1] : 0, size = ends[i] - begin;
         if (!token->normalized || (size == token->size && memcmp(contents->bytes + begin, token->content, size) == 0))
             continue;
-        if (!vocabulary->decoded) vocabulary->decoded = mem_calloc(vocabulary->size, sizeof *vocabulary->decoded);
-        char *copy = arena_strndup(&vocabulary->arena, size ? contents->bytes + begin : "", size);
-        if (!vocabulary->decoded || !copy) return fail_no_memory(err, vocabulary->size * sizeof *vocabulary->decoded);
-        vocabulary->tokens[token->id].flags |= TOKEN_REWRITTEN;
-        vocabulary->decoded[token->id] =
-            (struct vocabulary_token){copy, (uint32_t)size, vocabulary->tokens[token->id].flags};
+        bn_status status =
+            vocabulary_rewrite(vocabulary, token->id, size ? contents->bytes + begin : "", size, err);
+        if (status) return status;
     }
     return BN_OK;
 }

@@ -3,10 +3,8 @@
 #include "tokenizer/bpe.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/memory.h"
-#include "tokenizer/byte_alphabet.h"
 #include "tokenizer/unicode.h"
 
 enum {
@@ -32,73 +30,11 @@ struct bpe_candidate {
     uint32_t size; /* of both, to recognize candidates that have been overtaken */
 };
 
-/* ---- merges ---- */
-
-static size_t merge_slot(const struct bpe *bpe, int32_t left, int32_t right) {
-    uint64_t key = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) ^ bpe->merge_seed;
-    __uint128_t product = (__uint128_t)key * 0x9e3779b97f4a7c15u;
-    return (size_t)((uint64_t)product ^ (uint64_t)(product >> 64)) & (bpe->merge_capacity - 1);
-}
-
-static struct bpe_merge *find_merge(const struct bpe *bpe, int32_t left, int32_t right) {
-    for (size_t i = merge_slot(bpe, left, right);; i = (i + 1) & (bpe->merge_capacity - 1)) {
-        struct bpe_merge *merge = &bpe->merges[i];
-        if (merge->left < 0 || (merge->left == left && merge->right == right)) return merge;
-    }
-}
-
-bn_status bpe_reserve_merges(struct bpe *bpe, size_t n, bn_error *err) {
-    size_t capacity = 16;
-    while (capacity < 2 * n) capacity *= 2;
-    bpe->merges = mem_alloc_array(capacity, sizeof *bpe->merges);
-    if (!bpe->merges) return fail_no_memory(err, capacity * sizeof *bpe->merges);
-    for (size_t i = 0; i < capacity; i++) bpe->merges[i].left = -1;
-    bpe->merge_capacity = capacity;
-    if (getrandom(&bpe->merge_seed, sizeof bpe->merge_seed, GRND_NONBLOCK) < 0)
-        bpe->merge_seed = (uint64_t)(uintptr_t)bpe->merges;
-    return BN_OK;
-}
-
-static void set_join(struct bpe *bpe, char last, char first) {
-    unsigned bit = (uint8_t)last * 256u + (uint8_t)first;
-    bpe->joins[bit / 8] |= (uint8_t)(1u << bit % 8);
-}
-
-static int32_t find_joined(const struct bpe *bpe, const char *left, size_t left_size, const char *right,
-                           size_t right_size) {
-    char small[256], *joined = small;
-    if (left_size + right_size > sizeof small && !(joined = mem_alloc(left_size + right_size))) return -1;
-    memcpy(joined, left, left_size);
-    memcpy(joined + left_size, right, right_size);
-    int32_t id = vocabulary_find_model(bpe->vocabulary, joined, left_size + right_size);
-    if (joined != small) mem_free(joined);
-    return id;
-}
-
-bn_status bpe_add_merge(struct bpe *bpe, const char *left, size_t left_size, const char *right, size_t right_size,
-                        size_t rank, bn_error *err) {
-    int32_t a = vocabulary_find_model(bpe->vocabulary, left, left_size);
-    int32_t b = vocabulary_find_model(bpe->vocabulary, right, right_size);
-    if (a < 0 || b < 0)
-        return fail(err, BN_STATUS_BAD_FILE, "merge %zu: '%.60s' isn't in the vocabulary", rank, a < 0 ? left : right);
-    size_t skip = bpe->prefix_size <= right_size ? bpe->prefix_size : right_size;
-    int32_t joined = find_joined(bpe, left, left_size, right + skip, right_size - skip);
-    if (joined < 0)
-        return fail(err, BN_STATUS_BAD_FILE,
-                    "merge %zu: '%.60s' and '%.60s' join to a token that isn't in the vocabulary", rank, left, right);
-    if (rank >= 1u << 24) return fail(err, BN_STATUS_UNSUPPORTED, "more than %u merges", 1u << 24);
-    struct bpe_merge *merge = find_merge(bpe, a, b);
-    *merge = (struct bpe_merge){a, b, (int32_t)rank, joined};
-    if (left_size && right_size) set_join(bpe, left[left_size - 1], right[0]);
-    return BN_OK;
-}
-
 /* ---- words to ids ---- */
 
 static int32_t find_text(const struct bpe *bpe, const char *text, size_t size) {
     if (!bpe->byte_level) return vocabulary_find_model(bpe->vocabulary, text, size);
-    uint32_t id;
-    return string_map_find(&bpe->by_bytes, text, size, &id) ? (int32_t)id : -1;
+    return token_map_find(&bpe->by_bytes, &bpe->bytes, text, size);
 }
 
 /* Can two neighbours be joined, how well, and to what? */
@@ -106,10 +42,11 @@ static bool rate(const struct bpe *bpe, const char *word, const struct bpe_symbo
                  struct bpe_candidate *out) {
     out->size = left->size + right->size;
     if (bpe->ranking == BPE_MERGES) {
-        const struct bpe_merge *merge = find_merge(bpe, left->id, right->id);
+        const struct bpe_merge *merge = merge_table_find(&bpe->merges, left->id, right->id);
+        if (!merge) return false;
         out->rank = (float)merge->rank;
         out->id = merge->id;
-        return merge->left >= 0;
+        return true;
     }
     if (left->frozen || right->frozen || out->size > bpe->longest_token) return false;
     out->id = find_text(bpe, word + left->begin, out->size);
@@ -280,13 +217,11 @@ static bool write_bytes(const struct bpe *bpe, struct symbol_writer *w, const ch
     return true;
 }
 
-enum { AFFIX_MAX = 64 };
-
 static size_t symbols_of_characters(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch) {
     struct symbol_writer w = {.scratch = scratch};
     for (size_t at = 0, length; at < size; at += length) {
         uint32_t c;
-        char affixed[4 + 2 * AFFIX_MAX];
+        char affixed[4 + 2 * BPE_AFFIX_MAX];
         size_t affixed_size;
         length = unicode_next(word + at, size - at, &c);
         int32_t id = find_affixed(bpe, word + at, length, at == 0, at + length == size, affixed, &affixed_size);
@@ -343,7 +278,7 @@ static void split_unused(const struct bpe *bpe, const char *word, size_t begin, 
 
 static void emit_sentencepiece(const struct bpe *bpe, const char *word, const struct bpe_symbol *symbol,
                                struct token_list *out) {
-    if (symbol->id >= 0 && bpe->vocabulary->tokens[symbol->id].flags & TOKEN_UNUSED) {
+    if (symbol->id >= 0 && bpe->vocabulary->records[symbol->id].flags & TOKEN_UNUSED) {
         split_unused(bpe, word, symbol->begin, symbol->size, 0, out);
         return;
     }
@@ -374,7 +309,7 @@ static void split_unused(const struct bpe *bpe, const char *word, size_t begin, 
                          struct token_list *out) {
     struct bpe_symbol part = {
         .id = find_text(bpe, word + begin, size), .begin = (uint32_t)begin, .size = (uint32_t)size};
-    bool unused = part.id >= 0 && bpe->vocabulary->tokens[part.id].flags & TOKEN_UNUSED;
+    bool unused = part.id >= 0 && bpe->vocabulary->records[part.id].flags & TOKEN_UNUSED;
     size_t cut = 0;
     float best = 0;
     for (size_t i = 1; unused && depth < 32 && i < size; i++) {
@@ -402,10 +337,11 @@ static bool is_border(const struct bpe *bpe, const char *word, const struct bpe_
     uint8_t last, first;
     if (bpe->byte_level) return false; /* words are short */
     if (bpe->ranking == BPE_MERGES) {
-        const struct vocabulary_token *tokens = bpe->vocabulary->tokens;
-        if (tokens[left->id].size == 0 || tokens[right->id].size == 0) return false;
-        last = (uint8_t)tokens[left->id].text[tokens[left->id].size - 1];
-        first = (uint8_t)tokens[right->id].text[0];
+        const struct vocabulary_token a = vocabulary_token(bpe->vocabulary, (size_t)left->id);
+        const struct vocabulary_token b = vocabulary_token(bpe->vocabulary, (size_t)right->id);
+        if (a.size == 0 || b.size == 0) return false;
+        last = (uint8_t)a.text[a.size - 1];
+        first = (uint8_t)b.text[0];
     } else {
         last = (uint8_t)word[left->begin + left->size - 1];
         first = (uint8_t)word[right->begin];
@@ -475,60 +411,6 @@ void bpe_encode(const struct bpe *bpe, const char *word, size_t size, struct bpe
         }
     }
     encode_symbols(bpe, word, size, scratch, out);
-}
-
-/* ---- setting up and tearing down ---- */
-
-static bn_status index_bytes(struct bpe *bpe, bn_error *err) {
-    const struct vocabulary *vocabulary = bpe->vocabulary;
-    if (!string_map_init(&bpe->by_bytes, vocabulary->by_text.count)) return fail_no_memory(err, vocabulary->size);
-    size_t total = 0;
-    for (size_t id = 0; id < vocabulary->size; id++) total += vocabulary->tokens[id].size;
-    char *bytes = mem_alloc(total + 1);
-    if (!bytes) return fail_no_memory(err, total);
-    bpe->bytes = bytes;
-    for (size_t id = 0; id < vocabulary->size; id++) {
-        const struct vocabulary_token *token = &vocabulary->tokens[id];
-        size_t size;
-        if (!token->text || !(token->flags & TOKEN_MODEL)) continue;
-        if (!byte_alphabet_decode(token->text, token->size, bytes, &size) || size == 0) continue;
-        if (string_map_insert(&bpe->by_bytes, bytes, size, (uint32_t)id) < 0) return fail_no_memory(err, size);
-        if (size == 1) bpe->byte_ids[(uint8_t)*bytes] = (int32_t)id;
-        bytes += size;
-    }
-    return BN_OK;
-}
-
-bn_status bpe_finish(struct bpe *bpe, bn_error *err) {
-    const struct vocabulary *vocabulary = bpe->vocabulary;
-    if (bpe->prefix_size > AFFIX_MAX || bpe->suffix_size > AFFIX_MAX)
-        return fail(err, BN_STATUS_BAD_FILE, "continuing_subword_prefix and end_of_word_suffix may have %d bytes",
-                    AFFIX_MAX);
-    memset(bpe->byte_ids, 0xff, sizeof bpe->byte_ids);
-    memset(bpe->byte_fallback_ids, 0xff, sizeof bpe->byte_fallback_ids);
-    for (size_t id = 0; id < vocabulary->size; id++) {
-        const struct vocabulary_token *token = &vocabulary->tokens[id];
-        if (!token->text || !(token->flags & TOKEN_MODEL)) continue;
-        bpe->longest_token = max_size(bpe->longest_token, token->size);
-        for (size_t i = 1; i < token->size && bpe->ranking != BPE_MERGES; i++)
-            set_join(bpe, token->text[i - 1], token->text[i]);
-        int byte = byte_token_value(token->text, token->size);
-        if (byte >= 0) bpe->byte_fallback_ids[byte] = (int32_t)id;
-    }
-    if (!bpe->merges && bpe->ranking == BPE_MERGES) {
-        bn_status status = bpe_reserve_merges(bpe, 0, err);
-        if (status) return status;
-    }
-    bpe->whole = mem_calloc(vocabulary->size + 1, sizeof *bpe->whole);
-    if (!bpe->whole) return fail_no_memory(err, vocabulary->size);
-    return bpe->byte_level ? index_bytes(bpe, err) : BN_OK;
-}
-
-void bpe_release(struct bpe *bpe) {
-    string_map_release(&bpe->by_bytes);
-    mem_free(bpe->bytes);
-    mem_free(bpe->merges);
-    mem_free(bpe->whole);
 }
 
 void bpe_scratch_release(struct bpe_scratch *scratch) {

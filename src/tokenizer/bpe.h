@@ -12,28 +12,23 @@
 
 #include <stdatomic.h>
 
+#include "tokenizer/merge_table.h"
 #include "tokenizer/token_list.h"
 #include "tokenizer/trie.h"
 #include "tokenizer/vocabulary.h"
 
 enum bpe_ranking { BPE_MERGES, BPE_RANKS, BPE_SCORES };
 
-struct bpe_merge {
-    int32_t left, right; /* left < 0: free slot */
-    int32_t rank, id;
-};
+enum { BPE_AFFIX_MAX = 64 };
 
 struct bpe {
     const struct vocabulary *vocabulary;
     enum bpe_ranking ranking;
-    /* BPE_MERGES: open addressing on the pair of ids. */
-    struct bpe_merge *merges;
-    size_t merge_capacity; /* power of two */
-    uint64_t merge_seed;
+    struct merge_table merges; /* BPE_MERGES */
     /* Vocabularies of byte strings: texts as bytes, not in GPT-2's alphabet, so that words needn't be rewritten. */
     bool byte_level;
-    struct string_map by_bytes;
-    char *bytes;           /* the keys of by_bytes */
+    struct token_map by_bytes;
+    struct text_pool bytes; /* the texts of by_bytes */
     int32_t byte_ids[256]; /* of single bytes, -1 for none */
     size_t longest_token;  /* bytes; longer pairs aren't looked up */
     /* Bit last · 256 + first: a pair whose left ends with byte `last` and whose right begins with `first` may be

@@ -104,10 +104,10 @@ static bool has(const struct vocabulary *vocabulary, const char *token) {
 static size_t most_digits(const struct vocabulary *vocabulary) {
     size_t most = 0;
     for (size_t id = 0; id < vocabulary->size && most < 4; id++) {
-        const struct vocabulary_token *token = &vocabulary->tokens[id];
+        const struct vocabulary_token token = vocabulary_token(vocabulary, id);
         size_t n = 0;
-        while (n < token->size && token->text[n] >= '0' && token->text[n] <= '9') n++;
-        if (n == token->size && n > most) most = n;
+        while (n < token.size && token.text[n] >= '0' && token.text[n] <= '9') n++;
+        if (n == token.size && n > most) most = n;
     }
     return most;
 }

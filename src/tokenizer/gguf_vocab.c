@@ -101,12 +101,12 @@ static bn_status fill_vocabulary(bn_tokenizer *tokenizer, const struct gguf_voca
 /* Control tokens (special) and user-defined ones are found in text before anything else. */
 static bn_status add_tokens(bn_tokenizer *tokenizer, bn_error *err) {
     for (size_t id = 0; id < tokenizer->vocabulary.size; id++) {
-        const struct vocabulary_token *token = &tokenizer->vocabulary.tokens[id];
-        if (!token->text || !(token->flags & (TOKEN_CONTROL | TOKEN_UNKNOWN | TOKEN_USER))) continue;
-        struct added_token added = {.content = token->text,
-                                    .size = token->size,
+        const struct vocabulary_token token = vocabulary_token(&tokenizer->vocabulary, id);
+        if (!token.text || !(token.flags & (TOKEN_CONTROL | TOKEN_UNKNOWN | TOKEN_USER))) continue;
+        struct added_token added = {.content = token.text,
+                                    .size = token.size,
                                     .id = (int32_t)id,
-                                    .special = (token->flags & TOKEN_SPECIAL) != 0};
+                                    .special = (token.flags & TOKEN_SPECIAL) != 0};
         bn_status status = tokenizer_add_token(tokenizer, added, err);
         if (status) return status;
     }
@@ -221,9 +221,9 @@ static bn_status read_sentencepiece(bn_tokenizer *tokenizer, struct gguf_vocabul
 /* Nothing in the file says whether the vocabulary is uncased: it is if no piece has a capital letter. */
 static bool is_uncased(const struct vocabulary *vocabulary) {
     for (size_t id = 0; id < vocabulary->size; id++) {
-        const struct vocabulary_token *token = &vocabulary->tokens[id];
-        for (size_t i = 0; i < token->size && !(token->flags & TOKEN_SPECIAL); i++)
-            if (token->text[i] >= 'A' && token->text[i] <= 'Z') return false;
+        const struct vocabulary_token token = vocabulary_token(vocabulary, id);
+        for (size_t i = 0; i < token.size && !(token.flags & TOKEN_SPECIAL); i++)
+            if (token.text[i] >= 'A' && token.text[i] <= 'Z') return false;
     }
     return true;
 }
@@ -294,7 +294,7 @@ static bn_status mark_ends(bn_tokenizer *tokenizer, const struct gguf_vocabulary
         size_t id = SIZE_MAX;
         bn_status status = gguf_get_size(v->gguf, keys[i], 0, v->n - 1, &id, err);
         if (status) return status;
-        if (id != SIZE_MAX) tokenizer->vocabulary.tokens[id].flags |= TOKEN_END;
+        if (id != SIZE_MAX) tokenizer->vocabulary.records[id].flags |= TOKEN_END;
     }
     return BN_OK;
 }

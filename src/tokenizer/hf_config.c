@@ -61,7 +61,7 @@ static void mark_end(bn_tokenizer *tokenizer, const json_t *id) {
     if (!json_is_integer(id) || json_integer_value(id) < 0 ||
         (uint64_t)json_integer_value(id) >= tokenizer->vocabulary.size)
         return;
-    tokenizer->vocabulary.tokens[json_integer_value(id)].flags |= TOKEN_END;
+    tokenizer->vocabulary.records[json_integer_value(id)].flags |= TOKEN_END;
 }
 
 /* generation_config.json: one or several ids that end a generation. */
@@ -88,6 +88,6 @@ bn_status hf_read_companions(bn_tokenizer *tokenizer, const char *folder, bn_err
         json_decref(config);
     }
     if (!status) status = read_generation_config(tokenizer, folder, err);
-    if (!status && tokenizer->eos >= 0) tokenizer->vocabulary.tokens[tokenizer->eos].flags |= TOKEN_END;
+    if (!status && tokenizer->eos >= 0) tokenizer->vocabulary.records[tokenizer->eos].flags |= TOKEN_END;
     return status;
 }

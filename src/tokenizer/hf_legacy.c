@@ -123,7 +123,7 @@ static bn_status add_config_tokens(bn_tokenizer *tokenizer, const json_t *config
         if (!token || !text || !is_named_special(config, text)) continue;
         token->special = true;
         token->left_strip = token->right_strip = false; /* transformers' slow tokenizer doesn't strip around these */
-        tokenizer->vocabulary.tokens[token->id].flags |= TOKEN_SPECIAL;
+        tokenizer->vocabulary.records[token->id].flags |= TOKEN_SPECIAL;
     }
     return BN_OK;
 }

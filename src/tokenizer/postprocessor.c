@@ -48,16 +48,16 @@ static bool counts_as_space(uint32_t c) {
     return c == 0x120 || unicode_is_space(c);
 }
 
-static void count_spaces(const struct vocabulary_token *token, size_t *leading, size_t *trailing) {
+static void count_spaces(struct vocabulary_token token, size_t *leading, size_t *trailing) {
     uint32_t c;
-    size_t begin = 0, end = token->size;
+    size_t begin = 0, end = token.size;
     for (*leading = 0; begin < end; ++*leading) {
-        size_t length = unicode_next(token->text + begin, end - begin, &c);
+        size_t length = unicode_next(token.text + begin, end - begin, &c);
         if (!counts_as_space(c)) break;
         begin += length;
     }
     for (*trailing = 0; end > 0; ++*trailing) {
-        size_t previous = unicode_previous(token->text, end, &c);
+        size_t previous = unicode_previous(token.text, end, &c);
         if (!counts_as_space(c)) break;
         end = previous;
     }
@@ -68,7 +68,7 @@ void postprocessor_trim(const struct postprocessor *postprocessor, const struct 
     for (size_t i = 0; i < tokens->n; i++) {
         struct token *token = &tokens->items[i];
         size_t leading = token->leading, trailing = token->trailing;
-        if (!token->added) count_spaces(&vocabulary->tokens[token->id], &leading, &trailing);
+        if (!token->added) count_spaces(vocabulary_token(vocabulary, (size_t)token->id), &leading, &trailing);
         bool first = i == 0 || token->begin == 0;
         if (first && postprocessor->add_prefix_space && leading == 1) leading = 0;
         token->begin = (uint32_t)min_size(token->begin + leading, token->end);

@@ -47,9 +47,9 @@ static bn_status collect_user_symbols(bn_tokenizer *tokenizer, bn_error *err) {
     if (!keys) return fail_no_memory(err, vocabulary->size * sizeof *keys);
     size_t n = 0;
     for (size_t id = 0; id < vocabulary->size; id++) {
-        const struct vocabulary_token *token = &vocabulary->tokens[id];
-        if (token->text && token->size > 0 && token->flags & TOKEN_USER)
-            keys[n++] = (struct trie_key){.bytes = token->text, .size = token->size, .value = (int32_t)id};
+        const struct vocabulary_token token = vocabulary_token(vocabulary, id);
+        if (token.text && token.size > 0 && token.flags & TOKEN_USER)
+            keys[n++] = (struct trie_key){.bytes = token.text, .size = token.size, .value = (int32_t)id};
     }
     bn_status status = trie_build(&tokenizer->user_symbols, keys, n, err);
     mem_free(keys);
@@ -58,11 +58,11 @@ static bn_status collect_user_symbols(bn_tokenizer *tokenizer, bn_error *err) {
 
 static bn_status add_control_tokens(bn_tokenizer *tokenizer, bn_error *err) {
     for (size_t id = 0; id < tokenizer->vocabulary.size; id++) {
-        const struct vocabulary_token *token = &tokenizer->vocabulary.tokens[id];
-        if (!token->text || !(token->flags & (TOKEN_CONTROL | TOKEN_UNKNOWN))) continue;
+        const struct vocabulary_token token = vocabulary_token(&tokenizer->vocabulary, id);
+        if (!token.text || !(token.flags & (TOKEN_CONTROL | TOKEN_UNKNOWN))) continue;
         bn_status status = tokenizer_add_token(
             tokenizer,
-            (struct added_token){.content = token->text, .size = token->size, .id = (int32_t)id, .special = true}, err);
+            (struct added_token){.content = token.text, .size = token.size, .id = (int32_t)id, .special = true}, err);
         if (status) return status;
     }
     return BN_OK;
@@ -92,7 +92,7 @@ static bn_status assemble_model(bn_tokenizer *tokenizer, const struct sentencepi
                                 bn_error *err) {
     size_t n = tokenizer->vocabulary.size;
     bool bytes = false;
-    for (size_t id = 0; id < n; id++) bytes |= (tokenizer->vocabulary.tokens[id].flags & TOKEN_BYTE) != 0;
+    for (size_t id = 0; id < n; id++) bytes |= (tokenizer->vocabulary.records[id].flags & TOKEN_BYTE) != 0;
     tokenizer->model = spec->model;
     if (spec->model == MODEL_UNIGRAM) {
         struct unigram *unigram = &tokenizer->unigram;

@@ -166,7 +166,7 @@ static bn_status add_tekken_special(bn_tokenizer *tokenizer, const json_t *root,
     }
     for (size_t id = 0; id < tekken->n_special; id++) { /* places that are kept free have names too */
         char name[32];
-        if (id < tokenizer->vocabulary.size && tokenizer->vocabulary.tokens[id].text) continue;
+        if (vocabulary_token(&tokenizer->vocabulary, id).text) continue;
         snprintf(name, sizeof name, "<SPECIAL_%zu>", id);
         bn_status status = add_special(tokenizer, name, id, err);
         if (status) return status;

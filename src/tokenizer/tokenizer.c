@@ -91,9 +91,10 @@ bn_status tokenizer_add_token(bn_tokenizer *tokenizer, struct added_token token,
     int32_t known = vocabulary_find_model(vocabulary, token.content, token.size);
     if (known >= 0) token.id = known;
     uint32_t flags = TOKEN_ADDED | (token.special ? TOKEN_SPECIAL : 0);
+    token.content = arena_strndup(&vocabulary->arena, token.content, token.size);
+    if (!token.content) return fail_no_memory(err, token.size);
     bn_status status = vocabulary_add(vocabulary, (size_t)token.id, token.content, token.size, flags, err);
     if (status) return status;
-    token.content = vocabulary->tokens[token.id].text;
     return added_tokens_push(&tokenizer->added, &token, err);
 }
 
@@ -128,9 +129,8 @@ static const char *const end_texts[] = {
 };
 
 /* Is it meant as that? A vocabulary of HTML may have an ordinary piece </s>; nobody writes <|im_end|> by accident. */
-static bool is_marker(const struct vocabulary_token *token) {
-    return token->flags & (TOKEN_SPECIAL | TOKEN_ADDED | TOKEN_CONTROL | TOKEN_USER) ||
-           memcmp(token->text, "<|", 2) == 0;
+static bool is_marker(struct vocabulary_token token) {
+    return token.flags & (TOKEN_SPECIAL | TOKEN_ADDED | TOKEN_CONTROL | TOKEN_USER) || memcmp(token.text, "<|", 2) == 0;
 }
 
 /* Marks them, and takes the first as EOS where the file names none; BOS is then what the template begins with. */
@@ -139,11 +139,11 @@ static void mark_ends(bn_tokenizer *tokenizer) {
     const struct template *single = &tokenizer->postprocessor.single;
     for (size_t i = 0; i < sizeof end_texts / sizeof *end_texts; i++) {
         int32_t id = vocabulary_find(vocabulary, end_texts[i], strlen(end_texts[i]));
-        if (id < 0 || !is_marker(&vocabulary->tokens[id])) continue;
-        vocabulary->tokens[id].flags |= TOKEN_END;
+        if (id < 0 || !is_marker(vocabulary_token(vocabulary, (size_t)id))) continue;
+        vocabulary->records[id].flags |= TOKEN_END;
         if (tokenizer->eos < 0) tokenizer->eos = id;
     }
-    if (tokenizer->eos >= 0) vocabulary->tokens[tokenizer->eos].flags |= TOKEN_END;
+    if (tokenizer->eos >= 0) vocabulary->records[tokenizer->eos].flags |= TOKEN_END;
     if (tokenizer->bos < 0 && single->n > 1 && single->items[0].sequence < 0) tokenizer->bos = single->items[0].id;
 }
 
@@ -154,14 +154,18 @@ bn_status tokenizer_finish(bn_tokenizer *tokenizer, bn_error *err) {
         return fail_no_memory(err, 0);
     decoder_finish(&tokenizer->decoder);
     mark_ends(tokenizer);
+    vocabulary_finish(&tokenizer->vocabulary);
     return BN_OK;
 }
 
 /* ---- the vocabulary ---- */
 
-static const struct vocabulary_token *token_at(const bn_tokenizer *tokenizer, int32_t id) {
-    if (id < 0 || (size_t)id >= tokenizer->vocabulary.size) return NULL;
-    return &tokenizer->vocabulary.tokens[id];
+static bool has_id(const bn_tokenizer *tokenizer, int32_t id) {
+    return id >= 0 && (size_t)id < tokenizer->vocabulary.size;
+}
+
+static bool has_flag(const bn_tokenizer *tokenizer, int32_t id, uint32_t flag) {
+    return has_id(tokenizer, id) && tokenizer->vocabulary.records[id].flags & flag;
 }
 
 size_t bn_tokenizer_vocab_size(const bn_tokenizer *tokenizer) {
@@ -169,14 +173,13 @@ size_t bn_tokenizer_vocab_size(const bn_tokenizer *tokenizer) {
 }
 
 const char *bn_tokenizer_token(const bn_tokenizer *tokenizer, int32_t id) {
-    const struct vocabulary_token *token = token_at(tokenizer, id);
-    if (!token) return NULL;
-    return token->text ? token->text : "";
+    if (!has_id(tokenizer, id)) return NULL;
+    const char *text = vocabulary_token(&tokenizer->vocabulary, (size_t)id).text;
+    return text ? text : "";
 }
 
 bool bn_tokenizer_is_special(const bn_tokenizer *tokenizer, int32_t id) {
-    const struct vocabulary_token *token = token_at(tokenizer, id);
-    return token && token->flags & TOKEN_SPECIAL;
+    return has_flag(tokenizer, id, TOKEN_SPECIAL);
 }
 
 int32_t bn_tokenizer_find(const bn_tokenizer *tokenizer, const char *token) {
@@ -195,8 +198,7 @@ int32_t bn_tokenizer_eos(const bn_tokenizer *tokenizer) {
 }
 
 bool bn_tokenizer_is_end(const bn_tokenizer *tokenizer, int32_t id) {
-    const struct vocabulary_token *token = token_at(tokenizer, id);
-    return token && token->flags & TOKEN_END;
+    return has_flag(tokenizer, id, TOKEN_END);
 }
 
 const char *bn_tokenizer_chat_template(const bn_tokenizer *tokenizer) {
@@ -211,13 +213,12 @@ void bn_free(void *pointer) {
 
 static bn_status push_id(const bn_tokenizer *tokenizer, struct decoding *decoding, int32_t id, bool skip_special,
                          struct buffer *out, bn_error *err) {
-    const struct vocabulary_token *token = token_at(tokenizer, id);
-    if (!token)
+    if (!has_id(tokenizer, id))
         return fail(err, BN_STATUS_BAD_ARGUMENT, "token id %d is outside the vocabulary (0 to %zu)", id,
                     tokenizer->vocabulary.size - 1);
-    if (!token->text || (skip_special && token->flags & TOKEN_SPECIAL)) return BN_OK;
-    if (token->flags & TOKEN_REWRITTEN) token = &tokenizer->vocabulary.decoded[id];
-    return decoding_push(decoding, token, out, err);
+    const struct vocabulary_token token = vocabulary_decoded(&tokenizer->vocabulary, (size_t)id);
+    if (!token.text || (skip_special && token.flags & TOKEN_SPECIAL)) return BN_OK;
+    return decoding_push(decoding, &token, out, err);
 }
 
 bn_status bn_tokenizer_decode(const bn_tokenizer *tokenizer, const int32_t *ids, size_t n_ids, bool skip_special,

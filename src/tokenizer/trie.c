@@ -24,6 +24,7 @@ void trie_release(struct trie *trie) {
 uint32_t trie_child(const struct trie *trie, uint32_t node, uint8_t byte) {
     if (node == 0) return trie->root[byte];
     const struct trie_node *n = &trie->nodes[node];
+    if ((uint64_t)n->first_edge + n->n_edges >= trie->n_nodes) return 0; /* a hostile file */
     const uint8_t *labels = trie->labels + n->first_edge;
     uint32_t low = 0, high = n->n_edges;
     while (low < high) {
@@ -88,6 +89,7 @@ bn_status trie_build(struct trie *trie, struct trie_key *keys, size_t n, bn_erro
     for (size_t i = 0; i < n; i++) {
         keys[i].order = (uint32_t)i;
         total += keys[i].size;
+        if ((uint32_t)keys[i].value >= trie->n_values) trie->n_values = (uint32_t)keys[i].value + 1;
     }
     if (total > UINT32_MAX / 32)
         return fail(err, BN_STATUS_UNSUPPORTED, "vocabulary of %zu bytes, at most 128 MiB are read", total);
@@ -111,6 +113,34 @@ bn_status trie_build(struct trie *trie, struct trie_key *keys, size_t n, bn_erro
     return BN_OK;
 }
 
+bool trie_check_root(const struct trie *trie) {
+    if (trie->n_nodes == 0) return true;
+    for (size_t byte = 0; byte < 256; byte++)
+        if (trie->root[byte] >= trie->n_nodes) return false;
+    return trie->n_values <= INT32_MAX;
+}
+
+/* A node's failure link leads to one less deep, and what has matched there is no longer than the path: so searching
+ * ends, and never begins before the text. */
+bool trie_check_links(const struct trie *trie) {
+    const struct trie_node *nodes = trie->nodes;
+    uint64_t children = 1;
+    for (uint32_t i = 0; i < trie->n_nodes; i++) {
+        const struct trie_node *n = &nodes[i];
+        if (n->first_edge != children - 1 || n->n_edges > 256 || children + n->n_edges > trie->n_nodes) return false;
+        for (; children < (uint64_t)n->first_edge + 1 + n->n_edges; children++)
+            if (nodes[children].depth != n->depth + 1) return false;
+        if (n->fail != TRIE_DEAD && (n->fail >= trie->n_nodes || (i > 0 && nodes[n->fail].depth >= n->depth)))
+            return false;
+        if (n->matched == TRIE_DEAD) continue;
+        if (n->matched >= trie->n_nodes || nodes[n->matched].depth > n->depth || trie_value(trie, n->matched) < 0)
+            return false;
+    }
+    for (size_t byte = 0; byte < 256 && trie->n_nodes > 0; byte++)
+        if (trie->root[byte] && nodes[trie->root[byte]].depth != 1) return false;
+    return trie->n_nodes == 0 || (nodes[0].depth == 0 && children == trie->n_nodes);
+}
+
 bool trie_search(const struct trie *trie, const char *text, size_t n, size_t from, size_t *begin, size_t *end,
                  int32_t *value) {
     if (trie->n_nodes <= 1) return false;
@@ -125,7 +155,7 @@ bool trie_search(const struct trie *trie, const char *text, size_t n, size_t fro
         }
         state = next;
         uint32_t matched = trie->nodes[state].matched;
-        if (state && matched != TRIE_DEAD) {
+        if (matched != TRIE_DEAD) {
             found = true;
             *end = i + 1;
             *begin = *end - trie->nodes[matched].depth;
@@ -140,9 +170,9 @@ size_t trie_longest_prefix(const struct trie *trie, const char *text, size_t n, 
     if (trie->n_nodes <= 1) return 0;
     uint32_t node = 0;
     for (size_t i = 0; i < n && (node = trie_child(trie, node, (uint8_t)text[i])); i++)
-        if (trie->nodes[node].value >= 0) {
+        if (trie_value(trie, node) >= 0) {
             longest = i + 1;
-            *value = trie->nodes[node].value;
+            *value = trie_value(trie, node);
         }
     return longest;
 }

@@ -31,8 +31,9 @@ struct trie_node {
 
 struct trie {
     struct trie_node *nodes; /* [0] is the root; breadth first */
-    uint8_t *labels;         /* of edges, ascending within a node; edge e leads to node e + 1 */
+    uint8_t *labels;         /* [n_nodes - 1], of edges, ascending within a node; edge e leads to node e + 1 */
     uint32_t n_nodes;
+    uint32_t n_values;  /* values are below */
     uint32_t root[256]; /* child of the root, 0 for none */
 };
 
@@ -40,8 +41,19 @@ struct trie {
 bn_status trie_build(struct trie *trie, struct trie_key *keys, size_t n, bn_error *err);
 void trie_release(struct trie *trie);
 
+/* A trie out of a file: is it safe to walk from its root, and to ask for values? Node by node only the walking itself
+ * checks. */
+bool trie_check_root(const struct trie *trie);
+/* Is it safe to search, too? Looks at every node. */
+bool trie_check_links(const struct trie *trie);
+
 /* The child of node along byte, 0 when there is none. */
 uint32_t trie_child(const struct trie *trie, uint32_t node, uint8_t byte);
+/* The value of the key that ends at node, -1 for none. */
+static inline int32_t trie_value(const struct trie *trie, uint32_t node) {
+    int32_t value = trie->nodes[node].value;
+    return (uint32_t)value < trie->n_values ? value : -1;
+}
 
 /* Leftmost-longest occurrence of any key in text[from, n): its value and place. */
 bool trie_search(const struct trie *trie, const char *text, size_t n, size_t from, size_t *begin, size_t *end,

@@ -19,9 +19,9 @@ struct unigram_node {
     int32_t id; /* -1: not reached yet */
 };
 
-static bool comes_out_of_text(const struct vocabulary_token *token, bool sentencepiece) {
-    if (!token->text || token->size == 0 || !(token->flags & TOKEN_MODEL)) return false;
-    return !sentencepiece || !(token->flags & (TOKEN_CONTROL | TOKEN_BYTE | TOKEN_UNUSED));
+static bool comes_out_of_text(struct vocabulary_token token, bool sentencepiece) {
+    if (!token.text || token.size == 0 || !(token.flags & TOKEN_MODEL)) return false;
+    return !sentencepiece || !(token.flags & (TOKEN_CONTROL | TOKEN_BYTE | TOKEN_UNUSED));
 }
 
 bn_status unigram_finish(struct unigram *unigram, bool sentencepiece, bn_error *err) {
@@ -33,23 +33,23 @@ bn_status unigram_finish(struct unigram *unigram, bool sentencepiece, bn_error *
     double lowest = 0, highest = 0;
     bool any = false;
     for (size_t id = 0; id < vocabulary->size; id++) {
-        const struct vocabulary_token *token = &vocabulary->tokens[id];
-        if (!token->text) continue;
-        int byte = byte_token_value(token->text, token->size);
-        if (byte >= 0 && (!sentencepiece || token->flags & TOKEN_BYTE)) unigram->byte_ids[byte] = (int32_t)id;
-        bool normal = !sentencepiece || !(token->flags & (TOKEN_CONTROL | TOKEN_BYTE | TOKEN_UNUSED | TOKEN_USER));
-        if (normal && token->flags & TOKEN_MODEL && (!sentencepiece || (int32_t)id != unigram->unknown_id)) {
+        const struct vocabulary_token token = vocabulary_token(vocabulary, id);
+        if (!token.text) continue;
+        int byte = byte_token_value(token.text, token.size);
+        if (byte >= 0 && (!sentencepiece || token.flags & TOKEN_BYTE)) unigram->byte_ids[byte] = (int32_t)id;
+        bool normal = !sentencepiece || !(token.flags & (TOKEN_CONTROL | TOKEN_BYTE | TOKEN_UNUSED | TOKEN_USER));
+        if (normal && token.flags & TOKEN_MODEL && (!sentencepiece || (int32_t)id != unigram->unknown_id)) {
             if (!any || unigram->scores[id] < lowest) lowest = unigram->scores[id];
             if (!any || unigram->scores[id] > highest) highest = unigram->scores[id];
             any = true;
         }
         if (!comes_out_of_text(token, sentencepiece) || (sentencepiece && (int32_t)id == unigram->unknown_id)) continue;
-        if (token->size > LONGEST_PIECE) {
+        if (token.size > LONGEST_PIECE) {
             mem_free(keys);
             return fail(err, BN_STATUS_UNSUPPORTED, "token %zu has %u bytes, unigram pieces may have %d", id,
-                        token->size, LONGEST_PIECE);
+                        token.size, LONGEST_PIECE);
         }
-        keys[n++] = (struct trie_key){.bytes = token->text, .size = token->size, .value = (int32_t)id};
+        keys[n++] = (struct trie_key){.bytes = token.text, .size = token.size, .value = (int32_t)id};
     }
     unigram->unknown_score =
         sentencepiece ? (double)((float)lowest - (float)UNKNOWN_PENALTY) : lowest - UNKNOWN_PENALTY;
@@ -78,7 +78,7 @@ static void offer(const struct unigram *unigram, struct unigram_node *node, doub
  * float before they are compared, user-defined pieces get length · highest score − 0.1 so that they always win. */
 static double extended(const struct unigram *unigram, double so_far, int32_t id, size_t size) {
     if (!unigram->single_precision) return so_far + unigram->scores[id];
-    if (unigram->vocabulary->tokens[id].flags & TOKEN_USER)
+    if (unigram->vocabulary->records[id].flags & TOKEN_USER)
         return so_far + ((double)((float)size * (float)unigram->highest_score) - 0.1);
     return (float)so_far + (float)unigram->scores[id];
 }
@@ -93,7 +93,7 @@ static bool search(const struct unigram *unigram, const char *text, size_t size,
         length = unicode_next(text + at, size - at, &c);
         bool single = false;
         for (size_t i = at; trie->n_nodes > 1 && i < size && (node = trie_child(trie, node, (uint8_t)text[i])); i++) {
-            int32_t id = trie->nodes[node].value;
+            int32_t id = trie_value(trie, node);
             if (id < 0) continue;
             offer(unigram, &nodes[i + 1], extended(unigram, nodes[at].score, id, i + 1 - at), at, id);
             single |= i + 1 - at == length;

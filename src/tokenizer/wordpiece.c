@@ -23,18 +23,18 @@ bn_status wordpiece_finish(struct wordpiece *wordpiece, const struct vocabulary 
     bn_status status = first && rest ? BN_OK : fail_no_memory(err, vocabulary->size * sizeof *first);
     size_t n_first = 0, n_rest = 0;
     for (size_t id = 0; id < vocabulary->size && !status; id++) {
-        const struct vocabulary_token *token = &vocabulary->tokens[id];
-        if (!token->text || token->size == 0 || !(token->flags & TOKEN_MODEL)) continue;
-        if (token->size > LONGEST_PIECE) {
+        const struct vocabulary_token token = vocabulary_token(vocabulary, id);
+        if (!token.text || token.size == 0 || !(token.flags & TOKEN_MODEL)) continue;
+        if (token.size > LONGEST_PIECE) {
             status = fail(err, BN_STATUS_UNSUPPORTED, "token %zu has %u bytes, word pieces may have %d", id,
-                          token->size, LONGEST_PIECE);
+                          token.size, LONGEST_PIECE);
             break;
         }
-        struct trie_key key = {.bytes = token->text, .size = token->size, .value = (int32_t)id};
+        struct trie_key key = {.bytes = token.text, .size = token.size, .value = (int32_t)id};
         if (word_start) {
             if (take_prefix(&key, word_start))
                 first[n_first++] = key;
-            else if (!(token->flags & TOKEN_CONTROL))
+            else if (!(token.flags & TOKEN_CONTROL))
                 rest[n_rest++] = key;
             continue;
         }
