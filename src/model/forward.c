@@ -23,19 +23,12 @@ struct pass {
     const struct layer *layer;
     size_t layer_index;
     size_t n_tokens; /* T; only the tokens whose logits are wanted once the last layer's keys are stored */
-    /* operands of the step that for_tokens runs */
-    float *y;
-    const float *in;
-    const struct norm *norm;
-    const float *weight;
-    size_t n;
+    /* What the last block gave and the residual stream lacks. It is added by the next step that reads the stream, row
+     * by row on the way into the cache. */
+    bool pending;
+    const struct norm *post_norm;   /* of the block's output, before it is added */
+    const struct norm *before_norm; /* of the stream, before the block's output is added */
 };
-
-static void trace(const struct pass *p, const char *name, const float *values, size_t cols) {
-    if (p->options->trace)
-        p->options->trace(p->options->trace_context, name, p->layer ? (int)p->layer_index : -1, values, p->n_tokens,
-                          cols);
-}
 
 /* step(pass, token) for all tokens, in parallel when that pays. */
 static void for_tokens(struct pass *p, chunk_function step, size_t elements) {
@@ -47,39 +40,23 @@ static void for_tokens(struct pass *p, chunk_function step, size_t elements) {
 
 /* ---- steps on one token ---- */
 
-static void norm_step(void *context, size_t t, size_t slot) {
-    (void)slot;
-    const struct pass *p = context;
-    float *y = p->y + t * p->n, eps = p->config->norm_eps;
-    const float *x = p->in + t * p->n;
+/* y may be x. Does nothing where the architecture has no such norm. */
+static void norm_row(const struct pass *p, float *y, const float *x, const struct norm *norm, size_t n) {
+    float eps = p->config->norm_eps;
+    if (!norm || !norm->weight) return;
     if (p->config->arch->norm == NORM_RMS)
-        p->kernels->rms_norm(y, x, p->norm->weight, p->n, eps);
+        p->kernels->rms_norm(y, x, norm->weight, n, eps);
     else
-        p->kernels->layer_norm(y, x, p->norm->weight, p->norm->bias, p->n, eps);
+        p->kernels->layer_norm(y, x, norm->weight, norm->bias, n, eps);
 }
 
-static void norm(struct pass *p, float *y, const float *x, const struct norm *weights, size_t n) {
-    p->y = y;
-    p->in = x;
-    p->norm = weights;
-    p->n = n;
-    for_tokens(p, norm_step, n);
-}
-
-static void sub_norm_step(void *context, size_t t, size_t slot) {
-    (void)slot;
-    const struct pass *p = context;
-    p->kernels->rms_norm(p->y + t * p->n, p->y + t * p->n, p->weight, p->n, p->config->norm_eps);
-}
-
-/* BitNet's SubLN, in place. */
-static void sub_norm(struct pass *p, float *y, const float *weight, size_t n, const char *name) {
-    if (!weight) return;
-    p->y = y;
-    p->weight = weight;
-    p->n = n;
-    for_tokens(p, sub_norm_step, n);
-    trace(p, name, y, n);
+static void settle_row(const struct pass *p, size_t t) {
+    size_t d = p->config->hidden_size;
+    float *x = p->w->x + t * d, *out = p->w->out + t * d;
+    if (!p->pending) return;
+    norm_row(p, p->w->normed + t * d, x, p->before_norm, d);
+    norm_row(p, out, out, p->post_norm, d);
+    p->kernels->add(x, out, d);
 }
 
 static void embed_step(void *context, size_t t, size_t slot) {
@@ -95,6 +72,69 @@ static void embed_step(void *context, size_t t, size_t slot) {
         linear_row(p->kernels, &weights->position_embedding, p->w->places[t].position, position);
         p->kernels->add(x, position, d);
     }
+}
+
+static void prepare_attention(const void *context, size_t t) {
+    const struct pass *p = context;
+    size_t d = p->config->hidden_size;
+    settle_row(p, t);
+    norm_row(p, p->w->normed + t * d, p->w->x + t * d, &p->layer->attn_norm, d);
+}
+
+static void prepare_ffn(const void *context, size_t t) {
+    const struct pass *p = context;
+    size_t d = p->config->hidden_size;
+    settle_row(p, t);
+    if (!p->config->parallel_residual) norm_row(p, p->w->normed + t * d, p->w->x + t * d, &p->layer->ffn_norm, d);
+}
+
+static void prepare_head(const void *context, size_t t) {
+    const struct pass *p = context;
+    size_t d = p->config->hidden_size;
+    settle_row(p, t);
+    norm_row(p, p->w->normed + t * d, p->w->x + t * d, &p->model->weights.output_norm, d);
+}
+
+/* BitNet's SubLN of what attention gave. */
+static void prepare_o(const void *context, size_t t) {
+    const struct pass *p = context;
+    size_t heads = p->config->n_heads * p->config->head_dim;
+    float *x = p->w->attended + t * heads;
+    if (p->layer->attn_sub_norm) p->kernels->rms_norm(x, x, p->layer->attn_sub_norm, heads, p->config->norm_eps);
+}
+
+static void activate_row(const struct pass *p, float *gate, const float *up) {
+    size_t n = p->config->intermediate_size;
+    bool gated = p->config->arch->gated_ffn;
+    const float *in = gated ? gate : up, *factor = gated ? up : NULL;
+    switch (p->config->activation) {
+    case ACT_SILU:
+        p->kernels->silu(gate, in, factor, n);
+        break;
+    case ACT_RELU2:
+        p->kernels->relu2(gate, in, factor, n);
+        break;
+    case ACT_RELU:
+        p->kernels->relu(gate, in, factor, n);
+        break;
+    case ACT_GELU_TANH:
+        p->kernels->gelu_tanh(gate, in, factor, n);
+        break;
+    case ACT_GELU_ERF:
+        p->kernels->gelu_erf(gate, in, factor, n);
+        break;
+    case ACT_GELU_QUICK:
+        p->kernels->gelu_quick(gate, in, factor, n);
+        break;
+    }
+}
+
+static void prepare_down(const void *context, size_t t) {
+    const struct pass *p = context;
+    size_t n = p->config->intermediate_size;
+    float *gate = p->w->gate + t * n;
+    activate_row(p, gate, p->w->up + t * n);
+    if (p->layer->ffn_sub_norm) p->kernels->rms_norm(gate, gate, p->layer->ffn_sub_norm, n, p->config->norm_eps);
 }
 
 /* qk-norm, rotation, and the cache: keys are stored after rotation. */
@@ -121,35 +161,6 @@ static void heads_step(void *context, size_t t, size_t slot) {
         for (size_t h = 0; h < K; h++) rotate(k + h * D, cosines, cosines + pairs, pairs);
     }
     kv_store(p->kernels, c, p->options->kv_type, p->layer_index, &p->w->places[t], k, v);
-}
-
-static void activate_step(void *context, size_t t, size_t slot) {
-    (void)slot;
-    const struct pass *p = context;
-    size_t n = p->config->intermediate_size;
-    float *up = p->w->up + t * n, *gate = p->w->gate + t * n;
-    bool gated = p->config->arch->gated_ffn;
-    const float *in = gated ? gate : up, *factor = gated ? up : NULL;
-    switch (p->config->activation) {
-    case ACT_SILU:
-        p->kernels->silu(gate, in, factor, n);
-        break;
-    case ACT_RELU2:
-        p->kernels->relu2(gate, in, factor, n);
-        break;
-    case ACT_RELU:
-        p->kernels->relu(gate, in, factor, n);
-        break;
-    case ACT_GELU_TANH:
-        p->kernels->gelu_tanh(gate, in, factor, n);
-        break;
-    case ACT_GELU_ERF:
-        p->kernels->gelu_erf(gate, in, factor, n);
-        break;
-    case ACT_GELU_QUICK:
-        p->kernels->gelu_quick(gate, in, factor, n);
-        break;
-    }
 }
 
 /* ---- steps on the batch ---- */
@@ -189,34 +200,27 @@ static void keep_wanted(struct pass *p) {
     p->n_tokens = kept;
 }
 
-static struct activations inputs(const struct pass *p, const float *x, size_t n_cols) {
-    return (struct activations){.x = x, .n_tokens = p->n_tokens, .n_cols = n_cols};
-}
-
-static void project(struct pass *p, float *y, const struct linear *linear, const float *x) {
-    struct activations in = inputs(p, x, linear->n_cols);
-    linear_project(&p->w->linear, &in, &(struct projection){linear, y}, 1);
+/* Products of linears with x, whose rows `prepare` completes. */
+static void project(struct pass *p, const float *x, void (*prepare)(const void *, size_t),
+                    const struct projection *projections, size_t n) {
+    struct activations in = {.x = x,
+                             .n_tokens = p->n_tokens,
+                             .n_cols = projections[0].linear->n_cols,
+                             .prepare = prepare,
+                             .prepare_context = p};
+    linear_project(&p->w->linear, &in, projections, n);
 }
 
 static void attention_block(struct pass *p) {
     struct workspace *w = p->w;
     const struct layer *layer = p->layer;
     const struct model_config *c = p->config;
-    size_t d = c->hidden_size, heads = c->n_heads * c->head_dim, kv_heads = c->n_kv_heads * c->head_dim;
 
-    const float *in = w->x;
-    if (layer->attn_norm.weight) {
-        norm(p, w->normed, w->x, &layer->attn_norm, d); /* [T, d] */
-        in = w->normed;
-    }
-    trace(p, "attn_norm", in, d);
-    struct activations a = inputs(p, in, d);
-    struct projection qkv[] = {{&layer->q, w->q}, {&layer->k, w->k}, {&layer->v, w->v}};
-    linear_project(&w->linear, &a, qkv, 3); /* [T, H·D], 2 × [T, K·D] */
-    for_tokens(p, heads_step, heads + 2 * kv_heads);
-    trace(p, "q", w->q, heads);
-    trace(p, "k", w->k, kv_heads);
-    trace(p, "v", w->v, kv_heads);
+    const float *in = layer->attn_norm.weight ? w->normed : w->x; /* [T, d] */
+    const struct projection qkv[] = {{&layer->q, w->q}, {&layer->k, w->k}, {&layer->v, w->v}};
+    project(p, in, prepare_attention, qkv, 3); /* [T, H·D], 2 × [T, K·D] */
+    p->pending = false;
+    for_tokens(p, heads_step, (c->n_heads + 2 * c->n_kv_heads) * c->head_dim);
     if (p->layer_index + 1 == c->n_layers) keep_wanted(p);
     if (p->n_tokens == 0) return;
 
@@ -234,36 +238,25 @@ static void attention_block(struct pass *p) {
         .scores = w->scores,
         .max_context = w->max_context,
     };
-    attend(&attention); /* [T, H·D] */
-    trace(p, "attn", w->attended, heads);
-    sub_norm(p, w->attended, layer->attn_sub_norm, heads, "attn_sub_norm");
-    project(p, w->out, &layer->o, w->attended); /* [T, d] */
-    if (layer->attn_post_norm.weight) norm(p, w->out, w->out, &layer->attn_post_norm, d);
-    trace(p, "attn_out", w->out, d);
-    if (c->parallel_residual) norm(p, w->normed, w->x, &layer->ffn_norm, d); /* of x before attention */
-    p->kernels->add(w->x, w->out, p->n_tokens * d);
+    attend(&attention);                                                                   /* [T, H·D] */
+    project(p, w->attended, prepare_o, &(const struct projection){&layer->o, w->out}, 1); /* [T, d] */
+    p->pending = true;
+    p->post_norm = &layer->attn_post_norm;
+    p->before_norm = c->parallel_residual ? &layer->ffn_norm : NULL;
 }
 
 static void ffn_block(struct pass *p) {
     struct workspace *w = p->w;
     const struct layer *layer = p->layer;
-    const struct model_config *c = p->config;
-    size_t d = c->hidden_size;
 
-    const float *in = layer->ffn_norm.weight ? w->normed : w->x;
-    if (layer->ffn_norm.weight && !c->parallel_residual) norm(p, w->normed, w->x, &layer->ffn_norm, d);
-    trace(p, "ffn_norm", in, d);
-    struct activations a = inputs(p, in, d);
-    struct projection gate_up[] = {{&layer->up, w->up}, {&layer->gate, w->gate}};
-    linear_project(&w->linear, &a, gate_up, c->arch->gated_ffn ? 2 : 1); /* [T, I] each */
-    for_tokens(p, activate_step, c->intermediate_size);
-    trace(p, "ffn_act", w->gate, c->intermediate_size);
-    sub_norm(p, w->gate, layer->ffn_sub_norm, c->intermediate_size, "ffn_sub_norm");
-    project(p, w->out, &layer->down, w->gate); /* [T, d] */
-    if (layer->ffn_post_norm.weight) norm(p, w->out, w->out, &layer->ffn_post_norm, d);
-    trace(p, "ffn_out", w->out, d);
-    p->kernels->add(w->x, w->out, p->n_tokens * d);
-    trace(p, "x", w->x, d);
+    const float *in = layer->ffn_norm.weight ? w->normed : w->x; /* [T, d] */
+    const struct projection gate_up[] = {{&layer->up, w->up}, {&layer->gate, w->gate}};
+    project(p, in, prepare_ffn, gate_up, p->config->arch->gated_ffn ? 2 : 1); /* [T, I] each */
+    p->pending = false;
+    project(p, w->gate, prepare_down, &(const struct projection){&layer->down, w->out}, 1); /* [T, d] */
+    p->pending = true;
+    p->post_norm = &layer->ffn_post_norm;
+    p->before_norm = NULL;
 }
 
 void model_forward(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
@@ -282,7 +275,6 @@ void model_forward(const struct bn_model *model, struct workspace *workspace, co
 
     place_tokens(p);
     for_tokens(p, embed_step, c->hidden_size);
-    trace(p, "embedding", workspace->x, c->hidden_size);
     for (size_t i = 0; i < c->n_layers && p->n_tokens; i++) {
         p->layer = &model->weights.layers[i];
         p->layer_index = i;
@@ -291,9 +283,6 @@ void model_forward(const struct bn_model *model, struct workspace *workspace, co
     }
     p->layer = NULL;
     if (p->n_tokens == 0) return;
-    norm(p, workspace->normed, workspace->x, &model->weights.output_norm, c->hidden_size);
-    trace(p, "output_norm", workspace->normed, c->hidden_size);
-    project(p, logits, &model->weights.head, workspace->normed); /* [wanted, V] */
+    project(p, workspace->normed, prepare_head, &(const struct projection){&model->weights.head, logits}, 1);
     if (c->final_softcap > 0) p->kernels->softcap(logits, c->final_softcap, p->n_tokens * c->vocab_size);
-    trace(p, "logits", logits, c->vocab_size);
 }

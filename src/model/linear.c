@@ -21,20 +21,24 @@ size_t linear_scratch_bytes(size_t max_cols) {
     return round_up(max_size(sums, tile), CACHE_LINE);
 }
 
-/* Token by token: optional norm, int8 codes; or the codes' values back in float for linears that aren't packed. */
-struct rounding {
+/* One token's input on its way into the products, while it is in the cache: made ready by whoever asks for them, then
+ * an optional norm and int8 codes; or the codes' values back in float for linears that aren't packed. */
+struct preparation {
     struct linear_context *context;
     const struct activations *input;
     const struct linear *linear;
-    bool back_to_float;
+    bool rounds, back_to_float;
 };
 
-static void round_token(void *argument, size_t token, size_t slot) {
+static void prepare_token(void *argument, size_t token, size_t slot) {
     (void)slot;
-    const struct rounding *job = argument;
+    const struct preparation *job = argument;
+    const struct activations *input = job->input;
     struct linear_context *c = job->context;
-    size_t n = job->input->n_cols;
-    const float *x = job->input->x + token * n;
+    size_t n = input->n_cols;
+    const float *x = input->x + token * n;
+    if (input->prepare) input->prepare(input->prepare_context, token);
+    if (!job->rounds) return;
     int8_t *q = c->q + token * c->q_stride;
     if (job->linear->input_norm) {
         float *normed = c->rounded + token * n;
@@ -46,13 +50,18 @@ static void round_token(void *argument, size_t token, size_t slot) {
         for (size_t i = 0; i < n; i++) c->rounded[token * n + i] = (float)q[i] * c->scales[token];
 }
 
-static void round_activations(struct linear_context *context, struct activations *input, const struct linear *linear) {
-    struct rounding job = {context, input, linear, !linear->ternary};
+/* The input as `linear` takes it, unless it is there already. */
+static void prepare_input(struct linear_context *context, struct activations *input, const struct linear *linear) {
+    bool rounds = linear->ternary || linear->int8_activations;
+    if (rounds && linear->ternary && !linear->input_norm && input->quantized) rounds = false;
+    if (!rounds && !input->prepare) return;
+    struct preparation job = {context, input, linear, rounds, rounds && !linear->ternary};
     if (input->n_tokens * input->n_cols < 32768) /* less work than waking a thread */
-        for (size_t t = 0; t < input->n_tokens; t++) round_token(&job, t, 0);
+        for (size_t t = 0; t < input->n_tokens; t++) prepare_token(&job, t, 0);
     else
-        thread_pool_run(context->pool, round_token, &job, input->n_tokens);
-    input->quantized = !linear->input_norm;
+        thread_pool_run(context->pool, prepare_token, &job, input->n_tokens);
+    input->prepare = NULL;
+    if (rounds) input->quantized = !linear->input_norm;
 }
 
 static void ternary_rows(const struct linear_context *c, const struct activations *input, const struct projection *p,
@@ -136,9 +145,7 @@ void linear_project(struct linear_context *context, struct activations *input, c
                 break;
             n_chunks += (next->n_rows + CHUNK_ROWS - 1) / CHUNK_ROWS;
         }
-        bool rounds = first->ternary || first->int8_activations;
-        if (rounds && (!input->quantized || first->input_norm || !first->ternary))
-            round_activations(context, input, first);
+        prepare_input(context, input, first);
         struct product job = {context, input, projections + i};
         thread_pool_run(context->pool, product_chunk, &job, n_chunks);
         i += n;

@@ -25,10 +25,14 @@ struct linear {
     float input_norm_eps;
 };
 
-/* Input rows of one or several linears: x float32 [n_tokens, n_cols], quantised once when first needed. */
+/* Input rows of one or several linears: x float32 [n_tokens, n_cols], quantised once when first needed. The steps that
+ * come before a product (residual, norm, activation) run token by token, each followed at once by the rounding of its
+ * row: `prepare` completes row `token` of x, on any thread. */
 struct activations {
     const float *x;
     size_t n_tokens, n_cols;
+    void (*prepare)(const void *context, size_t token); /* NULL: x is complete */
+    const void *prepare_context;
     bool quantized; /* q, scales and sums are filled in */
 };
 

@@ -48,9 +48,6 @@ struct forward_options {
     const struct kernels *kernels;
     struct thread_pool *pool;
     enum kv_type kv_type;
-    /* For debugging: called with each named activation, rows × cols floats. NULL = off. */
-    void (*trace)(void *context, const char *name, int layer, const float *values, size_t rows, size_t cols);
-    void *trace_context;
 };
 
 /* Runs the batch, appends its keys and values to the pages, and writes one row of vocab_size float32 logits per wanted
