@@ -21,6 +21,7 @@ static const struct command *const commands[] = {
     &command_tokenizer_encode,
     &command_tokenizer_decode,
     &command_tokenizer_train,
+    &command_tokenizer_bench,
     &command_template_render,
     &command_eval_logits,
     &command_eval_perplexity,
