@@ -56,7 +56,6 @@ static bn_status renderer_open(struct renderer *renderer, const char *name, bn_e
         bn_status status = file_read_all(name, TEMPLATE_MAX_BYTES, &source, &size, err);
         if (status) return status;
         status = chat_template_parse(source, size, name, &renderer->chat_template, err);
-        if (status) error_prefix(err, "%s", name);
         mem_free(source);
         return status;
     }

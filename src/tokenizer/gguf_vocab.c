@@ -117,7 +117,7 @@ static int32_t id_or_none(size_t id) {
     return id == SIZE_MAX ? -1 : (int32_t)id;
 }
 
-/* ---- byte-level BPE ---- */
+/* ---- BPE with merges ---- */
 
 static void say(const struct gguf_vocabulary *v, const char *line) {
     if (v->notice) v->notice(v->notice_context, line);
@@ -155,25 +155,21 @@ static bn_status read_merges(struct bpe *bpe, const struct gguf_value *merges, b
     return status;
 }
 
-static bn_status read_byte_level(bn_tokenizer *tokenizer, struct gguf_vocabulary *v, bn_error *err) {
-    struct gguf_string name = {"", 0};
+static bn_status read_merged(bn_tokenizer *tokenizer, struct gguf_vocabulary *v, const char *family, bn_error *err) {
+    struct gguf_string name = {family, strlen(family)};
     bn_status status = gguf_get_string(v->gguf, "tokenizer.ggml.pre", &name, err);
     if (!status) status = fill_vocabulary(tokenizer, v, plain_flags, err);
     if (status) return status;
     const struct gguf_pre *pre = choose_pre(tokenizer, v, name);
     struct bpe *bpe = &tokenizer->bpe;
     tokenizer->model = MODEL_BPE;
-    tokenizer->keeps_invalid_bytes = true;
     bpe->ranking = BPE_MERGES;
-    bpe->byte_level = true;
     bpe->ignore_merges = pre->ignore_merges;
     v->add_bos = pre->add_bos;
     status = gguf_pre_apply(pre, tokenizer, err);
     if (!status) status = read_merges(bpe, v->merges, err);
     if (!status) status = bpe_finish(bpe, err);
-    if (!status) status = add_tokens(tokenizer, err);
-    if (!status && !decoder_append(&tokenizer->decoder, DECODE_BYTE_LEVEL)) status = fail_no_memory(err, 0);
-    return status;
+    return status ? status : add_tokens(tokenizer, err);
 }
 
 /* ---- SentencePiece ---- */
@@ -323,11 +319,13 @@ static bool equals(struct gguf_string string, const char *text) {
 }
 
 static bn_status read_kind(bn_tokenizer *tokenizer, struct gguf_vocabulary *v, struct gguf_string kind, bn_error *err) {
-    if (equals(kind, "gpt2")) return read_byte_level(tokenizer, v, err);
+    if (equals(kind, "gpt2")) return read_merged(tokenizer, v, "", err);
+    if (equals(kind, "gemma4")) return read_merged(tokenizer, v, "gemma4", err);
     if (equals(kind, "llama")) return read_sentencepiece(tokenizer, v, MODEL_BPE, err);
     if (equals(kind, "t5")) return read_sentencepiece(tokenizer, v, MODEL_UNIGRAM, err);
     if (equals(kind, "bert")) return read_wordpiece(tokenizer, v, err);
-    return fail(err, BN_STATUS_UNSUPPORTED, "'tokenizer.ggml.model' is '%.*s'; gpt2, llama, t5 and bert can be read",
+    return fail(err, BN_STATUS_UNSUPPORTED,
+                "'tokenizer.ggml.model' is '%.*s'; gpt2, llama, gemma4, t5 and bert can be read",
                 (int)min_size(kind.size, 60), kind.text);
 }
 

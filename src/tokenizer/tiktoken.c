@@ -55,6 +55,10 @@ static bn_status finish_ranks(bn_tokenizer *tokenizer, const char *pattern, bn_e
     "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'"  \
     "ll|'d)?|"                                                                                                         \
     "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define LLAMA3                                                                                                         \
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| "                                         \
+    "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+enum { LLAMA3_SPECIAL = 256 };
 #define R50K "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 /* The published encodings, by their file's name: used where no encoding.json lies beside it. */
@@ -113,8 +117,32 @@ static bn_status read_encoding(bn_tokenizer *tokenizer, const json_t *encoding, 
     return finish_ranks(tokenizer, pattern, err);
 }
 
+/* The tokenizer.model of Llama 3 is such a file too, with 256 special tokens behind the ranks. */
+static bn_status use_llama3(bn_tokenizer *tokenizer, bn_error *err) {
+    static const char *const named[] = {[0] = "<|begin_of_text|>",
+                                        [1] = "<|end_of_text|>",
+                                        [6] = "<|start_header_id|>",
+                                        [7] = "<|end_header_id|>",
+                                        [9] = "<|eot_id|>"};
+    size_t first = tokenizer->vocabulary.size, reserved = 0;
+    for (size_t i = 0; i < LLAMA3_SPECIAL; i++) {
+        char text[40];
+        if (i < sizeof named / sizeof *named && named[i])
+            snprintf(text, sizeof text, "%s", named[i]);
+        else
+            snprintf(text, sizeof text, "<|reserved_special_token_%zu|>", reserved++);
+        bn_status status = add_special(tokenizer, text, first + i, err);
+        if (status) return status;
+    }
+    tokenizer->bos = (int32_t)first;
+    tokenizer->eos = (int32_t)first + 1;
+    bn_status status = template_around(&tokenizer->postprocessor, tokenizer->bos, -1, 1, err);
+    return status ? status : finish_ranks(tokenizer, LLAMA3, err);
+}
+
 static bn_status use_known(bn_tokenizer *tokenizer, const char *name, bn_error *err) {
     const char *slash = strrchr(name, '/'), *file = slash ? slash + 1 : name;
+    if (strcmp(file, "tokenizer.model") == 0) return use_llama3(tokenizer, err);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strncmp(file, known[i].name, strlen(known[i].name)) != 0) continue;
         for (size_t k = 0; k < 5 && known[i].special[k].text; k++) {

@@ -131,6 +131,136 @@ static void test_missing_pre(void **state) {
     bn_tokenizer_close(tokenizer);
 }
 
+/* Every name that files carry is known as it is, and its patterns compile. */
+static void test_every_pre(void **state) {
+    (void)state;
+    static const char *const names[] = {
+        "a.x-4.0",
+        "afmoe",
+        "bailingmoe",
+        "bailingmoe2",
+        "bloom",
+        "chameleon",
+        "chatglm-bpe",
+        "codeshell",
+        "cohere2moe",
+        "command-r",
+        "dbrx",
+        "deepseek-coder",
+        "deepseek-llm",
+        "deepseek-r1-qwen",
+        "deepseek-v3",
+        "exaone",
+        "exaone-moe",
+        "exaone4",
+        "f2llmv2",
+        "falcon",
+        "falcon-h1",
+        "falcon3",
+        "gemma4",
+        "gigachat",
+        "glm4",
+        "gpt-2",
+        "gpt-4o",
+        "gpt3-finnish",
+        "granite-docling",
+        "granite-embed-multi-311m",
+        "granite-embed-multi-97m",
+        "grok-2",
+        "hunyuan",
+        "hunyuan-dense",
+        "hy_v4",
+        "jais",
+        "jais-2",
+        "jina-de",
+        "jina-es",
+        "jina-v1-en",
+        "jina-v2-code",
+        "jina-v2-de",
+        "jina-v2-es",
+        "jina-v5-nano",
+        "joyai-llm",
+        "kanana2",
+        "kimi-k2",
+        "kormo",
+        "laguna",
+        "lfm2",
+        "llada-moe",
+        "llama-bpe",
+        "llama-v3",
+        "llama3",
+        "llama4",
+        "megrez",
+        "mellum",
+        "mellum2",
+        "midm-2.0",
+        "minerva-7b",
+        "minicpm5",
+        "minimax-m2",
+        "modern-bert",
+        "mpt",
+        "olmo",
+        "phi-2",
+        "pixtral",
+        "poro-chat",
+        "qwen2",
+        "qwen35",
+        "refact",
+        "roberta-bpe",
+        "sarvam-moe",
+        "seed-coder",
+        "smaug-bpe",
+        "smollm",
+        "solar-open",
+        "spark2_5",
+        "stablelm2",
+        "starcoder",
+        "superbpe",
+        "talkie",
+        "tekken",
+        "tiny_aya",
+        "trillion",
+        "ufakzeka",
+        "viking",
+        "whitespace",
+        "youtu",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        bn_tokenizer *tokenizer = open_file(
+            &(struct vocabulary_file){.model = "gpt2", .pre = names[i], .tokens = {"a", "1", "b"}}, BN_OK, NULL);
+        if (*notice) print_error("%s: %s\n", names[i], notice);
+        assert_string_equal(notice, "");
+        bn_tokenizer_close(tokenizer);
+    }
+}
+
+/* Gemma 4's way: BPE over text with U+2581 for spaces and <0xXX> for what the vocabulary lacks. */
+static void test_escaped(void **state) {
+    (void)state;
+    bn_tokenizer *tokenizer = open_file(&(struct vocabulary_file){.model = "gemma4",
+                                                                  .tokens = {"<unk>", "<bos>", "a", "\xe2\x96\x81",
+                                                                             "\xe2\x96\x81"
+                                                                             "a",
+                                                                             "<0xC3>", "<0xA9>"},
+                                                                  .merges = {"\xe2\x96\x81 a"},
+                                                                  .types = {2, 3, 1, 1, 1, 6, 6},
+                                                                  .bos = 1},
+                                        BN_OK, NULL);
+    struct encode_request request = {.text = "a a\xc3\xa9", .text_bytes = 5, .add_special = true};
+    struct encoding encoding;
+    static const int32_t expected[] = {1, 2, 4, 5, 6};
+    assert_int_equal(tokenizer_encode(tokenizer, &request, &encoding, NULL), BN_OK);
+    assert_int_equal(encoding.n, 5);
+    assert_memory_equal(encoding.ids, expected, sizeof expected);
+    char *text;
+    size_t size;
+    assert_int_equal(bn_tokenizer_decode(tokenizer, encoding.ids, encoding.n, true, &text, &size, NULL), BN_OK);
+    assert_string_equal(text, request.text);
+    bn_free(text);
+    encoding_release(&encoding);
+    bn_tokenizer_close(tokenizer);
+}
+
 static void test_ends(void **state) {
     (void)state;
     bn_tokenizer *tokenizer = open_file(&(struct vocabulary_file){.model = "gpt2",
@@ -175,7 +305,8 @@ static void test_control_tokens(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused), cmocka_unit_test(test_missing_pre),
-                                       cmocka_unit_test(test_ends), cmocka_unit_test(test_control_tokens)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused),   cmocka_unit_test(test_missing_pre),
+                                       cmocka_unit_test(test_every_pre), cmocka_unit_test(test_escaped),
+                                       cmocka_unit_test(test_ends),      cmocka_unit_test(test_control_tokens)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
