@@ -195,3 +195,21 @@ bn_status speed_measure(bn_model *model, const struct speed_test *test, bool (*c
     mem_free(m.n_output);
     return status;
 }
+
+/* Steps as the engine plans them: prompts share a step when they fit. */
+struct work speed_work(const bn_model *model, const struct speed_test *test, const struct speed_sample *sample) {
+    struct model_cost cost;
+    struct work work = {0};
+    model_cost(model, sample->kv_type, &cost);
+    size_t abreast = test->prompt ? min_size(max_size(sample->batch_tokens / test->prompt, 1), test->streams) : 1;
+    for (size_t first = 0; test->prompt && first < test->streams; first += abreast) {
+        size_t streams = min_size(abreast, test->streams - first);
+        for (size_t done = 0, n; done < test->prompt; done += n) {
+            n = min_size(sample->batch_tokens, test->prompt - done);
+            model_cost_step(&cost, streams, sample->depth + done, n, done + n == test->prompt, &work);
+        }
+    }
+    size_t position = max_size(sample->depth + test->prompt, 1);
+    for (size_t i = 0; i < test->output; i++) model_cost_step(&cost, test->streams, position + i, 1, true, &work);
+    return work;
+}

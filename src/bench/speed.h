@@ -11,6 +11,7 @@
 #ifndef BENCH_SPEED_H
 #define BENCH_SPEED_H
 
+#include "bench/model_cost.h"
 #include "bitnet/bitnet.h"
 
 struct speed_test {
@@ -42,5 +43,8 @@ void speed_test_name(const struct speed_test *test, char *out, size_t size);
  * BN_STATUS_BAD_ARGUMENT when the sequences don't fit into the context or the cache. */
 bn_status speed_measure(bn_model *model, const struct speed_test *test, bool (*cancelled)(void),
                         struct speed_sample *out, bn_error *err);
+
+/* What the timed part of a measurement has to read and to compute at least. */
+struct work speed_work(const bn_model *model, const struct speed_test *test, const struct speed_sample *sample);
 
 #endif

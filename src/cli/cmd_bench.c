@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "bench/machine.h"
 #include "bench/speed.h"
 #include "bench/statistics.h"
 #include "cli/command.h"
@@ -218,6 +219,24 @@ static json_t *samples_json(const double *values, size_t n) {
     return array;
 }
 
+/* Bytes and operations per second, and how near that is to the machine's limits. */
+static bn_status add_roofline(json_t *row, const bn_model *model, const struct case_results *c,
+                              const struct machine *machine, bn_error *err) {
+    struct machine_limits limits;
+    bn_status status = machine_limits(machine, c->sample.threads, c->sample.isa, false, &limits, err);
+    if (status) return status;
+    struct work work = speed_work(model, &c->test, &c->sample);
+    double seconds = (double)c->sample.tokens / json_number_value(json_object_get(row, "tokens_per_second"));
+    bool memory_bound;
+    double best = roofline_seconds(&work, &limits, &memory_bound);
+    json_object_set_new(row, "bytes_per_second", json_real(work.bytes / seconds));
+    json_object_set_new(row, "operations_per_second",
+                        json_real((work.int8_operations + work.float_operations) / seconds));
+    json_object_set_new(row, "roofline_percent", json_real(100 * best / seconds));
+    json_object_set_new(row, "bound", json_string(memory_bound ? "memory" : "compute"));
+    return BN_OK;
+}
+
 static json_t *case_json(struct case_results *c, size_t repeats, const char *model) {
     struct speed_test named = c->test;
     char name[128];
@@ -244,8 +263,26 @@ static const struct column columns[] = {
     {"deviation", "±", 1, 2},
     {"min", "min", 1, 2},
     {"max", "max", 1, 2},
+    {"bytes_per_second", "GB/s", 1e-9, 1},
+    {"operations_per_second", "GOP/s", 1e-9, 0},
+    {"roofline_percent", "% of limit", 1, 0},
+    {"bound", "limit", 1, 0},
     {0},
 };
+
+static bn_status make_rows(const struct invocation *invocation, const bn_model *model, const struct plan *plan,
+                           json_t *rows, bn_error *err) {
+    struct machine machine;
+    machine_describe(&machine);
+    bn_status status = BN_OK;
+    for (size_t i = 0; !status && i < plan->n_cases; i++) {
+        json_t *row = case_json(&plan->cases[i], plan->repeats, invocation->arguments[0]);
+        if (!row) return fail_no_memory(err, sizeof machine);
+        status = add_roofline(row, model, &plan->cases[i], &machine, err);
+        json_array_append_new(rows, row);
+    }
+    return status;
+}
 
 static enum exit_code run(struct invocation *invocation) {
     const struct bench_settings *settings = invocation->settings;
@@ -260,8 +297,7 @@ static enum exit_code run(struct invocation *invocation) {
     }
     if (!status) status = measure(invocation, model, &plan, &error);
     json_t *rows = json_array();
-    for (size_t i = 0; !status && i < plan.n_cases; i++)
-        json_array_append_new(rows, case_json(&plan.cases[i], plan.repeats, invocation->arguments[0]));
+    if (!status) status = make_rows(invocation, model, &plan, rows, &error);
     if (!status)
         status = rows_write(stdout, invocation->common.json ? "json" : settings->format, rows, columns, &error);
     json_decref(rows);

@@ -26,6 +26,7 @@ static const struct command *const commands[] = {
     &command_eval_logits,
     &command_eval_perplexity,
     &command_bench,
+    &command_bench_machine,
     &command_doctor,
     &command_man,
     &command_completion,
@@ -50,15 +51,17 @@ static bool is_noun(const char *word) {
     return false;
 }
 
-/* The command that the first one or two words name; *n_words is how many. */
+/* The command that the first two words name, or the first alone; *n_words is how many. */
 static const struct command *find_in_words(int argc, char **argv, int *n_words) {
     char name[64];
+    if (argc > 1 && is_noun(argv[0])) {
+        snprintf(name, sizeof name, "%.30s %.30s", argv[0], argv[1]);
+        const struct command *command = command_find(name);
+        *n_words = 2;
+        if (command) return command;
+    }
     *n_words = 1;
-    const struct command *command = command_find(argv[0]);
-    if (command || argc < 2 || !is_noun(argv[0])) return command;
-    snprintf(name, sizeof name, "%.30s %.30s", argv[0], argv[1]);
-    *n_words = 2;
-    return command_find(name);
+    return command_find(argv[0]);
 }
 
 static enum exit_code noun_alone(int argc, char **argv) {
