@@ -7,11 +7,13 @@
 #include "base/memory.h"
 
 #define FIRST_BLOCK_BYTES   4096
-#define LARGEST_BLOCK_BYTES ((size_t)1 << 20)
+#define LARGEST_BLOCK_BYTES ((size_t)32 << 20)    /* what of it is never used is never touched, so costs nothing */
+#define MAPPED_BLOCK_BYTES  (2 * HUGE_PAGE_BYTES) /* from here on a block comes from mem_map, zeroed */
 
 struct arena_block {
     struct arena_block *next;
     size_t used, capacity; /* of the bytes behind this header */
+    size_t mapped_bytes;   /* of the whole block if it comes from mem_map, else 0 */
     _Alignas(CACHE_LINE) unsigned char bytes[];
 };
 
@@ -22,7 +24,10 @@ void arena_init(struct arena *arena) {
 void arena_release(struct arena *arena) {
     for (struct arena_block *block = arena->head, *next; block; block = next) {
         next = block->next;
-        mem_free_aligned(block);
+        if (block->mapped_bytes)
+            mem_unmap(block, block->mapped_bytes);
+        else
+            mem_free_aligned(block);
     }
     arena_init(arena);
 }
@@ -32,9 +37,10 @@ static struct arena_block *add_block(struct arena *arena, size_t size_bytes) {
     capacity = max_size(capacity, size_bytes);
     size_t total;
     if (!add_size(capacity, sizeof(struct arena_block), &total)) return NULL;
-    struct arena_block *block = mem_alloc_aligned(total);
+    bool mapped = total >= MAPPED_BLOCK_BYTES;
+    struct arena_block *block = mapped ? mem_map(total) : mem_alloc_aligned(total);
     if (!block) return NULL;
-    *block = (struct arena_block){.next = arena->head, .capacity = capacity};
+    *block = (struct arena_block){.next = arena->head, .capacity = capacity, .mapped_bytes = mapped ? total : 0};
     arena->head = block;
     return block;
 }
@@ -50,7 +56,8 @@ void *arena_alloc(struct arena *arena, size_t size_bytes) {
     }
     block->used = at + size_bytes;
     arena->total_bytes += size_bytes;
-    return memset(block->bytes + at, 0, size_bytes);
+    void *memory = block->bytes + at;
+    return block->mapped_bytes ? memory : memset(memory, 0, size_bytes);
 }
 
 void *arena_alloc_array(struct arena *arena, size_t n, size_t item_bytes) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static atomic_long fail_countdown = -1; /* tests only: -1 = never */
 static atomic_long allocation_count;
@@ -55,6 +56,26 @@ void *mem_alloc_aligned(size_t size_bytes) {
 
 void mem_free_aligned(void *pointer) {
     free(pointer);
+}
+
+/* mmap aligns to small pages only: takes a huge page more and gives back what is before and behind. */
+void *mem_map(size_t size_bytes) {
+    if (refused() || size_bytes > SIZE_MAX - 2 * HUGE_PAGE_BYTES) return NULL;
+    size_t size = round_up(size_bytes, HUGE_PAGE_BYTES), mapped = size + HUGE_PAGE_BYTES;
+    void *memory = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+    unsigned char *start = memory;
+    size_t before = round_up((uintptr_t)start, HUGE_PAGE_BYTES) - (uintptr_t)start;
+    if (before) munmap(start, before);
+    munmap(start + before + size, HUGE_PAGE_BYTES - before);
+#ifdef MADV_HUGEPAGE
+    madvise(start + before, size, MADV_HUGEPAGE); /* a wish: small pages do as well */
+#endif
+    return start + before;
+}
+
+void mem_unmap(void *pointer, size_t size_bytes) {
+    if (pointer) munmap(pointer, round_up(size_bytes, HUGE_PAGE_BYTES));
 }
 
 char *mem_strndup(const char *bytes, size_t n) {

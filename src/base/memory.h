@@ -19,6 +19,13 @@ void mem_free(void *pointer);
 void *mem_alloc_aligned(size_t size_bytes);
 void mem_free_aligned(void *pointer);
 
+/* Large tables: zeroed pages straight from the system, on huge pages where it allows them (a table that is streamed
+ * through needs few entries of the TLB then). A page lies on the NUMA node of the thread that touches it first. Aligned to a
+ * huge page; release with mem_unmap and the same size. NULL on failure. */
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+void *mem_map(size_t size_bytes);
+void mem_unmap(void *pointer, size_t size_bytes);
+
 /* Copies of a string / of n bytes plus a terminating NUL. NULL on failure. */
 char *mem_strdup(const char *text);
 char *mem_strndup(const char *bytes, size_t n);

@@ -143,6 +143,30 @@ static void arena_is_aligned_and_zeroed(void **state) {
     arena_release(&arena);
 }
 
+/* Blocks of many megabytes come from the system and not from malloc: used side by side, zero, none over another. */
+static void large_arena_blocks_are_zeroed(void **state) {
+    (void)state;
+    static const size_t sizes[] = {5 << 20, 100, (4 << 20) + 1, 3 << 20, 33 << 20, 64};
+    struct arena arena;
+    arena_init(&arena);
+    unsigned char *p[6];
+    for (size_t i = 0; i < 6; i++) {
+        p[i] = arena_alloc(&arena, sizes[i]);
+        assert_non_null(p[i]);
+        assert_int_equal((uintptr_t)p[i] % 64, 0);
+        for (size_t k = 0; k < sizes[i]; k++)
+            if (p[i][k]) test_fail("byte %zu of %zu isn't zero", k, sizes[i]);
+        memset(p[i], (int)i + 1, sizes[i]);
+    }
+    for (size_t i = 0; i < 6; i++) assert_true(p[i][0] == i + 1 && p[i][sizes[i] - 1] == i + 1);
+    arena_release(&arena);
+    assert_null(mem_map(SIZE_MAX - HUGE_PAGE_BYTES));
+    unsigned char *table = mem_map(3);
+    assert_non_null(table);
+    assert_int_equal((uintptr_t)table % HUGE_PAGE_BYTES, 0);
+    mem_unmap(table, 3);
+}
+
 static void buffer_builds_text(void **state) {
     (void)state;
     struct buffer b;
@@ -267,12 +291,19 @@ static void messages_are_printable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(utf8_round_trips_every_scalar),  cmocka_unit_test(utf8_refuses),
-        cmocka_unit_test(halves_widen_exactly),           cmocka_unit_test(halves_narrow_to_nearest_even),
-        cmocka_unit_test(map_finds_what_was_put_in),      cmocka_unit_test(reader_fails_sticky),
-        cmocka_unit_test(arena_is_aligned_and_zeroed),    cmocka_unit_test(buffer_builds_text),
-        cmocka_unit_test(files_are_written_whole_or_not), cmocka_unit_test(full_disk_keeps_the_old_file),
-        cmocka_unit_test(json_names_what_is_wrong),       cmocka_unit_test(messages_are_printable),
+        cmocka_unit_test(utf8_round_trips_every_scalar),
+        cmocka_unit_test(utf8_refuses),
+        cmocka_unit_test(halves_widen_exactly),
+        cmocka_unit_test(halves_narrow_to_nearest_even),
+        cmocka_unit_test(map_finds_what_was_put_in),
+        cmocka_unit_test(reader_fails_sticky),
+        cmocka_unit_test(arena_is_aligned_and_zeroed),
+        cmocka_unit_test(large_arena_blocks_are_zeroed),
+        cmocka_unit_test(buffer_builds_text),
+        cmocka_unit_test(files_are_written_whole_or_not),
+        cmocka_unit_test(full_disk_keeps_the_old_file),
+        cmocka_unit_test(json_names_what_is_wrong),
+        cmocka_unit_test(messages_are_printable),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
