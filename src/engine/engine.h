@@ -40,6 +40,7 @@ struct bn_engine {
     bool use_prefixes;
     int32_t *end_ids; /* of the model: the tokenizer's and the published defaults' */
     size_t n_end_ids;
+    struct step_timer timer; /* set while no step runs; off unless something is measured */
 
     /* Of the driving thread; nobody else touches these. */
     struct workspace *workspace;

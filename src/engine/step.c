@@ -73,17 +73,19 @@ static void process_chunk(void *context, size_t chunk, size_t slot) {
 static void compute(bn_engine *engine) {
     const struct plan *plan = &engine->plan;
     const struct forward_options options = {
-        .kernels = engine->kernels, .pool = engine->pool, .kv_type = engine->kv_type};
+        .kernels = engine->kernels, .pool = engine->pool, .kv_type = engine->kv_type, .timer = engine->timer};
     const struct batch batch = {.tokens = plan->tokens,
                                 .want_logits = plan->want_logits,
                                 .n_tokens = plan->n_tokens,
                                 .sequences = plan->sequences,
                                 .n_sequences = plan->n_items};
+    step_done(&engine->timer, STEP_PLAN, -1, plan->n_tokens);
     model_forward(engine->model, engine->workspace, &options, &batch, plan->logits);
     thread_pool_run(engine->pool, process_chunk, engine, plan->n_items);
     for (size_t i = 0; i < plan->n_items; i++) {
         if (runs_on_driver(&plan->items[i])) process_rows(engine, &plan->items[i], 0);
     }
+    step_done(&engine->timer, STEP_DRAW, -1, plan->n_rows);
 }
 
 /* ---- booking the results; under the lock ---- */

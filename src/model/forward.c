@@ -30,6 +30,10 @@ struct pass {
     const struct norm *before_norm; /* of the stream, before the block's output is added */
 };
 
+static void timed(const struct pass *p, enum forward_step step) {
+    step_done(&p->options->timer, step, p->layer ? (int)p->layer_index : -1, p->n_tokens);
+}
+
 /* step(pass, token) for all tokens, in parallel when that pays. */
 static void for_tokens(struct pass *p, chunk_function step, size_t elements) {
     if (p->n_tokens * elements < SERIAL_ELEMENTS)
@@ -219,8 +223,10 @@ static void attention_block(struct pass *p) {
     const float *in = layer->attn_norm.weight ? w->normed : w->x; /* [T, d] */
     const struct projection qkv[] = {{&layer->q, w->q}, {&layer->k, w->k}, {&layer->v, w->v}};
     project(p, in, prepare_attention, qkv, 3); /* [T, H·D], 2 × [T, K·D] */
+    timed(p, STEP_QKV);
     p->pending = false;
     for_tokens(p, heads_step, (c->n_heads + 2 * c->n_kv_heads) * c->head_dim);
+    timed(p, STEP_HEADS);
     if (p->layer_index + 1 == c->n_layers) keep_wanted(p);
     if (p->n_tokens == 0) return;
 
@@ -238,8 +244,10 @@ static void attention_block(struct pass *p) {
         .scores = w->scores,
         .max_context = w->max_context,
     };
-    attend(&attention);                                                                   /* [T, H·D] */
+    attend(&attention); /* [T, H·D] */
+    timed(p, STEP_ATTENTION);
     project(p, w->attended, prepare_o, &(const struct projection){&layer->o, w->out}, 1); /* [T, d] */
+    timed(p, STEP_O);
     p->pending = true;
     p->post_norm = &layer->attn_post_norm;
     p->before_norm = c->parallel_residual ? &layer->ffn_norm : NULL;
@@ -252,8 +260,10 @@ static void ffn_block(struct pass *p) {
     const float *in = layer->ffn_norm.weight ? w->normed : w->x; /* [T, d] */
     const struct projection gate_up[] = {{&layer->up, w->up}, {&layer->gate, w->gate}};
     project(p, in, prepare_ffn, gate_up, p->config->arch->gated_ffn ? 2 : 1); /* [T, I] each */
+    timed(p, STEP_GATE_UP);
     p->pending = false;
     project(p, w->gate, prepare_down, &(const struct projection){&layer->down, w->out}, 1); /* [T, d] */
+    timed(p, STEP_DOWN);
     p->pending = true;
     p->post_norm = &layer->ffn_post_norm;
     p->before_norm = NULL;
@@ -275,6 +285,7 @@ void model_forward(const struct bn_model *model, struct workspace *workspace, co
 
     place_tokens(p);
     for_tokens(p, embed_step, c->hidden_size);
+    timed(p, STEP_EMBED);
     for (size_t i = 0; i < c->n_layers && p->n_tokens; i++) {
         p->layer = &model->weights.layers[i];
         p->layer_index = i;
@@ -285,4 +296,5 @@ void model_forward(const struct bn_model *model, struct workspace *workspace, co
     if (p->n_tokens == 0) return;
     project(p, workspace->normed, prepare_head, &(const struct projection){&model->weights.head, logits}, 1);
     if (c->final_softcap > 0) p->kernels->softcap(logits, c->final_softcap, p->n_tokens * c->vocab_size);
+    timed(p, STEP_HEAD);
 }

@@ -44,10 +44,37 @@ bn_status workspace_create(const struct bn_model *model, size_t max_tokens, size
                            const struct thread_pool *pool, struct workspace **out, bn_error *err);
 void workspace_destroy(struct workspace *workspace);
 
+/* What a pass is made of, for those who time it. Norms, rounding and activation belong to the product they precede. */
+enum forward_step {
+    STEP_PLAN,  /* the engine's: choosing the batch, and everything else since the last draw */
+    STEP_EMBED, /* angles of the positions, rows of the embedding */
+    STEP_QKV,
+    STEP_HEADS, /* norms of heads, rotation, storing keys and values */
+    STEP_ATTENTION,
+    STEP_O,
+    STEP_GATE_UP,
+    STEP_DOWN,
+    STEP_HEAD,
+    STEP_DRAW, /* the engine's: from logits to a token */
+    N_STEPS
+};
+
+/* Called at the end of each step, on the driving thread: what passed since the last call belongs to this step. layer is
+ * −1 outside the layers. done NULL: off. */
+struct step_timer {
+    void (*done)(void *context, enum forward_step step, int layer, size_t n_tokens);
+    void *context;
+};
+
+static inline void step_done(const struct step_timer *timer, enum forward_step step, int layer, size_t n_tokens) {
+    if (timer->done) timer->done(timer->context, step, layer, n_tokens);
+}
+
 struct forward_options {
     const struct kernels *kernels;
     struct thread_pool *pool;
     enum kv_type kv_type;
+    struct step_timer timer;
 };
 
 /* Runs the batch, appends its keys and values to the pages, and writes one row of vocab_size float32 logits per wanted
