@@ -3,9 +3,8 @@
 #include "kernels/layout.h"
 #include "model/weights.h"
 
-/* The matrix as the kernels read it, and two operations per weight and token. */
-static void add_linear(struct work *work, const struct linear *linear) {
-    double weights = (double)linear->n_rows * (double)linear->n_cols;
+void linear_work(const struct linear *linear, size_t n_tokens, struct work *work) {
+    double weights = (double)linear->n_rows * (double)linear->n_cols * (double)n_tokens;
     if (linear->ternary) {
         work->bytes += (double)l16_bytes(linear->n_rows, linear->n_cols);
         work->int8_operations += 2 * weights;
@@ -29,10 +28,10 @@ void model_cost(const bn_model *model, bn_kv_type kv_type, struct model_cost *ou
         const struct layer *layer = &model->weights.layers[i];
         const struct linear *linears[] = {&layer->q,    &layer->k,  &layer->v,   &layer->o,
                                           &layer->gate, &layer->up, &layer->down};
-        for (size_t j = 0; j < sizeof linears / sizeof *linears; j++) add_linear(&out->layers, linears[j]);
+        for (size_t j = 0; j < sizeof linears / sizeof *linears; j++) linear_work(linears[j], 1, &out->layers);
         out->n_windowed += layer->window != 0;
     }
-    add_linear(&out->head, &model->weights.head);
+    linear_work(&model->weights.head, 1, &out->head);
 }
 
 /* Σ of min(p, limit) for p in (position, position + n]: what n tokens see together. limit 0: no limit. */

@@ -12,6 +12,7 @@
 
 #include "bitnet/bitnet.h"
 #include "kernels/limits.h"
+#include "model/linear.h"
 
 struct work {
     double bytes;
@@ -26,6 +27,9 @@ struct model_cost {
     double attention_operations;         /* float, per query token, position and layer */
     size_t n_layers, n_windowed, window; /* windowed layers see `window` positions at most */
 };
+
+/* A product of the matrix (as the kernels read it, once) with n_tokens rows, added to *work. */
+void linear_work(const struct linear *linear, size_t n_tokens, struct work *work);
 
 void model_cost(const bn_model *model, bn_kv_type kv_type, struct model_cost *out);
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "engine/engine.h"
 
 enum { WARM_UP_PROMPT = 64, WARM_UP_OUTPUT = 2, DEFAULT_BATCH_TOKENS = 256 };
 
@@ -23,6 +24,7 @@ struct measurement {
     bn_engine *engine;
     const struct speed_test *test;
     bool (*cancelled)(void);
+    struct speed_sample *sample;
     size_t n_prompt, max_tokens; /* of each sequence */
     int32_t *ids;                /* [n_prompt] */
     size_t vocab_size;
@@ -90,38 +92,46 @@ static bn_status warm_up(struct measurement *m, bn_error *err) {
     return status;
 }
 
-static bn_status run_prompts(struct measurement *m, struct speed_sample *out, uint64_t *start, bn_error *err) {
+/* The clock starts: what it shows, with `position` tokens in the cache. */
+static uint64_t start_clock(struct measurement *m, size_t position) {
+    const struct speed_observer *observer = m->test->observer;
+    if (observer) {
+        observer->start(observer->context, m->sample, position);
+        m->engine->timer = (struct step_timer){observer->step_done, observer->context};
+    }
+    return clock_now_ns();
+}
+
+static bn_status run_prompts(struct measurement *m, size_t *n_timed, size_t *n_steps, uint64_t *start, bn_error *err) {
     const struct speed_test *test = m->test;
-    size_t base = prompt_tokens_done(m), all = m->n_prompt * test->streams, before = out->depth * test->streams;
+    size_t base = prompt_tokens_done(m), all = m->n_prompt * test->streams, before = m->sample->depth * test->streams;
     bn_status status = BN_OK;
+    if (before == 0) *start = start_clock(m, 0);
     for (size_t i = 0; !status && i < test->streams; i++) status = submit(m, i, m->n_prompt, m->max_tokens, err);
-    while (!status && before && prompt_tokens_done(m) - base < before) {
-        status = step(m, err);
-        *start = clock_now_ns();
+    if (before && test->prompt) {
+        while (!status && prompt_tokens_done(m) - base < before) status = step(m, err);
+        *start = start_clock(m, m->sample->depth);
     }
-    out->tokens = all - (prompt_tokens_done(m) - base);
-    while (!status && streams_with(m, 1) < test->streams) {
-        status = step(m, err);
-        out->steps++;
-    }
+    *n_timed = all - (prompt_tokens_done(m) - base);
+    for (*n_steps = 0; !status && streams_with(m, 1) < test->streams; ++*n_steps) status = step(m, err);
     return status;
 }
 
-static bn_status run(struct measurement *m, struct speed_sample *out, bn_error *err) {
+static bn_status run(struct measurement *m, bn_error *err) {
     const struct speed_test *test = m->test;
-    uint64_t start = clock_now_ns();
-    bn_status status = run_prompts(m, out, &start, err);
+    uint64_t start = 0;
+    size_t n_tokens, n_steps;
+    bn_status status = run_prompts(m, &n_tokens, &n_steps, &start, err);
     if (status) return status;
     if (!test->prompt) {
-        *out = (struct speed_sample){.depth = out->depth};
-        start = clock_now_ns();
+        n_tokens = n_steps = 0;
+        start = start_clock(m, m->n_prompt);
     }
-    for (size_t i = 0; !status && i < test->output; i++) {
-        status = step(m, err);
-        out->tokens += test->streams;
-        out->steps++;
-    }
-    out->seconds = (double)(clock_now_ns() - start) * 1e-9;
+    for (size_t i = 0; !status && i < test->output; i++) status = step(m, err);
+    m->sample->seconds = (double)(clock_now_ns() - start) * 1e-9;
+    m->sample->tokens = n_tokens + test->output * test->streams;
+    m->sample->steps = n_steps + test->output;
+    m->engine->timer = (struct step_timer){0};
     return status;
 }
 
@@ -144,8 +154,9 @@ static bn_status check_room(const struct measurement *m, const bn_engine_stats *
     return BN_OK;
 }
 
-static bn_status prepare(struct measurement *m, bn_model *model, struct speed_sample *out, bn_error *err) {
+static bn_status prepare(struct measurement *m, bn_model *model, bn_error *err) {
     const struct speed_test *test = m->test;
+    struct speed_sample *out = m->sample;
     const bn_engine_options options = {
         .size = sizeof options,
         .n_threads = test->threads,
@@ -178,16 +189,11 @@ bn_status speed_measure(bn_model *model, const struct speed_test *test, bool (*c
                         struct speed_sample *out, bn_error *err) {
     bn_model_info info = {.size = sizeof info};
     bn_model_get_info(model, &info);
-    struct measurement m = {.test = test, .cancelled = cancelled, .vocab_size = info.vocab_size};
-    struct speed_sample timed = {0};
     *out = (struct speed_sample){0};
-    bn_status status = prepare(&m, model, out, err);
-    timed.depth = out->depth;
+    struct measurement m = {.test = test, .cancelled = cancelled, .sample = out, .vocab_size = info.vocab_size};
+    bn_status status = prepare(&m, model, err);
     if (!status) status = warm_up(&m, err);
-    if (!status) status = run(&m, &timed, err);
-    out->seconds = timed.seconds;
-    out->tokens = timed.tokens;
-    out->steps = timed.steps;
+    if (!status) status = run(&m, err);
     if (m.requests) release_requests(&m);
     bn_engine_destroy(m.engine);
     mem_free(m.ids);

@@ -13,6 +13,18 @@
 
 #include "bench/model_cost.h"
 #include "bitnet/bitnet.h"
+#include "model/model.h"
+
+struct speed_sample;
+
+/* Who looks on while the clock runs. */
+struct speed_observer {
+    /* The clock starts now, with `position` tokens in the cache; *sample says what the engine chose. */
+    void (*start)(void *context, const struct speed_sample *sample, size_t position);
+    /* A step of the engine is done (model/model.h). */
+    void (*step_done)(void *context, enum forward_step step, int layer, size_t n_tokens);
+    void *context;
+};
 
 struct speed_test {
     size_t prompt, output; /* tokens of each sequence; one of them may be 0 */
@@ -23,6 +35,7 @@ struct speed_test {
     size_t context_length;
     bn_kv_type kv_type;
     const char *isa;
+    const struct speed_observer *observer; /* NULL: none */
 };
 
 struct speed_sample {

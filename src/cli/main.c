@@ -27,6 +27,7 @@ static const struct command *const commands[] = {
     &command_eval_perplexity,
     &command_bench,
     &command_bench_machine,
+    &command_profile,
     &command_doctor,
     &command_man,
     &command_completion,

@@ -34,23 +34,30 @@ static size_t characters(const char *text) {
 
 struct layout {
     size_t n_columns;
+    const struct column *columns[MAX_COLUMNS];
     size_t width[MAX_COLUMNS];
     bool numeric[MAX_COLUMNS];
     bool markdown;
 };
 
+/* Columns that are empty in every row are left out. */
 static struct layout lay_out(const json_t *rows, const struct column *columns, bool markdown) {
     struct layout layout = {.markdown = markdown};
-    for (size_t c = 0; columns[c].key && c < MAX_COLUMNS; c++) {
-        layout.n_columns++;
-        layout.width[c] = characters(columns[c].title);
+    for (size_t i = 0; columns[i].key && layout.n_columns < MAX_COLUMNS; i++) {
+        size_t width = 0, c = layout.n_columns;
+        bool numeric = false;
         for (size_t r = 0; r < json_array_size(rows); r++) {
+            const json_t *row = json_array_get(rows, r);
             char text[CELL_BYTES];
-            cell_text(json_array_get(rows, r), &columns[c], text);
-            layout.width[c] = max_size(layout.width[c], characters(text));
-            layout.numeric[c] =
-                layout.numeric[c] || json_is_number(json_object_get(json_array_get(rows, r), columns[c].key));
+            cell_text(row, &columns[i], text);
+            width = max_size(width, characters(text));
+            numeric = numeric || json_is_number(json_object_get(row, columns[i].key));
         }
+        if (width == 0 && json_array_size(rows)) continue;
+        layout.columns[c] = &columns[i];
+        layout.width[c] = max_size(width, characters(columns[i].title));
+        layout.numeric[c] = numeric;
+        layout.n_columns++;
     }
     return layout;
 }
@@ -81,13 +88,13 @@ static void print_rule(FILE *out, const struct layout *layout) {
 
 static void write_table(FILE *out, const json_t *rows, const struct column *columns, bool markdown) {
     struct layout layout = lay_out(rows, columns, markdown);
-    for (size_t c = 0; c < layout.n_columns; c++) print_cell(out, &layout, c, columns[c].title);
+    for (size_t c = 0; c < layout.n_columns; c++) print_cell(out, &layout, c, layout.columns[c]->title);
     end_line(out, &layout);
     if (markdown) print_rule(out, &layout);
     for (size_t r = 0; r < json_array_size(rows); r++) {
         for (size_t c = 0; c < layout.n_columns; c++) {
             char text[CELL_BYTES];
-            cell_text(json_array_get(rows, r), &columns[c], text);
+            cell_text(json_array_get(rows, r), layout.columns[c], text);
             print_cell(out, &layout, c, text);
         }
         end_line(out, &layout);
