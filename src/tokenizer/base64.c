@@ -31,3 +31,22 @@ bool base64_decode(const char *text, size_t n, uint8_t **out, size_t *size) {
     *size = count;
     return true;
 }
+
+char *base64_encode(const uint8_t *bytes, size_t size) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *text = size < SIZE_MAX / 2 ? mem_alloc((size + 2) / 3 * 4 + 1) : NULL;
+    if (!text) return NULL;
+    char *out = text;
+    for (size_t i = 0; i < size; i += 3) {
+        size_t left = size - i;
+        uint32_t bits = (uint32_t)bytes[i] << 16;
+        if (left > 1) bits |= (uint32_t)bytes[i + 1] << 8;
+        if (left > 2) bits |= bytes[i + 2];
+        *out++ = digits[bits >> 18];
+        *out++ = digits[bits >> 12 & 63];
+        *out++ = left > 1 ? digits[bits >> 6 & 63] : '=';
+        *out++ = left > 2 ? digits[bits & 63] : '=';
+    }
+    *out = '\0';
+    return text;
+}

@@ -16,6 +16,8 @@ struct regex {
     pcre2_general_context *memory;
     pcre2_code *code;
     pcre2_match_context *context;
+    char *source; /* as it was given */
+    size_t source_size;
 };
 
 static void *allocate(PCRE2_SIZE size, void *unused) {
@@ -110,7 +112,9 @@ bn_status regex_compile(const char *pattern, size_t size, struct regex **out, bn
     struct regex *regex = mem_calloc(1, sizeof *regex);
     if (!regex) return fail_no_memory(err, sizeof *regex);
     regex->memory = pcre2_general_context_create(allocate, release, NULL);
-    bn_status status = regex->memory ? compile(regex, pattern, size, err) : fail_no_memory(err, 0);
+    regex->source = mem_strndup(pattern, size);
+    regex->source_size = size;
+    bn_status status = regex->memory && regex->source ? compile(regex, pattern, size, err) : fail_no_memory(err, size);
     if (!status) {
         regex->context = pcre2_match_context_create(regex->memory);
         if (!regex->context) status = fail_no_memory(err, 0);
@@ -131,7 +135,13 @@ void regex_free(struct regex *regex) {
     pcre2_match_context_free(regex->context);
     pcre2_code_free(regex->code);
     pcre2_general_context_free(regex->memory);
+    mem_free(regex->source);
     mem_free(regex);
+}
+
+const char *regex_source(const struct regex *regex, size_t *size) {
+    *size = regex->source_size;
+    return regex->source;
 }
 
 bn_status regex_search_begin(const struct regex *regex, struct regex_search *search, bn_error *err) {

@@ -14,6 +14,8 @@ struct regex; /* immutable, shared by threads */
 
 bn_status regex_compile(const char *pattern, size_t size, struct regex **out, bn_error *err);
 void regex_free(struct regex *regex);
+/* The pattern as it was given to regex_compile. */
+const char *regex_source(const struct regex *regex, size_t *size);
 
 /* Walking over the matches in a text. */
 struct regex_search {

@@ -238,6 +238,10 @@ static const struct {
     {"'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", split_scan_gpt2},
     {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACE_TAIL, scan_cl100k},
     {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACE_TAIL, scan_qwen2},
+    /* tiktoken's own, in Oniguruma's dialect ({1,3}+ and $ mean something else there), then as its files have it */
+    {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}| "
+     "?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++\\z|\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
+     scan_tiktoken},
     {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| "
      "?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
      scan_tiktoken},
@@ -262,4 +266,10 @@ split_scanner split_pattern_find(const char *regex) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].regex, regex) == 0) return known[i].scan;
     return NULL;
+}
+
+const char *split_pattern_regex(split_scanner scan) {
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].scan == scan) return known[i].regex;
+    return "\\w+|[^\\w\\s]+"; /* split_scan_words */
 }

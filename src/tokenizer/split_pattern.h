@@ -12,6 +12,8 @@ typedef size_t (*split_scanner)(const char *text, size_t n, size_t at);
 
 /* The scanner for a regular expression as tokenizer files spell it, NULL if it isn't a known one. */
 split_scanner split_pattern_find(const char *regex);
+/* And back: a regular expression for a scanner, in the dialect of tokenizer.json. */
+const char *split_pattern_regex(split_scanner scan);
 
 size_t split_scan_gpt2(const char *text, size_t n, size_t at);
 size_t split_scan_words(const char *text, size_t n, size_t at); /* \w+|[^\w\s]+ */
