@@ -256,3 +256,63 @@ bn_status gguf_pre_apply(const struct gguf_pre *pre, bn_tokenizer *tokenizer, bn
     }
     return BN_OK;
 }
+
+/* ---- the way back ---- */
+
+static bool same_text(const char *a, size_t a_size, const char *b, size_t b_size) {
+    return a_size == b_size && memcmp(a, b, a_size) == 0;
+}
+
+static bool same_split(const struct pretokenizer_step *a, const struct pretokenizer_step *b) {
+    size_t a_size, b_size;
+    if (a->kind != b->kind || a->behavior != b->behavior || a->invert != b->invert || a->scan != b->scan) return false;
+    if (a->kind == PRETOKENIZE_SCANNER) return true;
+    if (a->kind != PRETOKENIZE_REGEX) return false;
+    const char *a_source = regex_source(a->regex, &a_size), *b_source = regex_source(b->regex, &b_size);
+    return same_text(a_source, a_size, b_source, b_size);
+}
+
+/* The families' own normalizers are a Unicode form and a literal replacement. */
+static bool same_rewriting(const struct normalizer_step *a, const struct normalizer_step *b) {
+    if (a->kind != b->kind) return false;
+    if (a->kind == NORMALIZE_FORM) return a->compose == b->compose && a->compatibility == b->compatibility;
+    return a->kind == NORMALIZE_REPLACE && !a->regex && !b->regex &&
+           same_text(a->pattern, a->pattern_size, b->pattern, b->pattern_size) &&
+           same_text(a->content, a->content_size, b->content, b->content_size);
+}
+
+/* Spaces are split where none are left: Gemma's tokenizer.json has such a step. */
+static bool does_nothing(const struct pretokenizer_step *step, const struct gguf_pre *pre) {
+    return pre->spelling == GGUF_PRE_ESCAPED && step->kind == PRETOKENIZE_LITERAL && step->literal_size == 1 &&
+           *step->literal == ' ';
+}
+
+static bool same_steps(const bn_tokenizer *a, const bn_tokenizer *b, const struct gguf_pre *pre) {
+    if (a->normalizer.n != b->normalizer.n || a->bpe.byte_level != b->bpe.byte_level) return false;
+    for (size_t i = 0; i < a->normalizer.n; i++)
+        if (!same_rewriting(&a->normalizer.steps[i], &b->normalizer.steps[i])) return false;
+    size_t n = 0;
+    for (size_t i = 0; i < a->pretokenizer.n; i++) {
+        const struct pretokenizer_step *step = &a->pretokenizer.steps[i];
+        if (does_nothing(step, pre)) continue;
+        if (n == b->pretokenizer.n || !same_split(step, &b->pretokenizer.steps[n++])) return false;
+    }
+    return n == b->pretokenizer.n;
+}
+
+bn_status gguf_pre_of(const bn_tokenizer *tokenizer, const struct gguf_pre **out, bn_error *err) {
+    *out = NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        bn_tokenizer *kind;
+        bn_status status = tokenizer_create(0, &kind, err);
+        if (status) return status;
+        status = gguf_pre_apply(&kinds[i], kind, err);
+        bool same = !status && same_steps(tokenizer, kind, &kinds[i]);
+        bn_tokenizer_close(kind);
+        if (status) return status;
+        bool better = !*out || kinds[i].ignore_merges == tokenizer->bpe.ignore_merges;
+        if (same && better) *out = &kinds[i];
+        if (same && kinds[i].ignore_merges == tokenizer->bpe.ignore_merges) return BN_OK;
+    }
+    return BN_OK;
+}

@@ -23,6 +23,8 @@ struct gguf_pre {
 const struct gguf_pre *gguf_pre_find(const char *name, size_t size);
 /* What the vocabulary itself looks like; never NULL. */
 const struct gguf_pre *gguf_pre_detect(const struct vocabulary *vocabulary);
+/* The one that does what the tokenizer's normalizer and pre-tokenizer do, *out NULL if there is none. */
+bn_status gguf_pre_of(const bn_tokenizer *tokenizer, const struct gguf_pre **out, bn_error *err);
 /* Normalizer, splits, decoder, and how the model's tokens are spelled. */
 bn_status gguf_pre_apply(const struct gguf_pre *pre, bn_tokenizer *tokenizer, bn_error *err);
 

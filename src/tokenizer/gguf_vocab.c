@@ -14,7 +14,7 @@ struct gguf_vocabulary {
     void *notice_context;
     const struct gguf_value *tokens, *scores, *types, *merges;
     size_t n;
-    size_t bos, eos, unknown, cls, separator; /* SIZE_MAX: not given */
+    size_t bos, eos, unknown, cls, separator, pad; /* SIZE_MAX: not given */
     bool add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
 };
 
@@ -56,6 +56,7 @@ static bn_status read_ids(struct gguf_vocabulary *v, bn_error *err) {
         {"tokenizer.ggml.eos_token_id", &v->eos},
         {"tokenizer.ggml.unknown_token_id", &v->unknown},
         {"tokenizer.ggml.cls_token_id", &v->cls},
+        {"tokenizer.ggml.padding_token_id", &v->pad},
         {"tokenizer.ggml.seperator_token_id", &v->separator},
     };
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
@@ -303,6 +304,7 @@ static bn_status finish(bn_tokenizer *tokenizer, struct gguf_vocabulary *v, bn_e
     if (status) return status;
     tokenizer->bos = id_or_none(v->bos);
     tokenizer->eos = id_or_none(v->eos);
+    tokenizer->pad = id_or_none(v->pad);
     int32_t bos = v->add_bos ? tokenizer->bos : -1, eos = v->add_eos ? tokenizer->eos : -1;
     if (tokenizer->model == MODEL_WORDPIECE)
         status = bert_template(&tokenizer->postprocessor, bos, eos, err);

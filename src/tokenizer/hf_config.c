@@ -24,9 +24,11 @@ static const char *token_text(const json_t *config, const char *key) {
 
 static void take_special(bn_tokenizer *tokenizer, const json_t *config) {
     const char *bos = token_text(config, "bos_token"), *eos = token_text(config, "eos_token");
+    const char *pad = token_text(config, "pad_token");
     int32_t id;
     if (bos && (id = bn_tokenizer_find(tokenizer, bos)) >= 0) tokenizer->bos = id;
     if (eos && (id = bn_tokenizer_find(tokenizer, eos)) >= 0) tokenizer->eos = id;
+    if (pad && (id = bn_tokenizer_find(tokenizer, pad)) >= 0) tokenizer->pad = id;
 }
 
 /* chat_template: a string, or a list of named ones of which "default" is taken. */

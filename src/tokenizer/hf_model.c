@@ -135,7 +135,8 @@ bn_status hf_read_model(bn_tokenizer *tokenizer, const json_t *model, bn_error *
 
 bn_status hf_finish_model(bn_tokenizer *tokenizer, const json_t *model, bn_error *err) {
     bn_status status;
-    const char *prefix = "##";
+    struct wordpiece *wordpiece = &tokenizer->wordpiece;
+    size_t size;
     switch (tokenizer->model) {
     case MODEL_BPE:
         status = read_merges(&tokenizer->bpe, json_object_get(model, "merges"), err);
@@ -143,8 +144,9 @@ bn_status hf_finish_model(bn_tokenizer *tokenizer, const json_t *model, bn_error
     case MODEL_UNIGRAM:
         return unigram_finish(&tokenizer->unigram, false, err);
     case MODEL_WORDPIECE:
-        status = json_get_text(model, "continuing_subword_prefix", &prefix, err);
-        return status ? status : wordpiece_finish(&tokenizer->wordpiece, &tokenizer->vocabulary, prefix, NULL, err);
+        status = hf_copy_text(tokenizer, model, "continuing_subword_prefix", "##", &wordpiece->prefix, &size, err);
+        return status ? status
+                      : wordpiece_finish(wordpiece, &tokenizer->vocabulary, wordpiece->prefix, NULL, err);
     case MODEL_WORDLEVEL:
     case MODEL_BYTES:
         break;

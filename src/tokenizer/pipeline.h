@@ -35,7 +35,7 @@ struct bn_tokenizer {
     bool text_is_plain;       /* the reference never looks for special tokens in text */
     struct trie user_symbols; /* SentencePiece's user-defined symbols */
     float *scores;            /* SentencePiece BPE: [vocabulary size] */
-    int32_t bos, eos;         /* -1 for none */
+    int32_t bos, eos, pad;    /* -1 for none */
     char *chat_template;      /* NULL for none */
 };
 

@@ -10,7 +10,7 @@
 bn_status tokenizer_create(size_t expected_tokens, bn_tokenizer **out, bn_error *err) {
     bn_tokenizer *tokenizer = mem_calloc(1, sizeof *tokenizer);
     if (!tokenizer) return fail_no_memory(err, sizeof *tokenizer);
-    tokenizer->bos = tokenizer->eos = -1;
+    tokenizer->bos = tokenizer->eos = tokenizer->pad = -1;
     tokenizer->bpe.vocabulary = &tokenizer->vocabulary;
     tokenizer->bpe.unknown_id = -1;
     tokenizer->unigram.vocabulary = &tokenizer->vocabulary;

@@ -11,6 +11,7 @@ struct wordpiece {
     struct trie first, rest; /* tokens that begin a word; those that continue one, without their prefix */
     int32_t unknown_id;
     size_t max_characters; /* a longer word is unknown */
+    const char *prefix;    /* of tokens that continue a word, in the tokenizer's arena; NULL: GGUF's spelling */
 };
 
 /* Tokens that begin with `prefix` continue a word; prefix "" makes every token do both. word_start: GGUF's spelling,
