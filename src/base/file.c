@@ -204,3 +204,13 @@ void atomic_file_abort(struct atomic_file *file) {
     unlink(file->temporary_path);
     atomic_file_forget(file);
 }
+
+bn_status file_write_all(const char *path, const void *bytes, size_t size, bn_error *err) {
+    struct atomic_file file;
+    bn_status status = atomic_file_open(path, &file, err);
+    if (status) return status;
+    if (size == 0 || fwrite(bytes, 1, size, file.stream) == size) return atomic_file_commit(&file, err);
+    status = fail_errno(err, path, "write");
+    atomic_file_abort(&file);
+    return status;
+}

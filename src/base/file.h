@@ -40,5 +40,7 @@ struct atomic_file {
 bn_status atomic_file_open(const char *path, struct atomic_file *out, bn_error *err);
 bn_status atomic_file_commit(struct atomic_file *file, bn_error *err);
 void atomic_file_abort(struct atomic_file *file);
+/* All three for bytes that are there already. */
+bn_status file_write_all(const char *path, const void *bytes, size_t size, bn_error *err);
 
 #endif

@@ -29,8 +29,8 @@ struct bpe {
     bool byte_level;
     struct token_map by_bytes;
     struct text_pool bytes; /* the texts of by_bytes */
-    int32_t byte_ids[256]; /* of single bytes, -1 for none */
-    size_t longest_token;  /* bytes; longer pairs aren't looked up */
+    int32_t byte_ids[256];  /* of single bytes, -1 for none */
+    size_t longest_token;   /* bytes; longer pairs aren't looked up */
     /* Bit last · 256 + first: a pair whose left ends with byte `last` and whose right begins with `first` may be
      * joinable. Where it isn't set, a text without words (Llama 2, sentencepiece) falls into parts that are merged on
      * their own. */
@@ -59,6 +59,8 @@ struct bpe_scratch {
 
 /* vocabulary is complete; the other fields as wanted, then this builds what is derived. */
 bn_status bpe_finish(struct bpe *bpe, bn_error *err);
+/* The same where the tables are there already, from a compiled file. */
+bn_status bpe_reopen(struct bpe *bpe, bn_error *err);
 /* Room for n merges. */
 bn_status bpe_reserve_merges(struct bpe *bpe, size_t n, bn_error *err);
 /* Adds the merge of rank `rank`, both spelled as in the vocabulary. */

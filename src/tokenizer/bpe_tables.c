@@ -69,7 +69,7 @@ static bn_status index_bytes(struct bpe *bpe, bn_error *err) {
     return status;
 }
 
-static bn_status allocate_whole(struct bpe *bpe, bn_error *err) {
+bn_status bpe_reopen(struct bpe *bpe, bn_error *err) {
     bpe->whole = mem_calloc(bpe->vocabulary->size + 1, sizeof *bpe->whole);
     return bpe->whole ? BN_OK : fail_no_memory(err, bpe->vocabulary->size);
 }
@@ -92,7 +92,7 @@ bn_status bpe_finish(struct bpe *bpe, bn_error *err) {
     }
     bn_status status = bpe->ranking == BPE_MERGES && !bpe->merges.slots ? bpe_reserve_merges(bpe, 0, err) : BN_OK;
     bpe->merges.n_ids = vocabulary->size;
-    if (!status) status = allocate_whole(bpe, err);
+    if (!status) status = bpe_reopen(bpe, err);
     if (!status && bpe->byte_level) status = index_bytes(bpe, err);
     return status;
 }

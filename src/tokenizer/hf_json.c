@@ -99,8 +99,6 @@ static bn_status read_truncation(struct truncation *truncation, const json_t *ob
     return BN_OK;
 }
 
-enum { LONGEST_PADDING = 1 << 24 };
-
 static bn_status read_padding(const bn_tokenizer *tokenizer, struct padding *padding, const json_t *object,
                               bn_error *err) {
     if (!json_is_object(object)) return BN_OK;

@@ -82,6 +82,7 @@ static bn_status read_unigram(bn_tokenizer *tokenizer, const json_t *model, bn_e
         return fail(err, BN_STATUS_BAD_FILE, "'model.vocab' must be an array of tokens and scores");
     unigram->scores = mem_alloc_array(n, sizeof *unigram->scores);
     if (!unigram->scores) return fail_no_memory(err, n * sizeof *unigram->scores);
+    unigram->n_scores = n;
     json_array_foreach(vocab, id, entry) {
         const json_t *text = json_array_get(entry, 0), *score = json_array_get(entry, 1);
         if (!json_is_string(text) || !json_is_number(score))

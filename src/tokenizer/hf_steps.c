@@ -149,10 +149,6 @@ static bn_status append_class(struct pretokenizer *pretokenizer, bool (*in_class
     return BN_OK;
 }
 
-static bool is_numeric(uint32_t c) {
-    return (unicode_class(c) & CLASS_NUMBER) != 0;
-}
-
 static bn_status read_split(bn_tokenizer *tokenizer, const json_t *object, bn_error *err) {
     const char *pattern;
     size_t size;
@@ -225,7 +221,7 @@ static bn_status read_digits(struct pretokenizer *pretokenizer, const json_t *ob
     bool individual = false;
     bn_status status = json_get_bool(object, "individual_digits", &individual, err);
     return status ? status
-                  : append_class(pretokenizer, is_numeric, individual ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS, err);
+                  : append_class(pretokenizer, unicode_is_numeric, individual ? SPLIT_ISOLATED : SPLIT_CONTIGUOUS, err);
 }
 
 static bn_status read_punctuation(struct pretokenizer *pretokenizer, const json_t *object, bn_error *err) {

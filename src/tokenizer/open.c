@@ -3,9 +3,10 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "tokenizer/compiled.h"
 #include "tokenizer/hf_config.h"
 
-enum content { CONTENT_GGUF, CONTENT_JSON, CONTENT_TIKTOKEN, CONTENT_SENTENCEPIECE };
+enum content { CONTENT_COMPILED, CONTENT_GGUF, CONTENT_JSON, CONTENT_TIKTOKEN, CONTENT_SENTENCEPIECE };
 
 /* tiktoken: a line is base64, a space, a rank. */
 static bool looks_like_tiktoken(const char *text, size_t size) {
@@ -18,6 +19,7 @@ static bool looks_like_tiktoken(const char *text, size_t size) {
 }
 
 static enum content content_of(const char *text, size_t size) {
+    if (image_is_one(text, size)) return CONTENT_COMPILED;
     if (size >= 4 && memcmp(text, "GGUF", 4) == 0) return CONTENT_GGUF;
     size_t at = 0;
     while (at < size && strchr(" \t\r\n", text[at]) && text[at]) at++;
@@ -92,6 +94,7 @@ static bn_status open_file(const char *path, bn_tokenizer **out, bn_error *err) 
     if (status) return status;
     const char *text = file.data ? (const char *)file.data : "";
     enum content content = content_of(text, file.size);
+    if (content == CONTENT_COMPILED) return tokenizer_from_mapped_image(&file, out, err);
     char *folder = folder_of(path);
     if (!folder)
         status = fail_no_memory(err, strlen(path));

@@ -3,6 +3,7 @@
 #ifndef TOKENIZER_PIPELINE_H
 #define TOKENIZER_PIPELINE_H
 
+#include "base/file.h"
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/decoder.h"
@@ -37,12 +38,18 @@ struct bn_tokenizer {
     float *scores;            /* SentencePiece BPE: [vocabulary size] */
     int32_t bos, eos, pad;    /* -1 for none */
     char *chat_template;      /* NULL for none */
+    /* Opened from a compiled form: the tables lie in its image. */
+    bool has_image;
+    struct mapped_file file; /* the image's, where the tokenizer owns it */
 };
 
 /* A zeroed tokenizer whose release is safe at any time. */
 bn_status tokenizer_create(size_t expected_tokens, bn_tokenizer **out, bn_error *err);
 /* Once everything is read: builds what is derived from it and marks the tokens that end a generation. */
 bn_status tokenizer_finish(bn_tokenizer *tokenizer, bn_error *err);
+
+/* Empties the tables that lie in an image, so that releasing them frees nothing. */
+void tokenizer_forget_image(bn_tokenizer *tokenizer);
 
 /* Steps are appended to growing arrays; the returned step is zeroed, NULL if memory is out. */
 struct normalizer_step *normalizer_append(struct normalizer *normalizer, enum normalizer_kind kind);

@@ -98,6 +98,7 @@ static bn_status assemble_model(bn_tokenizer *tokenizer, const struct sentencepi
         struct unigram *unigram = &tokenizer->unigram;
         unigram->scores = mem_alloc_array(n, sizeof *unigram->scores);
         if (!unigram->scores) return fail_no_memory(err, n * sizeof *unigram->scores);
+        unigram->n_scores = n;
         for (size_t id = 0; id < n; id++) unigram->scores[id] = scores[id];
         unigram->unknown_id = spec->unknown_id;
         unigram->byte_fallback = bytes;

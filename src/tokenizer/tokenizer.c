@@ -26,6 +26,7 @@ bn_status tokenizer_create(size_t expected_tokens, bn_tokenizer **out, bn_error 
 
 void bn_tokenizer_close(bn_tokenizer *tokenizer) {
     if (!tokenizer) return;
+    tokenizer_forget_image(tokenizer);
     normalizer_release(&tokenizer->normalizer);
     added_tokens_release(&tokenizer->added);
     pretokenizer_release(&tokenizer->pretokenizer);
@@ -38,6 +39,7 @@ void bn_tokenizer_close(bn_tokenizer *tokenizer) {
     mem_free(tokenizer->scores);
     mem_free(tokenizer->chat_template);
     vocabulary_release(&tokenizer->vocabulary);
+    mapped_file_close(&tokenizer->file);
     mem_free(tokenizer);
 }
 

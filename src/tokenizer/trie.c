@@ -89,6 +89,7 @@ bn_status trie_build(struct trie *trie, struct trie_key *keys, size_t n, bn_erro
     for (size_t i = 0; i < n; i++) {
         keys[i].order = (uint32_t)i;
         total += keys[i].size;
+        trie->longest = (uint32_t)max_size(trie->longest, keys[i].size);
         if ((uint32_t)keys[i].value >= trie->n_values) trie->n_values = (uint32_t)keys[i].value + 1;
     }
     if (total > UINT32_MAX / 32)
@@ -117,7 +118,7 @@ bool trie_check_root(const struct trie *trie) {
     if (trie->n_nodes == 0) return true;
     for (size_t byte = 0; byte < 256; byte++)
         if (trie->root[byte] >= trie->n_nodes) return false;
-    return trie->n_values <= INT32_MAX;
+    return trie->n_values <= INT32_MAX && trie->longest <= TRIE_DEEPEST_WALK;
 }
 
 /* A node's failure link leads to one less deep, and what has matched there is no longer than the path: so searching
@@ -169,6 +170,7 @@ size_t trie_longest_prefix(const struct trie *trie, const char *text, size_t n, 
     size_t longest = 0;
     if (trie->n_nodes <= 1) return 0;
     uint32_t node = 0;
+    n = min_size(n, trie->longest);
     for (size_t i = 0; i < n && (node = trie_child(trie, node, (uint8_t)text[i])); i++)
         if (trie_value(trie, node) >= 0) {
             longest = i + 1;

@@ -34,12 +34,17 @@ struct trie {
     uint8_t *labels;         /* [n_nodes - 1], of edges, ascending within a node; edge e leads to node e + 1 */
     uint32_t n_nodes;
     uint32_t n_values;  /* values are below */
+    uint32_t longest;   /* bytes of the longest key */
     uint32_t root[256]; /* child of the root, 0 for none */
 };
 
 /* Of equal keys the first wins. keys is reordered. n may be 0. */
 bn_status trie_build(struct trie *trie, struct trie_key *keys, size_t n, bn_error *err);
 void trie_release(struct trie *trie);
+
+/* Walks from the root go this deep, so that time is linear in the text whatever a compiled file holds. Tries that are
+ * only searched may have longer keys. */
+enum { TRIE_DEEPEST_WALK = 2048 };
 
 /* A trie out of a file: is it safe to walk from its root, and to ask for values? Node by node only the walking itself
  * checks. */

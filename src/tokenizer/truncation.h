@@ -13,6 +13,8 @@ struct truncation {
     enum truncation_strategy strategy;
 };
 
+enum { LONGEST_PADDING = 1 << 24 };
+
 struct padding {
     bool enabled, left;
     size_t fixed_length; /* 0: as long as the longest of the batch */

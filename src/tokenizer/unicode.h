@@ -54,6 +54,7 @@ bool unicode_is_mark(uint32_t code_point);            /* M, as StripAccents know
 bool unicode_is_nonspacing_mark(uint32_t code_point); /* Mn, as BERT knows it */
 bool unicode_is_control(uint32_t code_point);         /* Cc, Cf, Co: what BERT calls control, \t \n \r apart */
 bool unicode_is_punctuation(uint32_t code_point);     /* P and the ASCII symbols, BERT's rule */
+bool unicode_is_numeric(uint32_t c);                  /* any kind of number */
 bool unicode_decomposes(uint32_t code_point);         /* false: the normalization forms don't know its decomposition */
 uint32_t unicode_lowercase(uint32_t code_point);      /* one character for one; U+0130 is the caller's */
 

@@ -92,7 +92,8 @@ static bool search(const struct unigram *unigram, const char *text, size_t size,
         uint32_t c, node = 0;
         length = unicode_next(text + at, size - at, &c);
         bool single = false;
-        for (size_t i = at; trie->n_nodes > 1 && i < size && (node = trie_child(trie, node, (uint8_t)text[i])); i++) {
+        size_t end = min_size(size, at + trie->longest);
+        for (size_t i = at; trie->n_nodes > 1 && i < end && (node = trie_child(trie, node, (uint8_t)text[i])); i++) {
             int32_t id = trie_value(trie, node);
             if (id < 0) continue;
             offer(unigram, &nodes[i + 1], extended(unigram, nodes[at].score, id, i + 1 - at), at, id);

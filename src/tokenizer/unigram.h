@@ -10,7 +10,8 @@
 struct unigram {
     const struct vocabulary *vocabulary;
     struct trie trie;
-    double *scores;       /* [vocabulary size]; owned */
+    double *scores;       /* [n_scores]; owned */
+    size_t n_scores;      /* ids of pieces are below; added tokens may follow */
     double unknown_score; /* lowest score − 10 */
     double highest_score;
     int32_t unknown_id; /* -1 for none */

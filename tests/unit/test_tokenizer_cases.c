@@ -1,5 +1,5 @@
 /* Every tokenizer against its reference: the cases in tests/data/tokenizers, and all of SHARED_DATA/tokenizers where
- * that is present. Truth: Hugging Face tokenizers, sentencepiece, tiktoken, mistral-common (ids, type ids, offsets,
+ * that is present, as opened and as compiled. Truth: Hugging Face tokenizers, sentencepiece, tiktoken, mistral-common (ids, type ids, offsets,
  * decoded text, pieces of a stream). A folder is opened in every form it has, and each form must give the same
  * answers. */
 #include <dirent.h>
@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/compiled.h"
 
 #include <cmocka.h>
 
@@ -171,9 +171,38 @@ static const struct form forms[] = {
     {"cl100k_base.tiktoken", false}, {"o200k_base.tiktoken", false}, {"vocab.json", false},
 };
 
+static void check_tokenizer(const bn_tokenizer *tokenizer, const char *folder, const struct form *form) {
+    for_each_line(folder, "cases.jsonl", tokenizer, form);
+    for_each_line(folder, "special_cases.jsonl", tokenizer, form);
+    for_each_line(folder, "decode_cases.jsonl", tokenizer, form);
+    if (form->offsets) for_each_line(folder, "json_cases.jsonl", tokenizer, form);
+    if (strcmp(form->file, "vocab.json") != 0) for_each_line(folder, "stream.jsonl", tokenizer, form);
+}
+
+/* The same questions to the tokenizer that its image gives. */
+static void check_compiled(const bn_tokenizer *tokenizer, const char *folder, const struct form *form) {
+    struct buffer image;
+    bn_tokenizer *compiled;
+    bn_error err;
+    buffer_init(&image);
+    if (tokenizer_compile(tokenizer, NULL, &image, &err) ||
+        tokenizer_from_image((const uint8_t *)image.data, image.size, &compiled, &err)) {
+        print_error("%s/%s compiled: %s\n", folder, form->file, err.message);
+        n_failures++;
+    } else {
+        check_tokenizer(compiled, folder, form);
+        for (int32_t id = 0; id < (int32_t)bn_tokenizer_vocab_size(tokenizer); id++) {
+            assert_string_equal(bn_tokenizer_token(compiled, id), bn_tokenizer_token(tokenizer, id));
+            assert_int_equal(bn_tokenizer_is_special(compiled, id), bn_tokenizer_is_special(tokenizer, id));
+            assert_int_equal(bn_tokenizer_is_end(compiled, id), bn_tokenizer_is_end(tokenizer, id));
+        }
+        bn_tokenizer_close(compiled);
+    }
+    buffer_release(&image);
+}
+
 static void check_form(const char *folder, const struct form *form) {
     char *path = path_join(folder, form->file);
-    bool is_vocab_json = strcmp(form->file, "vocab.json") == 0;
     bn_tokenizer *tokenizer = NULL;
     bn_error err;
     bn_status status = bn_tokenizer_open(*form->file ? path : folder, &tokenizer, &err);
@@ -181,11 +210,8 @@ static void check_form(const char *folder, const struct form *form) {
         print_error("%s: %s\n", path, err.message);
         n_failures++;
     } else {
-        for_each_line(folder, "cases.jsonl", tokenizer, form);
-        for_each_line(folder, "special_cases.jsonl", tokenizer, form);
-        for_each_line(folder, "decode_cases.jsonl", tokenizer, form);
-        if (form->offsets) for_each_line(folder, "json_cases.jsonl", tokenizer, form);
-        if (!is_vocab_json) for_each_line(folder, "stream.jsonl", tokenizer, form);
+        check_tokenizer(tokenizer, folder, form);
+        check_compiled(tokenizer, folder, form);
         bn_tokenizer_close(tokenizer);
     }
     mem_free(path);

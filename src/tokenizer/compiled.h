@@ -1,0 +1,22 @@
+/* Compiled tokenizers: all tables of an opened tokenizer as one image (image.h) that is mapped and used where it lies.
+ *
+ * A tokenizer out of an image encodes and decodes exactly as the one it was made of: it has the same arrays. What isn't
+ * a table (the steps of the pipeline, patterns, added tokens) is small, and put together anew when the image is
+ * opened. */
+#ifndef TOKENIZER_COMPILED_H
+#define TOKENIZER_COMPILED_H
+
+#include "tokenizer/image.h"
+#include "tokenizer/pipeline.h"
+
+/* Appends the image of a tokenizer to out. source: the identity of what it was read from, NULL for none. */
+bn_status tokenizer_compile(const bn_tokenizer *tokenizer, const uint8_t source[IMAGE_SOURCE_BYTES], struct buffer *out,
+                            bn_error *err);
+
+/* A tokenizer that lives on the image: bytes are aligned to 8, and stay while it is open. The bytes may be hostile. */
+bn_status tokenizer_from_image(const uint8_t *bytes, size_t size, bn_tokenizer **out, bn_error *err);
+
+/* A mapped image, which the tokenizer takes over: if this fails the file is closed, too. */
+bn_status tokenizer_from_mapped_image(struct mapped_file *file, bn_tokenizer **out, bn_error *err);
+
+#endif
