@@ -35,10 +35,10 @@ static bool cpuinfo_value(const char *key, char *out, size_t size) {
     return false;
 }
 
-/* FNV-1a, 64 bits: an identity, not a secret. */
-static uint64_t hash_text(uint64_t hash, const char *text) {
+void identity_hash(const char *text, char out[17]) {
+    uint64_t hash = 0xcbf29ce484222325u;
     for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-    return hash;
+    snprintf(out, 17, "%016llx", (unsigned long long)hash);
 }
 
 static size_t cache_size(int name) {
@@ -60,11 +60,10 @@ void machine_describe(struct machine *machine) {
     if (!cpuinfo_value("model name", machine->cpu, sizeof machine->cpu) &&
         !cpuinfo_value("CPU part", machine->cpu, sizeof machine->cpu))
         snprintf(machine->cpu, sizeof machine->cpu, "unknown");
-    char numbers[100];
-    snprintf(numbers, sizeof numbers, "|%zu|%zu|%llu", machine->n_cpus, machine->n_cores,
-             (unsigned long long)(machine->memory_bytes >> 30));
-    uint64_t hash = hash_text(hash_text(hash_text(0xcbf29ce484222325u, machine->cpu), machine->features), numbers);
-    snprintf(machine->id, sizeof machine->id, "%016llx", (unsigned long long)hash);
+    char text[600];
+    snprintf(text, sizeof text, "%s|%.400s|%zu|%zu|%llu", machine->cpu, machine->features, machine->n_cpus,
+             machine->n_cores, (unsigned long long)(machine->memory_bytes >> 30));
+    identity_hash(text, machine->id);
 }
 
 json_t *machine_json(const struct machine *m) {

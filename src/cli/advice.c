@@ -62,7 +62,7 @@ static void advise_decode(json_t *advice, const bn_model *model, const struct pr
 }
 
 void advise(json_t *advice, const bn_model *model, const struct profile *profile, const struct machine_limits *limits) {
-    struct work all = {0};
+    struct model_work all = {0};
     for (size_t i = 0; i < N_STEPS; i++) {
         all.bytes += profile->steps[i].work.bytes;
         all.int8_operations += profile->steps[i].work.int8_operations;

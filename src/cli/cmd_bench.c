@@ -52,6 +52,8 @@ static const struct option engine_options[] = {
      "longest sequence in tokens; 0: the model's own", "context ctx"},
     {"i2s-layout", 0, OPTION_CHOICE, FIELD(model.i2s_layout), "x86-128|arm-64|rows-4|l16", 0, 0,
      "how I2_S tensors are packed, where the file doesn't say and the probe is wrong", NULL},
+    {"no-tune", 0, OPTION_FLAG, FIELD(model.no_tune), NULL, 0, 0, "don't use what 'bitnet tune' found for this model",
+     NULL},
     {"hidden-act", 0, OPTION_TEXT, FIELD(model.hidden_act), "NAME", 0, 0, "activation function instead of the file's",
      NULL},
     {0},
@@ -87,6 +89,7 @@ struct plan {
     size_t n_cases;
     size_t repeats;
     char isa_names[LIST_MAX_ITEMS][16];
+    struct tuning tuning; /* what tests that leave a setting open use */
 };
 
 struct dimensions {
@@ -158,6 +161,17 @@ static bn_status add_tests(struct plan *plan, const struct dimensions *d, struct
     return status;
 }
 
+/* What the test leaves open is as 'bitnet tune' found it. */
+static void tune_test(const struct plan *plan, struct speed_test *test) {
+    bn_engine_options options = {
+        .n_threads = test->threads, .batch_tokens = test->batch_tokens, .kv_type = test->kv_type, .isa = test->isa};
+    tuning_apply(&plan->tuning, &options);
+    test->threads = options.n_threads;
+    test->batch_tokens = options.batch_tokens;
+    test->kv_type = options.kv_type;
+    test->isa = options.isa;
+}
+
 /* Digit by digit through the dimensions' lengths: index is what is left for the dimensions to come. */
 static size_t pick(size_t *index, size_t n) {
     size_t digit = *index % n;
@@ -185,6 +199,7 @@ static bn_status make_plan(const struct bench_settings *settings, size_t context
         test.isa = *isa ? isa : NULL;
         test.streams = d.streams.values[pick(&rest, d.streams.n)];
         test.depth = d.depth.values[pick(&rest, d.depth.n)];
+        tune_test(plan, &test);
         status = add_tests(plan, &d, test, err);
     }
     if (!status && !plan->n_cases) return fail(err, BN_STATUS_BAD_ARGUMENT, "-p 0 -n 0 leaves nothing to measure");
@@ -225,7 +240,7 @@ static bn_status add_roofline(json_t *row, const bn_model *model, const struct c
     struct machine_limits limits;
     bn_status status = machine_limits(machine, c->sample.threads, c->sample.isa, false, &limits, err);
     if (status) return status;
-    struct work work = speed_work(model, &c->test, &c->sample);
+    struct model_work work = speed_work(model, &c->test, &c->sample);
     double seconds = (double)c->sample.tokens / json_number_value(json_object_get(row, "tokens_per_second"));
     bool memory_bound;
     double best = roofline_seconds(&work, &limits, &memory_bound);
@@ -293,6 +308,7 @@ static enum exit_code run(struct invocation *invocation) {
     bn_status status = model_options_open(invocation, &settings->model, &model, &error);
     if (!status) {
         bn_model_get_info(model, &info);
+        if (!settings->model.no_tune) tuning_find(model, &plan.tuning);
         status = make_plan(settings, info.context_length, &plan, &error);
     }
     if (!status) status = measure(invocation, model, &plan, &error);

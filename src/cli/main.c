@@ -30,6 +30,7 @@ static const struct command *const commands[] = {
     &command_bench,
     &command_bench_machine,
     &command_profile,
+    &command_tune,
     &command_doctor,
     &command_man,
     &command_completion,
