@@ -430,7 +430,7 @@ static void row_from_bf16(float *y, const uint16_t *x, size_t n) {
     widen_row(y, x, n, ELEMENT_BF16);
 }
 
-/* All of the table but the name and ternary_matmul. */
+/* All of the table but the name and the integer products. */
 #define LANES_FLOAT_KERNELS                                                                                            \
     .ternary_scale = ternary_scale, .quantize_row = quantize_row, .matmul_f32 = matmul_f32, .matmul_f16 = matmul_f16,  \
     .matmul_bf16 = matmul_bf16, .rms_norm = rms_norm, .layer_norm = layer_norm, .add = add, .scale = scale,            \
