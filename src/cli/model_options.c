@@ -23,6 +23,8 @@ const struct option model_option_table[] = {
      "how I2_S tensors are packed, where the file doesn't say and the probe is wrong", NULL},
     {"hidden-act", 0, OPTION_TEXT, FIELD(hidden_act), "NAME", 0, 0,
      "activation function (relu2, silu, …) instead of the one the file or architecture names", NULL},
+    {"head", 0, OPTION_CHOICE, FIELD(head), "auto|exact|screen", 0, 0,
+     "how the output head is computed: all logits, or an int8 copy finds those that can matter; tokens are the same", NULL},
     {"isa", 0, OPTION_TEXT, FIELD(isa), "NAME", 0, 0,
      "kernels to use: scalar, avx2, avx512, neon (see 'bitnet doctor')", NULL},
     {"no-tune", 0, OPTION_FLAG, FIELD(no_tune), NULL, 0, 0, "don't use what 'bitnet tune' found for this model", NULL},
@@ -31,6 +33,11 @@ const struct option model_option_table[] = {
 
 static void show_notice(void *context, const char *line) {
     say_verbose(context, "%s", line);
+}
+
+static bn_head head_by_name(const char *name) {
+    if (name && strcmp(name, "exact") == 0) return BN_HEAD_EXACT;
+    return name && strcmp(name, "screen") == 0 ? BN_HEAD_SCREEN : BN_HEAD_AUTO;
 }
 
 bn_status model_options_open(const struct invocation *invocation, const struct model_options *options, bn_model **out,
@@ -44,6 +51,7 @@ bn_status model_options_open(const struct invocation *invocation, const struct m
         .n_threads = options->threads,
         .i2s_layout = options->i2s_layout,
         .hidden_act = options->hidden_act,
+        .head = head_by_name(options->head),
         .notice = show_notice,
         .notice_context = (void *)invocation,
     };

@@ -12,6 +12,7 @@ struct model_options {
     size_t context;
     size_t batch_tokens;
     const char *kv_type;
+    const char *head;
     const char *i2s_layout;
     const char *hidden_act;
     const char *isa;
