@@ -27,8 +27,8 @@ struct rank {
 struct partial_logits {
     bn_candidate *items; /* [n] ascending by id; changed in place */
     size_t n;
-    float floor;           /* no logit of another id is greater */
-    double tail;           /* ≥ Σ exp(z/T − tail_reference) over all other ids, for top-p; INFINITY if unknown … */
+    float floor; /* no logit of another id is greater */
+    double tail; /* ≥ Σ exp(z/T − tail_reference) over all other ids, for top-p; INFINITY if unknown … */
     double tail_reference; /* … T being the temperature that comes before it */
 };
 

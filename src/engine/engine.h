@@ -28,7 +28,7 @@ struct plan {
     uint8_t *want_logits;
     size_t n_tokens;
     size_t n_rows;
-    size_t *rows; /* [batch_tokens] of which all logits are computed */
+    size_t *rows;                           /* [batch_tokens] of which all logits are computed */
     uint64_t screened, rescored, fallbacks; /* see bn_engine_stats */
     float *logits; /* where the rows go: engine->logits, or straight into the caller's buffer */
 };
@@ -52,7 +52,7 @@ struct bn_engine {
     size_t max_rows;
     double *scratch; /* [n_threads, vocab_size]: a row per working thread, as doubles or floats */
     struct plan plan;
-    struct screen *screen; /* NULL: the head isn't screened */
+    struct screen *screen;                   /* NULL: the head isn't screened */
     struct sequence *touched, *last_touched; /* sequences of this step with news or an end to tell, linked by next */
 
     /* Guarded by lock. */

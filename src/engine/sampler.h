@@ -22,7 +22,7 @@ struct partial_logits; /* candidates.h */
 struct sampler_input {
     float *logits;                        /* [vocab_size], changed in place */
     const struct partial_logits *partial; /* instead of logits: what a screened head knows */
-    const int32_t *history; /* prompt and output so far */
+    const int32_t *history;               /* prompt and output so far */
     size_t n_history;
     size_t n_prompt;          /* of which the prompt */
     const int32_t *forbidden; /* ids that must not come now (end tokens before min_tokens); may be NULL */

@@ -14,13 +14,13 @@
 #include "engine/candidates.h"
 #include "engine/exact_math.h"
 
-#define BLOCK         16           /* ids, of whose lower bounds one counts when the k-th largest is looked for */
-#define LISTED_SHARE  8            /* lists are at most 1/8 of the vocabulary: reading more costs as much as all */
-#define LONGEST_PAUSE 63           /* tokens */
+#define BLOCK         16 /* ids, of whose lower bounds one counts when the k-th largest is looked for */
+#define LISTED_SHARE  8  /* lists are at most 1/8 of the vocabulary: reading more costs as much as all */
+#define LONGEST_PAUSE 63 /* tokens */
 #define WEIGHT_BLOCK  256
-#define N_DEPTHS      256          /* ids are counted by how far their upper bound lies below the largest, … */
-#define DEPTH_SCALE   4.0          /* … in quarters of the temperature */
-#define TAIL_WANTED   0x1p-16      /* of the mass: what top-p leaves unlisted */
+#define N_DEPTHS      256     /* ids are counted by how far their upper bound lies below the largest, … */
+#define DEPTH_SCALE   4.0     /* … in quarters of the temperature */
+#define TAIL_WANTED   0x1p-16 /* of the mass: what top-p leaves unlisted */
 
 /* One row of the tile. */
 struct screen_row {

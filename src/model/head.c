@@ -5,7 +5,7 @@
 #include "kernels/layout.h"
 #include "model/workspace.h"
 
-#define SCREEN_CHUNK 128 /* rows of the copy; their sums fit the scratch of a thread */
+#define SCREEN_CHUNK  128 /* rows of the copy; their sums fit the scratch of a thread */
 #define RESCORE_CHUNK 16
 
 void model_logits(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
@@ -78,8 +78,7 @@ static void rescore_chunk(void *context, size_t chunk, size_t slot) {
     const struct rescoring *job = context;
     size_t end = min_size(job->n, (chunk + 1) * RESCORE_CHUNK);
     for (size_t i = chunk * RESCORE_CHUNK; i < end; i++)
-        job->items[i].logit =
-            linear_dot(job->kernels, &job->model->weights.head, (size_t)job->items[i].id, job->x);
+        job->items[i].logit = linear_dot(job->kernels, &job->model->weights.head, (size_t)job->items[i].id, job->x);
 }
 
 void model_rescore(const struct bn_model *model, const struct workspace *workspace,

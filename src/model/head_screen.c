@@ -16,7 +16,7 @@
 #define LARGEST_NORM  0x1p60f
 #define LARGEST_LOGIT 0x1p100
 
-#define BUILD_ROWS   256 /* rows in a chunk of work; their pages are dropped together */
+#define BUILD_ROWS   256                /* rows in a chunk of work; their pages are dropped together */
 #define SCREEN_BYTES ((size_t)16 << 20) /* smaller heads stay in the caches */
 
 static float round_up_to_float(double x) {

@@ -35,7 +35,7 @@ bn_status head_screen_build(struct head_screen *screen, const struct linear *hea
 
 /* A hidden state as the screen uses it. */
 struct screen_input {
-    int16_t *q;          /* [q_stride] x ≈ scale·q */
+    int16_t *q; /* [q_stride] x ≈ scale·q */
     float scale;
     int32_t sum;         /* Σq */
     float error, spread; /* a row's interval reaches residual·error + norm·spread to both sides */

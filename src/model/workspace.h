@@ -10,17 +10,17 @@
 struct workspace {
     struct arena arena;
     size_t max_tokens, max_context;
-    struct token_place *places;   /* [T] */
-    float *x;                     /* [T, d] the residual stream */
-    float *normed;                /* [T, d] input of attention or FFN */
-    float *q, *attended;          /* [T, H·D] */
-    float *k, *v;                 /* [T, K·D] */
-    float *gate, *up;             /* [T, I] */
-    float *out;                   /* [T, d] output of attention or FFN */
-    float *angles[2];             /* [T, 2, n_pairs] cosines, then sines: of model->rope, model->local_rope */
-    float *frequencies;           /* [n_pairs] */
-    float *scores;                /* [slots, max_context] */
-    int16_t *screen_q;            /* [SCREEN_INPUTS_MAX, screen_stride] where the head is screened */
+    struct token_place *places; /* [T] */
+    float *x;                   /* [T, d] the residual stream */
+    float *normed;              /* [T, d] input of attention or FFN */
+    float *q, *attended;        /* [T, H·D] */
+    float *k, *v;               /* [T, K·D] */
+    float *gate, *up;           /* [T, I] */
+    float *out;                 /* [T, d] output of attention or FFN */
+    float *angles[2];           /* [T, 2, n_pairs] cosines, then sines: of model->rope, model->local_rope */
+    float *frequencies;         /* [n_pairs] */
+    float *scores;              /* [slots, max_context] */
+    int16_t *screen_q;          /* [SCREEN_INPUTS_MAX, screen_stride] where the head is screened */
     size_t screen_stride;
     struct linear_context linear; /* kernels and pool are filled in by each pass */
 };

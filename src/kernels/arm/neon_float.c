@@ -6,5 +6,5 @@
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
 
-const struct kernels kernels_neon = {.name = "neon", .ternary_matmul = neon_ternary_matmul,
-    .int8_matmul = neon_int8_matmul, LANES_FLOAT_KERNELS};
+const struct kernels kernels_neon = {
+    .name = "neon", .ternary_matmul = neon_ternary_matmul, .int8_matmul = neon_int8_matmul, LANES_FLOAT_KERNELS};

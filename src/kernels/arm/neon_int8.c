@@ -20,13 +20,16 @@ struct sums {
 
 /* One block times lane `lane` of the split activations. */
 #define ADD_BLOCK(lane)                                                                                                \
-    UNROLL for (int i = 0; i < 4; i++) {                                                                               \
-        int8x16_t weights = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(packed + (lane) * R16_BLOCK_BYTES + 16 * i), offset)); \
-        UNROLL for (int t = 0; t < tokens; t++) {                                                                      \
-            sums[t].low[i] = vdotq_laneq_s32(sums[t].low[i], weights, low[t], lane);                                   \
-            sums[t].high[i] = vdotq_laneq_s32(sums[t].high[i], weights, high[t], lane);                                \
+    do {                                                                                                               \
+        const uint8_t *block = packed + (lane)*R16_BLOCK_BYTES;                                                        \
+        UNROLL for (int i = 0; i < 4; i++) {                                                                           \
+            int8x16_t weights = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(block + 16 * i), offset));                       \
+            UNROLL for (int t = 0; t < tokens; t++) {                                                                  \
+                sums[t].low[i] = vdotq_laneq_s32(sums[t].low[i], weights, low[t], lane);                               \
+                sums[t].high[i] = vdotq_laneq_s32(sums[t].high[i], weights, high[t], lane);                            \
+            }                                                                                                          \
         }                                                                                                              \
-    }
+    } while (0)
 
 ALWAYS_INLINE void group(int32_t *y, const uint8_t *packed, const int16_t *q, const struct matmul_shape *shape,
                          size_t n, const int tokens) {
@@ -47,10 +50,10 @@ ALWAYS_INLINE void group(int32_t *y, const uint8_t *packed, const int16_t *q, co
             high[t] = vsubq_s8(split.val[1], vshrq_n_s8(split.val[0], 7)); /* + 1 where the low byte is negative */
         }
         UNROLL for (int i = 0; i < STEPS; i++) __builtin_prefetch(packed + PREFETCH_BYTES + i * R16_BLOCK_BYTES);
-        ADD_BLOCK(0)
-        if (left > 1) ADD_BLOCK(1)
-        if (left > 2) ADD_BLOCK(2)
-        if (left > 3) ADD_BLOCK(3)
+        ADD_BLOCK(0);
+        if (left > 1) ADD_BLOCK(1);
+        if (left > 2) ADD_BLOCK(2);
+        if (left > 3) ADD_BLOCK(3);
     }
     UNROLL for (int t = 0; t < tokens; t++) {
         int32_t rows[R16_ROWS];
@@ -70,7 +73,6 @@ void neon_int8_matmul(int32_t *y, const uint8_t *packed, const int16_t *q, const
         size_t n = min_size(R16_ROWS, shape->n_rows - row), t = 0;
         for (; t + 2 <= shape->n_tokens; t += 2)
             group(y + t * shape->y_stride + row, packed, q + t * shape->x_stride, shape, n, 2);
-        if (t < shape->n_tokens)
-            group(y + t * shape->y_stride + row, packed, q + t * shape->x_stride, shape, n, 1);
+        if (t < shape->n_tokens) group(y + t * shape->y_stride + row, packed, q + t * shape->x_stride, shape, n, 1);
     }
 }

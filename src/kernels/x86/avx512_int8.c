@@ -76,11 +76,11 @@ typedef void tile_function(int32_t *y, const uint8_t *packed, const int16_t *q, 
                                          const struct matmul_shape *shape, size_t n) {                                 \
         tile(y, packed, q, q_sums, shape, n, groups, tokens);                                                          \
     }
-TILE(1, 1) TILE(1, 2) TILE(1, 3) TILE(1, 4)
-TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4)
+TILE(1, 1)
+TILE(1, 2) TILE(1, 3) TILE(1, 4) TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4)
 
-static tile_function *const tiles[2][TILE_TOKENS] = {{tile_1x1, tile_1x2, tile_1x3, tile_1x4},
-                                                     {tile_2x1, tile_2x2, tile_2x3, tile_2x4}};
+    static tile_function *const tiles[2][TILE_TOKENS] = {{tile_1x1, tile_1x2, tile_1x3, tile_1x4},
+                                                         {tile_2x1, tile_2x2, tile_2x3, tile_2x4}};
 
 /* Rows outside, tokens inside: codes come from memory once and from the cache for further tiles. */
 void avx512_int8_matmul(int32_t *y, const uint8_t *packed, const int16_t *q, const int32_t *q_sums,
