@@ -14,6 +14,17 @@ void linear_work(const struct linear *linear, size_t n_tokens, struct model_work
     }
 }
 
+void head_work(const bn_model *model, size_t n_tokens, struct work *work) {
+    const struct linear *head = &model->weights.head;
+    if (!model->weights.screen.codes) {
+        linear_work(head, n_tokens, work);
+        return;
+    }
+    /* codes, a scale and two norms a row; two products of bytes a weight */
+    work->bytes += (double)(r16_groups(head->n_rows) * r16_group_bytes(head->n_cols) + 12 * head->n_rows);
+    work->int8_operations += 4 * (double)head->n_rows * (double)head->n_cols * (double)n_tokens;
+}
+
 void model_cost(const bn_model *model, bn_kv_type kv_type, struct model_cost *out) {
     const struct model_config *c = &model->config;
     double element = kv_type == BN_KV_F32 ? 4 : 2;
@@ -31,7 +42,7 @@ void model_cost(const bn_model *model, bn_kv_type kv_type, struct model_cost *ou
         for (size_t j = 0; j < sizeof linears / sizeof *linears; j++) linear_work(linears[j], 1, &out->layers);
         out->n_windowed += layer->window != 0;
     }
-    linear_work(&model->weights.head, 1, &out->head);
+    head_work(model, 1, &out->head);
 }
 
 /* Σ of min(p, limit) for p in (position, position + n]: what n tokens see together. limit 0: no limit. */

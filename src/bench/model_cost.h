@@ -31,6 +31,9 @@ struct model_cost {
 /* A product of the matrix (as the kernels read it, once) with n_tokens rows, added to *work. */
 void linear_work(const struct linear *linear, size_t n_tokens, struct model_work *work);
 
+/* The same for the output head; a screened one by what the screen reads. */
+void head_work(const bn_model *model, size_t n_tokens, struct work *work);
+
 void model_cost(const bn_model *model, bn_kv_type kv_type, struct model_cost *out);
 
 /* One engine step of `streams` sequences, each with n_tokens new tokens after `position` others, and logits for the last of

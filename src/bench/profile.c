@@ -74,7 +74,7 @@ static struct model_work step_work(const struct recorder *r, enum forward_step s
         linear_work(&layer->down, n_rows, &work);
         break;
     case STEP_HEAD:
-        linear_work(&r->model->weights.head, n_rows, &work);
+        head_work(r->model, n_rows, &work);
         break;
     default:
         break;

@@ -47,6 +47,7 @@ static const struct option engine_options[] = {
     {"batch-size", 'b', OPTION_TEXT, FIELD(batch_tokens), "N,…", 0, 0, "tokens per step of the engine; 0: 256", NULL},
     {"kv-type", 0, OPTION_TEXT, FIELD(kv_type), "TYPE,…", 0, 0, "numbers in the key-value cache: auto, f16, f32",
      "ctk cache-type-k"},
+    {"head", 0, OPTION_CHOICE, FIELD(model.head), "auto|exact|screen", 0, 0, "how the output head is computed", NULL},
     {"isa", 0, OPTION_TEXT, FIELD(isa), "NAME,…", 0, 0, "kernels: scalar, avx2, … (the best)", NULL},
     {"ctx-size", 'c', OPTION_SIZE, FIELD(model.context), "N", 0, 0x1p31,
      "longest sequence in tokens; 0: the model's own", "context ctx"},
