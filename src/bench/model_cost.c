@@ -14,7 +14,7 @@ void linear_work(const struct linear *linear, size_t n_tokens, struct model_work
     }
 }
 
-void head_work(const bn_model *model, size_t n_tokens, struct work *work) {
+void head_work(const bn_model *model, size_t n_tokens, struct model_work *work) {
     const struct linear *head = &model->weights.head;
     if (!model->weights.screen.codes) {
         linear_work(head, n_tokens, work);

@@ -32,7 +32,7 @@ struct model_cost {
 void linear_work(const struct linear *linear, size_t n_tokens, struct model_work *work);
 
 /* The same for the output head; a screened one by what the screen reads. */
-void head_work(const bn_model *model, size_t n_tokens, struct work *work);
+void head_work(const bn_model *model, size_t n_tokens, struct model_work *work);
 
 void model_cost(const bn_model *model, bn_kv_type kv_type, struct model_cost *out);
 
