@@ -86,8 +86,7 @@ char *cache_path(const char *name) {
     return home && *home ? path_join(home, path) : NULL;
 }
 
-/* Makes the folders above `path`, as far as they are missing. */
-static void make_folders(char *path) {
+void folders_make(char *path) {
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         mkdir(path, 0777); /* what is really wrong shows when the file is opened */
@@ -98,7 +97,7 @@ static void make_folders(char *path) {
 bn_status cache_file_write(const char *name, const json_t *value, bn_error *err) {
     char *path = cache_path(name);
     if (!path) return fail(err, BN_STATUS_NOT_FOUND, "there is no cache folder: HOME and XDG_CACHE_HOME are not set");
-    make_folders(path);
+    folders_make(path);
     struct atomic_file file;
     bn_status status = atomic_file_open(path, &file, err);
     if (!status) {

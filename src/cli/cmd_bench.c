@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "bench/history.h"
 #include "bench/machine.h"
 #include "bench/speed.h"
 #include "bench/statistics.h"
@@ -20,6 +21,8 @@ enum { MAX_TESTS = 1024, MAX_REPEATS = 1000, DEFAULT_PROMPT = 512, DEFAULT_OUTPU
 struct bench_settings {
     struct model_options model;
     const char *prompt, *output, *depth, *streams, *threads, *batch_tokens, *kv_type, *isa, *format;
+    const char *history, *commit;
+    bool record;
     struct text_list both;
     size_t repeats;
 };
@@ -38,6 +41,12 @@ static const struct option test_options[] = {
     {"repetitions", 'r', OPTION_SIZE, FIELD(repeats), "N", 1, MAX_REPEATS,
      "measurements of each test, in turns; the median is reported (5)", NULL},
     {"output", 'o', OPTION_CHOICE, FIELD(format), ROW_FORMATS, 0, 0, "how to print results; --json: json", NULL},
+    {"record", 0, OPTION_FLAG, FIELD(record), NULL, 0, 0, "keep the results in the history (bitnet bench history)",
+     NULL},
+    {"history", 0, OPTION_TEXT, FIELD(history), "FILE", 0, 0, "the history's database (history.db in the data folder)",
+     NULL},
+    {"commit", 0, OPTION_TEXT, FIELD(commit), "NAME", 0, 0,
+     "record under this name (the commit this program was built from)", NULL},
     {0},
 };
 static const struct option engine_options[] = {
@@ -300,6 +309,20 @@ static bn_status make_rows(const struct invocation *invocation, const bn_model *
     return status;
 }
 
+static bn_status record(const struct bench_settings *settings, const bn_model *model, const json_t *rows,
+                        bn_error *err) {
+    struct machine machine;
+    struct history *history;
+    char id[17];
+    machine_describe(&machine);
+    model_identity(model, id);
+    bn_status status = history_open(settings->history, &history, err);
+    if (status) return status;
+    status = history_record(history, settings->commit ? settings->commit : build_commit(), machine.id, id, rows, err);
+    history_close(history);
+    return status;
+}
+
 static enum exit_code run(struct invocation *invocation) {
     const struct bench_settings *settings = invocation->settings;
     struct plan plan = {0};
@@ -317,6 +340,7 @@ static enum exit_code run(struct invocation *invocation) {
     if (!status) status = make_rows(invocation, model, &plan, rows, &error);
     if (!status)
         status = rows_write(stdout, invocation->common.json ? "json" : settings->format, rows, columns, &error);
+    if (!status && settings->record) status = record(settings, model, rows, &error);
     json_decref(rows);
     if (model) bn_model_close(model);
     plan_release(&plan);

@@ -29,6 +29,7 @@ static const struct command *const commands[] = {
     &command_eval_perplexity,
     &command_bench,
     &command_bench_machine,
+    &command_bench_history,
     &command_profile,
     &command_tune,
     &command_doctor,
