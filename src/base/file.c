@@ -19,8 +19,23 @@ static bn_status fail_errno(bn_error *err, const char *path, const char *doing) 
     return fail(err, status, "%s: can't %s: %s", path, doing, strerror(code));
 }
 
+static struct file_identity identity_of(const struct stat *info) {
+    return (struct file_identity){
+        .device = info->st_dev,
+        .inode = info->st_ino,
+        .size = (uint64_t)info->st_size,
+        .modified_ns = (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec,
+        .changed_ns = (int64_t)info->st_ctim.tv_sec * 1000000000 + info->st_ctim.tv_nsec,
+    };
+}
+
+struct file_identity file_identify(const char *path) {
+    struct stat info;
+    return stat(path, &info) ? (struct file_identity){0} : identity_of(&info);
+}
+
 /* Opens a regular file and tells its size. O_NONBLOCK: opening a FIFO must not wait for a writer. */
-static bn_status open_regular(const char *path, int *fd, size_t *size, bn_error *err) {
+static bn_status open_regular(const char *path, int *fd, struct file_identity *identity, size_t *size, bn_error *err) {
     *size = 0;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0) return fail_errno(err, path, "open");
@@ -38,6 +53,7 @@ static bn_status open_regular(const char *path, int *fd, size_t *size, bn_error 
         status = fail(err, BN_STATUS_BAD_FILE, "%s: too large to map", path);
     } else {
         *size = (size_t)info.st_size;
+        *identity = identity_of(&info);
     }
     if (status) close(*fd);
     return status;
@@ -47,7 +63,8 @@ bn_status mapped_file_open(const char *path, struct mapped_file *out, bn_error *
     *out = (struct mapped_file){0};
     int fd;
     size_t size;
-    bn_status status = open_regular(path, &fd, &size, err);
+    struct file_identity identity;
+    bn_status status = open_regular(path, &fd, &identity, &size, err);
     if (status) return status;
     void *data = NULL;
     if (size) {
@@ -64,7 +81,7 @@ bn_status mapped_file_open(const char *path, struct mapped_file *out, bn_error *
         if (data) munmap(data, size);
         return fail_no_memory(err, strlen(path) + 1);
     }
-    *out = (struct mapped_file){.data = data, .size = size, .path = copy};
+    *out = (struct mapped_file){.data = data, .size = size, .path = copy, .identity = identity};
     return BN_OK;
 }
 
@@ -88,7 +105,8 @@ static bn_status read_fully(int fd, char *data, size_t size, const char *path, b
 bn_status file_read_all(const char *path, size_t max_bytes, char **data, size_t *size, bn_error *err) {
     int fd;
     size_t n;
-    bn_status status = open_regular(path, &fd, &n, err);
+    struct file_identity identity;
+    bn_status status = open_regular(path, &fd, &identity, &n, err);
     if (status) return status;
     char *bytes = NULL;
     if (n > max_bytes) {

@@ -9,6 +9,14 @@
 
 #include "base/error.h"
 
+/* Which file, and which state of it: every change of the content gives another one, if changes are further apart than
+ * the file system's clock ticks. All zero: no such file. */
+struct file_identity {
+    uint64_t device, inode, size;
+    int64_t modified_ns, changed_ns;
+};
+struct file_identity file_identify(const char *path);
+
 /* A regular file mapped read-only. A directory, pipe or device is refused; so is a file larger than the address
  * space. An empty file gives size 0 and data NULL. If another process shortens the file while it is mapped, reading
  * behind its new end raises SIGBUS: the library installs no signal handlers, so a program that wants to end with a
@@ -17,6 +25,7 @@ struct mapped_file {
     const uint8_t *data;
     size_t size;
     char *path; /* owned copy, for messages */
+    struct file_identity identity;
 };
 
 bn_status mapped_file_open(const char *path, struct mapped_file *out, bn_error *err);

@@ -410,13 +410,13 @@ static void describe(struct image *image, bn_tokenizer *t) {
     chat_template(image, &t->chat_template);
 }
 
-bn_status tokenizer_compile(const bn_tokenizer *tokenizer, const uint8_t source[IMAGE_SOURCE_BYTES], struct buffer *out,
+bn_status tokenizer_compile(const bn_tokenizer *tokenizer, const struct image_origin *origin, struct buffer *out,
                             bn_error *err) {
     struct image image;
     bn_tokenizer members = *tokenizer; /* what writing sets of the tokenizer itself is set here */
     image_write_begin(&image, err);
     describe(&image, &members);
-    return image_write_end(&image, source, out);
+    return image_write_end(&image, origin, out);
 }
 
 bn_status tokenizer_from_image(const uint8_t *bytes, size_t size, bn_tokenizer **out, bn_error *err) {

@@ -6,11 +6,12 @@
 #ifndef TOKENIZER_COMPILED_H
 #define TOKENIZER_COMPILED_H
 
+#include "base/file.h"
 #include "tokenizer/image.h"
 #include "tokenizer/pipeline.h"
 
-/* Appends the image of a tokenizer to out. source: the identity of what it was read from, NULL for none. */
-bn_status tokenizer_compile(const bn_tokenizer *tokenizer, const uint8_t source[IMAGE_SOURCE_BYTES], struct buffer *out,
+/* Appends the image of a tokenizer to out. origin may be NULL. */
+bn_status tokenizer_compile(const bn_tokenizer *tokenizer, const struct image_origin *origin, struct buffer *out,
                             bn_error *err);
 
 /* A tokenizer that lives on the image: bytes are aligned to 8, and stay while it is open. The bytes may be hostile. */

@@ -6,8 +6,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 
-/* Raised whenever a field, a table or the meaning of one changes: hash function, order of fields, flags of tokens. */
-enum { IMAGE_VERSION = 1, IMAGE_BYTE_ORDER = 0x01020304 };
+enum { IMAGE_BYTE_ORDER = 0x01020304 };
 
 static const char magic[8] = "\x89"
                              "BNTOK\r";
@@ -19,8 +18,7 @@ struct header {
     uint64_t size; /* of the whole image */
     uint64_t description_size;
     uint64_t checksum; /* of header (this field zero) and description */
-    uint8_t source[IMAGE_SOURCE_BYTES];
-    uint64_t reserved; /* zero */
+    struct image_origin origin;
 };
 _Static_assert(sizeof(struct header) == IMAGE_ALIGNMENT, "the description follows the header");
 
@@ -34,10 +32,14 @@ bool image_is_one(const void *bytes, size_t size) {
     return size >= sizeof magic && memcmp(bytes, magic, sizeof magic) == 0;
 }
 
-void image_source(const void *bytes, size_t size, uint8_t source[IMAGE_SOURCE_BYTES]) {
+struct image_origin image_origin_of(const void *bytes, size_t size) {
     struct header header = {0};
     if (size >= sizeof header) memcpy(&header, bytes, sizeof header);
-    memcpy(source, header.source, IMAGE_SOURCE_BYTES);
+    return header.origin;
+}
+
+bool image_origin_same(const struct image_origin *a, const struct image_origin *b) {
+    return a->made_ns == b->made_ns && memcmp(a->id, b->id, sizeof a->id) == 0;
 }
 
 void image_seal(void *bytes, size_t size) {
@@ -98,11 +100,11 @@ static void append_padding(struct buffer *out, size_t size) {
     buffer_append(out, zeros, round_up(size, IMAGE_ALIGNMENT) - size);
 }
 
-bn_status image_write_end(struct image *image, const uint8_t source[IMAGE_SOURCE_BYTES], struct buffer *out) {
+bn_status image_write_end(struct image *image, const struct image_origin *origin, struct buffer *out) {
     const struct buffer *description = &image->description;
     struct header header = {.byte_order = IMAGE_BYTE_ORDER, .version = IMAGE_VERSION};
     memcpy(header.magic, magic, sizeof magic);
-    if (source) memcpy(header.source, source, IMAGE_SOURCE_BYTES);
+    if (origin) header.origin = *origin;
     header.description_size = description->size;
     header.size = round_up(sizeof header + description->size, IMAGE_ALIGNMENT) + image->tables_size;
     header.checksum = checksum_of(header, (const uint8_t *)description->data);

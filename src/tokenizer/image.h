@@ -44,12 +44,22 @@ struct image {
     size_t tables_left;
 };
 
-enum { IMAGE_ALIGNMENT = 64, IMAGE_SOURCE_BYTES = 16 };
+/* Raised whenever a field, a table or the meaning of one changes: hash function, order of fields, flags of tokens. */
+enum { IMAGE_VERSION = 1 };
+
+enum { IMAGE_ALIGNMENT = 64 };
+
+/* What an image was made of and when; all zero where nobody needs to know. */
+struct image_origin {
+    uint8_t id[16];
+    int64_t made_ns; /* since 1970 */
+};
+bool image_origin_same(const struct image_origin *a, const struct image_origin *b);
 
 /* Is this a compiled tokenizer, of whatever version? */
 bool image_is_one(const void *bytes, size_t size);
-/* The identity of what an image was made from, all zero where it has none; `bytes` is one. */
-void image_source(const void *bytes, size_t size, uint8_t source[IMAGE_SOURCE_BYTES]);
+/* Where an image comes from; `bytes` is one. */
+struct image_origin image_origin_of(const void *bytes, size_t size);
 /* Makes the checksum right again after header or description were changed: for tests that go beyond it. */
 void image_seal(void *bytes, size_t size);
 /* Checks the header. `bytes` is aligned to 8 bytes and outlives what is read. BN_STATUS_BAD_FILE: damaged;
@@ -60,7 +70,7 @@ bn_status image_read_end(struct image *image);
 
 void image_write_begin(struct image *image, bn_error *err);
 /* Appends header, description and tables to out. */
-bn_status image_write_end(struct image *image, const uint8_t source[IMAGE_SOURCE_BYTES], struct buffer *out);
+bn_status image_write_end(struct image *image, const struct image_origin *origin, struct buffer *out);
 
 /* Members are only changed by reading: writing an object that other threads use is fine.
  *

@@ -3,8 +3,12 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "tokenizer/cache.h"
 #include "tokenizer/compiled.h"
 #include "tokenizer/hf_config.h"
+
+/* Bytes of a file below which no vocabulary is worth caching. */
+enum { SMALLEST_CACHED = 1 << 17 };
 
 enum content { CONTENT_COMPILED, CONTENT_GGUF, CONTENT_JSON, CONTENT_TIKTOKEN, CONTENT_SENTENCEPIECE };
 
@@ -88,28 +92,42 @@ static bn_status open_sentencepiece(const char *text, size_t size, const char *p
     return status;
 }
 
+static bn_status open_content(const struct mapped_file *file, enum content content, bn_tokenizer **out, bn_error *err) {
+    const char *text = file->data ? (const char *)file->data : "", *path = file->path;
+    if (content == CONTENT_GGUF) return open_gguf(path, out, err);
+    if (file->size > HF_MAX_FILE)
+        return fail(err, BN_STATUS_UNSUPPORTED, "%s: %zu bytes, tokenizer files may have %d", path, file->size,
+                    HF_MAX_FILE);
+    char *folder = folder_of(path);
+    if (!folder) return fail_no_memory(err, strlen(path));
+    bn_status status = content == CONTENT_JSON       ? open_json(text, file->size, path, folder, out, err)
+                       : content == CONTENT_TIKTOKEN ? open_tiktoken(text, file->size, path, folder, out, err)
+                                                     : open_sentencepiece(text, file->size, path, folder, out, err);
+    mem_free(folder);
+    return status;
+}
+
+/* Every file beside a tokenizer's that anything here reads: a change in one must show in the key of the cache. */
+static const char *const companions[] = {"merges.txt",
+                                         "encoding.json",
+                                         "special_tokens_map.json",
+                                         "tokenizer_config.json",
+                                         "generation_config.json",
+                                         "chat_template.jinja",
+                                         NULL};
+
 static bn_status open_file(const char *path, bn_tokenizer **out, bn_error *err) {
     struct mapped_file file;
     bn_status status = mapped_file_open(path, &file, err);
     if (status) return status;
-    const char *text = file.data ? (const char *)file.data : "";
-    enum content content = content_of(text, file.size);
+    enum content content = content_of(file.data ? (const char *)file.data : "", file.size);
     if (content == CONTENT_COMPILED) return tokenizer_from_mapped_image(&file, out, err);
-    char *folder = folder_of(path);
-    if (!folder)
-        status = fail_no_memory(err, strlen(path));
-    else if (file.size > HF_MAX_FILE && content != CONTENT_GGUF)
-        status = fail(err, BN_STATUS_UNSUPPORTED, "%s: %zu bytes, tokenizer files may have %d", path, file.size,
-                      HF_MAX_FILE);
-    else if (content == CONTENT_GGUF)
-        status = open_gguf(path, out, err);
-    else if (content == CONTENT_JSON)
-        status = open_json(text, file.size, path, folder, out, err);
-    else if (content == CONTENT_TIKTOKEN)
-        status = open_tiktoken(text, file.size, path, folder, out, err);
-    else
-        status = open_sentencepiece(text, file.size, path, folder, out, err);
-    mem_free(folder);
+    struct cache_key key = {0};
+    if (file.size >= SMALLEST_CACHED) key = cache_key_of(&file, content == CONTENT_GGUF ? NULL : companions);
+    if (!cache_find(&key, out)) {
+        status = open_content(&file, content, out, err);
+        if (!status) cache_store(&key, *out, NULL);
+    }
     mapped_file_close(&file);
     return status;
 }

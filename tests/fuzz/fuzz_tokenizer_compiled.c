@@ -3,13 +3,14 @@
  * bounds. */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "tokenizer/compiled.h"
 
-static const char *const kinds[] = {"gpt2", "bpe-suffix-fuse", "llama2",    "spm-user-symbols", "t5-unigram",
+static const char *const kinds[] = {"gpt2",   "bpe-suffix-fuse", "llama2",    "spm-user-symbols", "t5-unigram",
                                     "llama3", "bert-uncased",    "wordlevel", "byt5-decode",      "added-tokens"};
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 static struct buffer images[N_KINDS];

@@ -108,9 +108,9 @@ static void test_large_vocabulary(void **state) {
 
 /* ---- damaged and hostile images ---- */
 
-static const char *const kinds[] = {"gpt2",   "bpe-suffix-fuse", "llama2",  "spm-user-symbols", "t5-unigram",
-                                    "llama3", "bert-uncased",    "deepseek", "wordlevel",        "byt5-decode",
-                                    "added-tokens"};
+static const char *const kinds[] = {"gpt2",       "bpe-suffix-fuse", "llama2",       "spm-user-symbols",
+                                    "t5-unigram", "llama3",          "bert-uncased", "deepseek",
+                                    "wordlevel",  "byt5-decode",     "added-tokens"};
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 static void compile_kind(const char *kind, struct buffer *image) {
@@ -193,9 +193,12 @@ static void test_other_headers(void **state) {
         uint8_t flip;
         bn_status status;
         const char *message;
-    } headers[] = {{0, 1, BN_STATUS_BAD_FILE, "not a compiled"},    {8, 5, BN_STATUS_UNSUPPORTED, "byte order"},
-                   {12, 8, BN_STATUS_UNSUPPORTED, "compile it again"}, {16, 1, BN_STATUS_BAD_FILE, "cut off"},
-                   {40, 1, BN_STATUS_BAD_FILE, "checksum"},         {70, 1, BN_STATUS_BAD_FILE, "checksum"}};
+    } headers[] = {{0, 1, BN_STATUS_BAD_FILE, "not a compiled"},
+                   {8, 5, BN_STATUS_UNSUPPORTED, "byte order"},
+                   {12, 8, BN_STATUS_UNSUPPORTED, "compile it again"},
+                   {16, 1, BN_STATUS_BAD_FILE, "cut off"},
+                   {40, 1, BN_STATUS_BAD_FILE, "checksum"},
+                   {70, 1, BN_STATUS_BAD_FILE, "checksum"}};
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         struct buffer image;
         bn_error err = {0};
