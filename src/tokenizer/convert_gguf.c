@@ -140,6 +140,8 @@ static bn_status set_sentencepiece(struct vocabulary_writer *v, const struct sen
 static bn_status write_sentencepiece(struct vocabulary_writer *v, bn_error *err) {
     struct sentencepiece_settings settings;
     const char *reason = sentencepiece_recognize(v->tokenizer, &settings);
+    if (!reason && v->tokenizer->model == MODEL_UNIGRAM && v->tokenizer->unigram.byte_fallback)
+        reason = "byte fallback of a Unigram vocabulary (llama.cpp makes such characters unknown)";
     return reason ? refuse(err, reason) : set_sentencepiece(v, &settings, err);
 }
 

@@ -61,6 +61,8 @@
                  "\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"
 #define SEED_CODER CONTRACTIONS "|" WORD "|\\p{N}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|" SPACE_TAIL
 
+#define NEWLINES "[^\\n]+|[\\n]+"
+
 static const struct gguf_pre kinds[] = {
     {.name = "gpt-2", .patterns = {GPT2}},
     {.name = "mpt", .patterns = {GPT2}, .nfc = true},
@@ -101,8 +103,8 @@ static const struct gguf_pre kinds[] = {
     {.name = "bloom", .patterns = {BLOOM}},
     {.name = "viking", .patterns = {BLOOM, "\\p{N}"}},
     {.name = "superbpe", .patterns = {"\\p{N}+", "(?=(\\d{3})+(?!\\d))"}},
-    {.name = "gemma4", .spelling = GGUF_PRE_ESCAPED, .add_bos = true},
-    {.name = "sarvam-moe", .spelling = GGUF_PRE_ESCAPED},
+    {.name = "gemma4", .patterns = {NEWLINES}, .spelling = GGUF_PRE_ESCAPED, .add_bos = true},
+    {.name = "sarvam-moe", .patterns = {NEWLINES}, .spelling = GGUF_PRE_ESCAPED},
     {.name = "whitespace", .patterns = {"\\S+"}, .spelling = GGUF_PRE_PLAIN},
 };
 
@@ -297,7 +299,8 @@ static bool same_steps(const bn_tokenizer *a, const bn_tokenizer *b, const struc
         if (does_nothing(step, pre)) continue;
         if (n == b->pretokenizer.n || !same_split(step, &b->pretokenizer.steps[n++])) return false;
     }
-    return n == b->pretokenizer.n;
+    /* Families that escape spaces cut at line ends, which no token of theirs spans. */
+    return n == b->pretokenizer.n || (n == 0 && pre->spelling == GGUF_PRE_ESCAPED);
 }
 
 bn_status gguf_pre_of(const bn_tokenizer *tokenizer, const struct gguf_pre **out, bn_error *err) {
