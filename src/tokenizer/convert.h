@@ -10,7 +10,7 @@
 
 #include "base/json.h"
 #include "formats/gguf.h"
-#include "tokenizer/tokenizer.h"
+#include "tokenizer/describe.h"
 
 /* The tokenizer as the tree of a tokenizer.json, for json_decref. BN_STATUS_UNSUPPORTED names what the format lacks. */
 bn_status tokenizer_to_json(const bn_tokenizer *tokenizer, json_t **root, bn_error *err);
@@ -20,12 +20,6 @@ bn_status tokenizer_config_to_json(const bn_tokenizer *tokenizer, json_t **root,
 bn_status tokenizer_to_gguf(const bn_tokenizer *tokenizer, struct gguf_writer *writer, bn_error *err);
 /* general.architecture for a file that has a vocabulary and no model: one that llama.cpp knows such vocabularies of. */
 const char *tokenizer_gguf_architecture(const bn_tokenizer *tokenizer);
-
-/* Ids by role, -1 for none. pad: what the file says, else the token that is called so. */
-struct token_roles {
-    int32_t bos, eos, unknown, pad;
-};
-struct token_roles tokenizer_roles(const bn_tokenizer *tokenizer);
 
 /* A text to compare by. */
 struct sample {
@@ -47,14 +41,5 @@ void difference_release(struct difference *difference);
  * must be equal. A difference isn't an error: it is in *out, to be released. */
 bn_status tokenizer_compare(const bn_tokenizer *from, const bn_tokenizer *to, const struct sample *samples,
                             size_t n_samples, struct difference *out, bn_error *err);
-
-/* ---- describing: the steps of tokenizer.json, and by the same means those that it lacks ---- */
-
-/* Arrays of steps in order, each an object with "type". */
-bn_status tokenizer_describe_normalizer(const bn_tokenizer *tokenizer, json_t **steps, bn_error *err);
-bn_status tokenizer_describe_pretokenizer(const bn_tokenizer *tokenizer, json_t **steps, bn_error *err);
-bn_status tokenizer_describe_decoder(const bn_tokenizer *tokenizer, json_t **steps, bn_error *err);
-/* TemplateProcessing and ByteLevel, an array too. */
-bn_status tokenizer_describe_postprocessor(const bn_tokenizer *tokenizer, json_t **steps, bn_error *err);
 
 #endif

@@ -137,32 +137,6 @@ bn_status tokenizer_to_json(const bn_tokenizer *tokenizer, json_t **root, bn_err
 
 /* ---- tokenizer_config.json ---- */
 
-static int32_t unknown_of(const bn_tokenizer *tokenizer) {
-    switch (tokenizer->model) {
-    case MODEL_BPE:
-        return tokenizer->bpe.unknown_id;
-    case MODEL_UNIGRAM:
-        return tokenizer->unigram.unknown_id;
-    case MODEL_WORDPIECE:
-    case MODEL_WORDLEVEL:
-        return tokenizer->wordpiece.unknown_id;
-    case MODEL_BYTES:
-        break;
-    }
-    return -1;
-}
-
-struct token_roles tokenizer_roles(const bn_tokenizer *tokenizer) {
-    static const char *const pads[] = {"<pad>", "[PAD]", "<|pad|>", "<PAD>", "<|finetune_right_pad_id|>"};
-    struct token_roles roles = {tokenizer->bos, tokenizer->eos, unknown_of(tokenizer), tokenizer->pad};
-    if (roles.pad < 0 && tokenizer->padding.enabled) roles.pad = tokenizer->padding.id;
-    for (size_t i = 0; i < sizeof pads / sizeof *pads && roles.pad < 0; i++) {
-        int32_t id = bn_tokenizer_find(tokenizer, pads[i]);
-        if (id >= 0 && bn_tokenizer_is_special(tokenizer, id)) roles.pad = id;
-    }
-    return roles;
-}
-
 bn_status tokenizer_config_to_json(const bn_tokenizer *tokenizer, json_t **root, bn_error *err) {
     const struct token_roles roles = tokenizer_roles(tokenizer);
     const struct {

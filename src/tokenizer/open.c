@@ -157,3 +157,46 @@ bn_status tokenizer_from_folder(const char *folder, bn_tokenizer **out, bn_error
 bn_status bn_tokenizer_open(const char *path, bn_tokenizer **out, bn_error *err) {
     return file_is_directory(path) ? tokenizer_from_folder(path, out, err) : open_file(path, out, err);
 }
+
+/* ---- what would be opened ---- */
+
+static bn_status form_of_json(const char *text, size_t size, const char *path, const char **form, bn_error *err) {
+    json_t *root;
+    bn_status status = json_parse(text, size, path, &root, err);
+    if (status) return status;
+    *form = json_object_get(root, "model")                  ? "tokenizer.json"
+            : json_is_array(json_object_get(root, "vocab")) ? "tekken.json"
+                                                            : "vocab.json and merges.txt";
+    json_decref(root);
+    return BN_OK;
+}
+
+static bn_status form_of_file(const char *path, const char **form, bn_error *err) {
+    struct mapped_file file;
+    bn_status status = mapped_file_open(path, &file, err);
+    if (status) return status;
+    const char *text = file.data ? (const char *)file.data : "";
+    enum content content = content_of(text, file.size);
+    static const char *const forms[] = {[CONTENT_COMPILED] = "compiled",
+                                        [CONTENT_GGUF] = "GGUF",
+                                        [CONTENT_TIKTOKEN] = "tiktoken",
+                                        [CONTENT_SENTENCEPIECE] = "SentencePiece"};
+    *form = forms[content];
+    if (content == CONTENT_JSON) status = form_of_json(text, file.size, path, form, err);
+    mapped_file_close(&file);
+    return status;
+}
+
+bn_status tokenizer_form(const char *path, const char **form, bn_error *err) {
+    if (!file_is_directory(path)) return form_of_file(path, form, err);
+    *form = "ByT5";
+    for (size_t i = 0; i < sizeof folder_files / sizeof *folder_files; i++) {
+        char *file = path_join(path, folder_files[i]);
+        if (!file) return fail_no_memory(err, strlen(path));
+        bool there = file_exists(file);
+        bn_status status = there ? form_of_file(file, form, err) : BN_OK;
+        mem_free(file);
+        if (there) return status;
+    }
+    return BN_OK;
+}

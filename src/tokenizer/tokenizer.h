@@ -17,6 +17,9 @@ bn_status tokenizer_from_folder(const char *folder, bn_tokenizer **out, bn_error
 /* A tokenizer.json given as text. For fuzzing and tests. */
 bn_status tokenizer_from_json(const char *text, size_t size, const char *name, bn_tokenizer **out, bn_error *err);
 
+/* What kind of file or folder bn_tokenizer_open would read at path: "tokenizer.json", "GGUF", "SentencePiece" … */
+bn_status tokenizer_form(const char *path, const char **form, bn_error *err);
+
 /* Does the vocabulary's reference look for special tokens in texts unless told otherwise? Hugging Face and BERT do;
  * sentencepiece and mistral-common never do. The default for encode_request.parse_special. */
 bool tokenizer_parses_special(const bn_tokenizer *tokenizer);
