@@ -27,6 +27,7 @@
 #define HEAD_ROWS    512
 #define KEYS         512
 #define HEAD_DIM     128
+#define GROUP        4 /* query heads per key-value head */
 #define MEMORY_BYTES ((size_t)256 << 20)
 
 /* Everything that the operations read and write, allocated once. */
@@ -129,19 +130,32 @@ static void rope_neighbours(const struct kernels *k, struct data *d) {
     memcpy(d->y, d->x, HEAD_DIM * sizeof *d->y);
     k->rope_neighbours(d->y, d->x, d->up, HEAD_DIM / 2);
 }
+static void scores(const struct kernels *k, struct data *d, const void *keys, bool f16) {
+    for (size_t i = 0; i < KEYS * HEAD_DIM; i += KEY_BLOCK * HEAD_DIM) {
+        if (f16)
+            k->attention_scores_f16(d->y, KEY_BLOCK, d->x, GROUP, (const uint16_t *)keys + i, HEAD_DIM, 0.088f);
+        else
+            k->attention_scores_f32(d->y, KEY_BLOCK, d->x, GROUP, (const float *)keys + i, HEAD_DIM, 0.088f);
+    }
+}
 static void scores_f32(const struct kernels *k, struct data *d) {
-    k->attention_scores_f32(d->y, d->x, d->w, HEAD_DIM, KEYS, HEAD_DIM, 0.088f);
+    scores(k, d, d->w, false);
 }
 static void scores_f16(const struct kernels *k, struct data *d) {
-    k->attention_scores_f16(d->y, d->x, d->halves, HEAD_DIM, KEYS, HEAD_DIM, 0.088f);
+    scores(k, d, d->halves, true);
+}
+static void scores_q8(const struct kernels *k, struct data *d) {
+    for (size_t i = 0; i < KEYS * HEAD_DIM; i += KEY_BLOCK * HEAD_DIM)
+        k->attention_scores_q8(d->y, KEY_BLOCK, d->q, d->up, GROUP, d->q + i, d->up, HEAD_DIM);
 }
 static void values_f32(const struct kernels *k, struct data *d) {
-    memset(d->y, 0, HEAD_DIM * sizeof *d->y);
-    k->attention_values_f32(d->y, d->x, d->w, HEAD_DIM, KEYS, HEAD_DIM);
+    k->attention_values_f32(d->y, d->up, d->x, KEYS, GROUP, d->w, KEYS, HEAD_DIM);
 }
 static void values_f16(const struct kernels *k, struct data *d) {
-    memset(d->y, 0, HEAD_DIM * sizeof *d->y);
-    k->attention_values_f16(d->y, d->x, d->halves, HEAD_DIM, KEYS, HEAD_DIM);
+    k->attention_values_f16(d->y, d->up, d->x, KEYS, GROUP, d->halves, KEYS, HEAD_DIM);
+}
+static void values_i8(const struct kernels *k, struct data *d) {
+    k->attention_values_i8(d->y, d->up, d->x, KEYS, GROUP, d->q, KEYS, HEAD_DIM);
 }
 static void to_f16(const struct kernels *k, struct data *d) {
     k->f32_to_f16((uint16_t *)d->y, d->x, COLS);
@@ -153,7 +167,7 @@ static void from_f16(const struct kernels *k, struct data *d) {
 #define TERNARY_BYTES (ROWS * (double)COLS / 4)
 #define TERNARY_OPS   (2.0 * ROWS * COLS)
 #define FLOAT_OPS     (2.0 * HEAD_ROWS * ROWS)
-#define KEY_OPS       (2.0 * KEYS * HEAD_DIM)
+#define KEY_OPS       (2.0 * GROUP * KEYS * HEAD_DIM)
 static const struct operation operations[] = {
     {"ternary 2560x6912, 1 token", ternary_1, TERNARY_BYTES, TERNARY_OPS},
     {"ternary 2560x6912, 1 token, memory", ternary_1_memory, TERNARY_BYTES, TERNARY_OPS},
@@ -178,10 +192,12 @@ static const struct operation operations[] = {
     {"gelu_erf 6912", gelu_erf, 12.0 * COLS, 0},
     {"rope_half 128", rope_half, 8.0 * HEAD_DIM, 3.0 * HEAD_DIM},
     {"rope_neighbours 128", rope_neighbours, 8.0 * HEAD_DIM, 3.0 * HEAD_DIM},
-    {"attention_scores_f32 512x128", scores_f32, 4.0 * KEYS *HEAD_DIM, KEY_OPS},
-    {"attention_scores_f16 512x128", scores_f16, 2.0 * KEYS *HEAD_DIM, KEY_OPS},
-    {"attention_values_f32 512x128", values_f32, 4.0 * KEYS *HEAD_DIM, KEY_OPS},
-    {"attention_values_f16 512x128", values_f16, 2.0 * KEYS *HEAD_DIM, KEY_OPS},
+    {"attention_scores_f32 4x512x128", scores_f32, 4.0 * KEYS *HEAD_DIM, KEY_OPS},
+    {"attention_scores_f16 4x512x128", scores_f16, 2.0 * KEYS *HEAD_DIM, KEY_OPS},
+    {"attention_scores_q8 4x512x128", scores_q8, 1.0 * KEYS *HEAD_DIM, KEY_OPS},
+    {"attention_values_f32 4x512x128", values_f32, 4.0 * KEYS *HEAD_DIM, KEY_OPS},
+    {"attention_values_f16 4x512x128", values_f16, 2.0 * KEYS *HEAD_DIM, KEY_OPS},
+    {"attention_values_i8 4x512x128", values_i8, 1.0 * KEYS *HEAD_DIM, KEY_OPS},
     {"f32_to_f16 6912", to_f16, 6.0 * COLS, 0},
     {"f16_to_f32 6912", from_f16, 6.0 * COLS, 0},
 };

@@ -21,7 +21,7 @@ struct profile_event {
 struct step_total {
     size_t calls;
     double seconds;
-    struct model_work work;
+    struct work work;
 };
 
 struct profile {

@@ -23,6 +23,7 @@
 #include "base/error.h"
 
 #define QUANTIZE_FLOOR 1e-5f
+#define KEY_BLOCK      32 /* keys that lie side by side in the KV cache */
 
 /* y[t·y_stride + r] of a product of weights [n_rows, n_cols] with n_tokens input rows. Strides count elements. */
 struct matmul_shape {
@@ -44,12 +45,6 @@ struct kernels {
     /* One token's activations to int8: m = max(max|x|, QUANTIZE_FLOOR), q = rint(x · (127/m)) (ties to even) clamped
      * to ±127; q[n … 16·ceil(n/16)) = 0. *scale = m/127, *sum = Σq. A NaN among x gives a NaN scale. */
     void (*quantize_row)(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n);
-
-    /* Int8 rows (R16, layout.h) times int16 activations: y[t][r] = Σ_c Q[r][c]·q[t][c], exactly, for rows of whole
-     * groups as in ternary_matmul. q: int16 rows of x_stride ≥ 4·ceil(n_cols/4) elements, zero beyond n_cols, at most
-     * r16_largest_activation(n_cols) in magnitude. q_sums[t] = Σ_c q[t][c]. */
-    void (*int8_matmul)(int32_t *y, const uint8_t *packed, const int16_t *q, const int32_t *q_sums,
-                        const struct matmul_shape *shape);
 
     /* y[t][r] = Σ_c w[r][c]·x[t][c]: 16 lanes. The weights' rows lie back to back. f16/bf16 widen exactly. */
     void (*matmul_f32)(float *y, const float *w, const float *x, const struct matmul_shape *shape);
@@ -83,20 +78,42 @@ struct kernels {
     void (*rope_half)(float *x, const float *cosines, const float *sines, size_t n_pairs);
     void (*rope_neighbours)(float *x, const float *cosines, const float *sines, size_t n_pairs);
 
-    /* Attention of one query head over n_keys cached vectors of head_dim that lie key_stride ELEMENTS apart (one KV
-     * page): scores[j] = (Σ_d q[d]·k[j][d]) · scale, and out[d] = fma(p[j], v[j][d], out[d]) for j in order. */
-    void (*attention_scores_f32)(float *scores, const float *q, const float *k, size_t key_stride, size_t n_keys,
-                                 size_t head_dim, float scale);
-    void (*attention_scores_f16)(float *scores, const float *q, const uint16_t *k, size_t key_stride, size_t n_keys,
-                                 size_t head_dim, float scale);
-    void (*attention_values_f32)(float *out, const float *p, const float *v, size_t key_stride, size_t n_keys,
-                                 size_t head_dim);
-    void (*attention_values_f16)(float *out, const float *p, const uint16_t *v, size_t key_stride, size_t n_keys,
-                                 size_t head_dim);
+    /* y = x·y, element by element. */
+    void (*multiply)(float *y, const float *x, size_t n);
+
+    /* Attention, for n_rows query rows (heads of a group, tokens of a block) that share keys and values; the whole of
+     * it is put together in model/attention.c. Keys lie dimension by dimension, k[d·KEY_BLOCK + j], so that a lane is
+     * a key and no sum is horizontal; values lie key by key, v[j·head_dim + d].
+     *
+     * Scores of the KEY_BLOCK keys of one block: scores[r·score_stride + j] = (Σ_d q[r·head_dim + d]·k[d][j])·factor,
+     * the sum by one fused multiply-add after the other in order of d. Keys that aren't there cost nothing but their
+     * own score. */
+    void (*attention_scores_f32)(float *scores, size_t score_stride, const float *q, size_t n_rows, const float *k,
+                                 size_t head_dim, float factor);
+    void (*attention_scores_f16)(float *scores, size_t score_stride, const float *q, size_t n_rows, const uint16_t *k,
+                                 size_t head_dim, float factor);
+    /* The same of int8 by exact sums: scores[r][j] = (float)(Σ_d q[r][d]·k[d][j]) · k_scales[j] · q_factors[r], in that
+     * order. Four dimensions of a key are neighbours, k[(d/4)·4·KEY_BLOCK + 4·j + d%4]; head_dim is a multiple of 4 (the
+     * rest filled with zeros), values are in ±127. */
+    void (*attention_scores_q8)(float *scores, size_t score_stride, const int8_t *q, const float *q_factors,
+                                size_t n_rows, const int8_t *k, const float *k_scales, size_t head_dim);
+    /* One step of the online softmax over n ≥ 1 more scores: m' = max(*m, max of them), each becomes exp(score − m'),
+     * c = exp(*m − m'), *l = fma(*l, c, Σ of them in 16 lanes), *m = m'. Returns c, by which what was summed up so far
+     * has to be multiplied. Starts from *m = −∞, *l = 0. */
+    float (*softmax_step)(float *scores, size_t n, float *m, float *l);
+    /* out[r·head_dim + d] = c[r]·out[r·head_dim + d], then fma(p[r·p_stride + j], v[j·head_dim + d], ·) for n_keys keys
+     * in order of j. */
+    void (*attention_values_f32)(float *out, const float *c, const float *p, size_t p_stride, size_t n_rows,
+                                 const float *v, size_t n_keys, size_t head_dim);
+    void (*attention_values_f16)(float *out, const float *c, const float *p, size_t p_stride, size_t n_rows,
+                                 const uint16_t *v, size_t n_keys, size_t head_dim);
+    void (*attention_values_i8)(float *out, const float *c, const float *p, size_t p_stride, size_t n_rows,
+                                const int8_t *v, size_t n_keys, size_t head_dim);
 
     void (*f32_to_f16)(uint16_t *y, const float *x, size_t n); /* nearest even; too large becomes infinity */
     void (*f16_to_f32)(float *y, const uint16_t *x, size_t n);
     void (*bf16_to_f32)(float *y, const uint16_t *x, size_t n);
+    void (*i8_to_f32)(float *y, const int8_t *x, size_t n);
 };
 
 /* The best table this CPU runs, chosen once. The environment variable BITNET_ISA=scalar|avx2|avx512|neon overrides

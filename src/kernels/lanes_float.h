@@ -3,7 +3,7 @@
  * A file per instruction set includes its own *_lanes.h, which gives the types f32x16 and i32x16 and the operations
  * lanes_*, and then this one, and puts LANES_FLOAT_KERNELS into its table. Since the 16 lanes are those of the
  * definition, the code here is scalar.c with "i mod 16" turned into a vector; only the register tiles of the products
- * (VECTOR_ROWS, TILE_ROWS, TILE_TOKENS, VALUE_VECTORS) differ between them, and they don't show in the results.
+ * (VECTOR_ROWS, TILE_ROWS, TILE_TOKENS, …) differ between them, and they don't show in the results.
  *
  * Tails: load_up_to fills the missing lanes with zeros, and `keep` leaves those lanes of an accumulator alone, since
  * even adding zero would turn a -0 there into +0. */
@@ -16,7 +16,7 @@
 #include "kernels/unroll.h"
 
 #define LANES 16
-enum element { ELEMENT_F32, ELEMENT_F16, ELEMENT_BF16 };
+enum element { ELEMENT_F32, ELEMENT_F16, ELEMENT_BF16, ELEMENT_I8 };
 
 ALWAYS_INLINE f32x16 load_up_to(const float *x, size_t left) {
     return left >= LANES ? lanes_load(x) : lanes_load_n(x, left);
@@ -37,11 +37,17 @@ ALWAYS_INLINE f32x16 keep(size_t left, f32x16 changed, f32x16 old) {
 ALWAYS_INLINE f32x16 load_elements(const void *array, size_t i, enum element element) {
     if (element == ELEMENT_F32) return lanes_load((const float *)array + i);
     if (element == ELEMENT_F16) return lanes_load_f16((const uint16_t *)array + i);
+    if (element == ELEMENT_I8) return lanes_load_i8((const int8_t *)array + i);
     return lanes_load_bf16((const uint16_t *)array + i);
 }
 
 ALWAYS_INLINE f32x16 load_elements_n(const void *array, size_t i, size_t n, enum element element) {
     if (element == ELEMENT_F32) return lanes_load_n((const float *)array + i, n);
+    if (element == ELEMENT_I8) {
+        int8_t bytes[LANES] = {0};
+        memcpy(bytes, (const int8_t *)array + i, n);
+        return lanes_load_i8(bytes);
+    }
     uint16_t halves[LANES] = {0};
     memcpy(halves, (const uint16_t *)array + i, n * sizeof *halves);
     return load_elements(halves, 0, element);
@@ -141,7 +147,8 @@ ALWAYS_INLINE void dot_tile(float *sums, const void *w, size_t w_stride, const f
 }
 
 ALWAYS_INLINE const void *element_at(const void *array, size_t i, enum element element) {
-    return (const char *)array + i * (element == ELEMENT_F32 ? sizeof(float) : sizeof(uint16_t));
+    size_t bytes = element == ELEMENT_F32 ? sizeof(float) : element == ELEMENT_I8 ? sizeof(int8_t) : sizeof(uint16_t);
+    return (const char *)array + i * bytes;
 }
 
 /* Rows [row, row + rows) of a product, in tiles of tokens and then token by token. */
@@ -183,72 +190,6 @@ static void matmul_f16(float *y, const uint16_t *w, const float *x, const struct
 
 static void matmul_bf16(float *y, const uint16_t *w, const float *x, const struct matmul_shape *shape) {
     product(y, w, x, shape, ELEMENT_BF16);
-}
-
-/* ---- attention ---- */
-
-ALWAYS_INLINE void scores_of(float *scores, const float *q, const void *k, size_t key_stride, size_t head_dim,
-                             float factor, enum element element, const int keys) {
-    float sums[VECTOR_ROWS];
-    dot_tile(sums, k, key_stride, q, 0, head_dim, element, keys, 1);
-    for (int j = 0; j < keys; j++) scores[j] = sums[j] * factor;
-}
-
-ALWAYS_INLINE void attention_scores(float *scores, const float *q, const void *k, size_t key_stride, size_t n_keys,
-                                    size_t head_dim, float factor, enum element element) {
-    size_t j = 0;
-    for (; j + VECTOR_ROWS <= n_keys; j += VECTOR_ROWS)
-        scores_of(scores + j, q, element_at(k, j * key_stride, element), key_stride, head_dim, factor, element,
-                  VECTOR_ROWS);
-    for (; j < n_keys; j++)
-        scores_of(scores + j, q, element_at(k, j * key_stride, element), key_stride, head_dim, factor, element, 1);
-}
-
-static void attention_scores_f32(float *scores, const float *q, const float *k, size_t key_stride, size_t n_keys,
-                                 size_t head_dim, float factor) {
-    attention_scores(scores, q, k, key_stride, n_keys, head_dim, factor, ELEMENT_F32);
-}
-
-static void attention_scores_f16(float *scores, const float *q, const uint16_t *k, size_t key_stride, size_t n_keys,
-                                 size_t head_dim, float factor) {
-    attention_scores(scores, q, k, key_stride, n_keys, head_dim, factor, ELEMENT_F16);
-}
-
-/* 16·vectors dimensions from d on, kept in registers over all keys. */
-ALWAYS_INLINE void values_block(float *out, const float *p, const void *v, size_t key_stride, size_t n_keys, size_t d,
-                                enum element element, const int vectors) {
-    f32x16 acc[VALUE_VECTORS];
-    UNROLL for (int i = 0; i < vectors; i++) acc[i] = lanes_load(out + d + LANES * i);
-    for (size_t j = 0; j < n_keys; j++) {
-        f32x16 weight = lanes_set(p[j]);
-        UNROLL for (int i = 0; i < vectors; i++) acc[i] =
-            lanes_fma(weight, load_elements(v, j * key_stride + d + (size_t)(LANES * i), element), acc[i]);
-    }
-    UNROLL for (int i = 0; i < vectors; i++) lanes_store(out + d + LANES * i, acc[i]);
-}
-
-ALWAYS_INLINE void attention_values(float *out, const float *p, const void *v, size_t key_stride, size_t n_keys,
-                                    size_t head_dim, enum element element) {
-    size_t d = 0;
-    for (; d + VALUE_VECTORS * LANES <= head_dim; d += VALUE_VECTORS * LANES)
-        values_block(out, p, v, key_stride, n_keys, d, element, VALUE_VECTORS);
-    for (; d + LANES <= head_dim; d += LANES) values_block(out, p, v, key_stride, n_keys, d, element, 1);
-    if (d == head_dim) return;
-    size_t left = head_dim - d;
-    f32x16 acc = lanes_load_n(out + d, left);
-    for (size_t j = 0; j < n_keys; j++)
-        acc = lanes_fma(lanes_set(p[j]), load_elements_n(v, j * key_stride + d, left, element), acc);
-    lanes_store_n(out + d, acc, left);
-}
-
-static void attention_values_f32(float *out, const float *p, const float *v, size_t key_stride, size_t n_keys,
-                                 size_t head_dim) {
-    attention_values(out, p, v, key_stride, n_keys, head_dim, ELEMENT_F32);
-}
-
-static void attention_values_f16(float *out, const float *p, const uint16_t *v, size_t key_stride, size_t n_keys,
-                                 size_t head_dim) {
-    attention_values(out, p, v, key_stride, n_keys, head_dim, ELEMENT_F16);
 }
 
 /* ---- rows ---- */
@@ -318,6 +259,11 @@ static void add(float *y, const float *x, size_t n) {
         store_up_to(y + i, lanes_add(load_up_to(y + i, n - i), load_up_to(x + i, n - i)), n - i);
 }
 
+static void multiply(float *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i += LANES)
+        store_up_to(y + i, lanes_mul(load_up_to(y + i, n - i), load_up_to(x + i, n - i)), n - i);
+}
+
 static void scale(float *y, float a, size_t n) {
     f32x16 factor = lanes_set(a);
     for (size_t i = 0; i < n; i += LANES) store_up_to(y + i, lanes_mul(load_up_to(y + i, n - i), factor), n - i);
@@ -340,6 +286,8 @@ static void softmax(float *x, size_t n) {
     }
     scale(x, 1.0f / lanes_sum(sum), n);
 }
+
+#include "kernels/lanes_attention.h"
 
 /* y = f(gate) · up, f inlined. */
 ALWAYS_INLINE void activate(float *y, const float *gate, const float *up, size_t n, f32x16 (*f)(f32x16)) {
@@ -430,14 +378,22 @@ static void row_from_bf16(float *y, const uint16_t *x, size_t n) {
     widen_row(y, x, n, ELEMENT_BF16);
 }
 
-/* All of the table but the name and the integer products. */
+static void row_from_i8(float *y, const int8_t *x, size_t n) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) lanes_store(y + i, load_elements(x, i, ELEMENT_I8));
+    if (i < n) lanes_store_n(y + i, load_elements_n(x, i, n - i, ELEMENT_I8), n - i);
+}
+
+/* All of the table but the name and ternary_matmul. */
 #define LANES_FLOAT_KERNELS                                                                                            \
     .ternary_scale = ternary_scale, .quantize_row = quantize_row, .matmul_f32 = matmul_f32, .matmul_f16 = matmul_f16,  \
     .matmul_bf16 = matmul_bf16, .rms_norm = rms_norm, .layer_norm = layer_norm, .add = add, .scale = scale,            \
     .softcap = softcap, .softmax = softmax, .silu = silu, .relu2 = relu2, .relu = relu, .gelu_tanh = gelu_tanh,        \
     .gelu_erf = gelu_erf, .gelu_quick = gelu_quick, .rope_half = rope_half, .rope_neighbours = rope_neighbours,        \
-    .attention_scores_f32 = attention_scores_f32, .attention_scores_f16 = attention_scores_f16,                        \
+    .multiply = multiply, .attention_scores_f32 = attention_scores_f32, .attention_scores_f16 = attention_scores_f16,  \
+    .attention_scores_q8 = attention_scores_q8, .softmax_step = softmax_step,                                          \
     .attention_values_f32 = attention_values_f32, .attention_values_f16 = attention_values_f16,                        \
-    .f32_to_f16 = row_to_f16, .f16_to_f32 = row_from_f16, .bf16_to_f32 = row_from_bf16
+    .attention_values_i8 = attention_values_i8, .f32_to_f16 = row_to_f16, .f16_to_f32 = row_from_f16,                  \
+    .bf16_to_f32 = row_from_bf16, .i8_to_f32 = row_from_i8
 
 #endif

@@ -3,7 +3,6 @@
 #include "kernels/layout.h"
 
 #include <stdint.h>
-#include <string.h>
 
 void l16_pack_group(uint8_t *out, const int8_t *rows, size_t n_rows, size_t n_cols) {
     size_t n_steps = l16_steps(n_cols);
@@ -28,19 +27,6 @@ void l16_unpack_group(int8_t *rows, const uint8_t *packed, size_t n_rows, size_t
             size_t b = c / L16_COLS, p = c / 4 % 4, j = c % 4;
             unsigned byte = packed[b * L16_BLOCK_BYTES + 4 * r + j];
             rows[r * n_cols + c] = (int8_t)((int)(byte >> 2 * p & 3) - 1);
-        }
-    }
-}
-
-void r16_pack_group(uint8_t *out, const int8_t *rows, size_t stride, size_t n_rows, size_t n_cols) {
-    static const int8_t zeros[R16_COLS];
-    size_t n_steps = r16_steps(n_cols);
-    for (size_t b = 0; b < n_steps; b++) {
-        for (size_t r = 0; r < R16_ROWS; r++, out += R16_COLS) {
-            uint32_t four;
-            memcpy(&four, r < n_rows ? rows + r * stride + R16_COLS * b : zeros, sizeof four);
-            four ^= 0x80808080u; /* + 128 in each byte */
-            memcpy(out, &four, sizeof four);
         }
     }
 }

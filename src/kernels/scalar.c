@@ -63,21 +63,6 @@ static void ternary_scale(float *y, const int32_t *y_int, float x_scale, float w
     for (size_t i = 0; i < n; i++) y[i] = (float)y_int[i] * x_scale * w_scale;
 }
 
-/* Sums of codes, which are too large by 128 · Σq; unsigned, so that what overflows on the way comes back. */
-static void int8_matmul(int32_t *y, const uint8_t *packed, const int16_t *q, const int32_t *q_sums,
-                        const struct matmul_shape *shape) {
-    size_t n_steps = r16_steps(shape->n_cols);
-    for (size_t row = 0; row < shape->n_rows; row++) {
-        const uint8_t *codes = packed + row / R16_ROWS * n_steps * R16_BLOCK_BYTES + row % R16_ROWS * R16_COLS;
-        for (size_t t = 0; t < shape->n_tokens; t++) {
-            uint32_t sum = 0u - R16_OFFSET * (uint32_t)q_sums[t];
-            for (size_t c = 0; c < shape->n_cols; c++)
-                sum += codes[c / R16_COLS * R16_BLOCK_BYTES + c % R16_COLS] * (uint32_t)q[t * shape->x_stride + c];
-            y[t * shape->y_stride + row] = (int32_t)sum;
-        }
-    }
-}
-
 /* The largest magnitude is taken among the bits, where NaN is larger than infinity: so NaN reaches the scale, and
  * through it the products. */
 static void quantize_row(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n) {
@@ -202,26 +187,62 @@ static void rope_neighbours(float *x, const float *cosines, const float *sines, 
     for (size_t i = 0; i < n_pairs; i++) rotate(&x[2 * i], &x[2 * i + 1], cosines[i], sines[i]);
 }
 
-static void attention_scores_f32(float *scores, const float *q, const float *k, size_t key_stride, size_t n_keys,
-                                 size_t head_dim, float factor) {
-    for (size_t j = 0; j < n_keys; j++) scores[j] = dot_f32(k + j * key_stride, q, head_dim) * factor;
+static void multiply(float *y, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] *= x[i];
 }
 
-static void attention_scores_f16(float *scores, const float *q, const uint16_t *k, size_t key_stride, size_t n_keys,
-                                 size_t head_dim, float factor) {
-    for (size_t j = 0; j < n_keys; j++) scores[j] = dot_f16(k + j * key_stride, q, head_dim) * factor;
+/* Keys and values come as they lie in the cache; `widened` is one element of them. */
+#define DEFINE_SCORES(suffix, element, widened)                                                                        \
+    static void attention_scores_##suffix(float *scores, size_t score_stride, const float *q, size_t n_rows,           \
+                                          const element *k, size_t head_dim, float factor) {                           \
+        for (size_t r = 0; r < n_rows; r++)                                                                            \
+            for (size_t j = 0; j < KEY_BLOCK; j++) {                                                                   \
+                float sum = 0.0f;                                                                                      \
+                for (size_t d = 0; d < head_dim; d++)                                                                  \
+                    sum = fma_f32(q[r * head_dim + d], widened(k[d * KEY_BLOCK + j]), sum);                            \
+                scores[r * score_stride + j] = sum * factor;                                                           \
+            }                                                                                                          \
+    }
+#define DEFINE_VALUES(suffix, element, widened)                                                                        \
+    static void attention_values_##suffix(float *out, const float *c, const float *p, size_t p_stride, size_t n_rows,  \
+                                          const element *v, size_t n_keys, size_t head_dim) {                          \
+        for (size_t r = 0; r < n_rows; r++)                                                                            \
+            for (size_t d = 0; d < head_dim; d++) {                                                                    \
+                float sum = out[r * head_dim + d] * c[r];                                                              \
+                for (size_t j = 0; j < n_keys; j++)                                                                    \
+                    sum = fma_f32(p[r * p_stride + j], widened(v[j * head_dim + d]), sum);                             \
+                out[r * head_dim + d] = sum;                                                                           \
+            }                                                                                                          \
+    }
+#define AS_IT_IS(x) (x)
+#define FROM_INT(x) ((float)(x))
+DEFINE_SCORES(f32, float, AS_IT_IS)
+DEFINE_SCORES(f16, uint16_t, f16_to_f32)
+DEFINE_VALUES(f32, float, AS_IT_IS)
+DEFINE_VALUES(f16, uint16_t, f16_to_f32)
+DEFINE_VALUES(i8, int8_t, FROM_INT)
+
+static void attention_scores_q8(float *scores, size_t score_stride, const int8_t *q, const float *q_factors,
+                                size_t n_rows, const int8_t *k, const float *k_scales, size_t head_dim) {
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t j = 0; j < KEY_BLOCK; j++) {
+            int32_t sum = 0;
+            for (size_t d = 0; d < head_dim; d++) sum += q[r * head_dim + d] * k[d / 4 * 4 * KEY_BLOCK + 4 * j + d % 4];
+            scores[r * score_stride + j] = (float)sum * k_scales[j] * q_factors[r];
+        }
 }
 
-static void attention_values_f32(float *out, const float *p, const float *v, size_t key_stride, size_t n_keys,
-                                 size_t head_dim) {
-    for (size_t j = 0; j < n_keys; j++)
-        for (size_t d = 0; d < head_dim; d++) out[d] = fma_f32(p[j], v[j * key_stride + d], out[d]);
-}
-
-static void attention_values_f16(float *out, const float *p, const uint16_t *v, size_t key_stride, size_t n_keys,
-                                 size_t head_dim) {
-    for (size_t j = 0; j < n_keys; j++)
-        for (size_t d = 0; d < head_dim; d++) out[d] = fma_f32(p[j], f16_to_f32(v[j * key_stride + d]), out[d]);
+static float softmax_step(float *scores, size_t n, float *m, float *l) {
+    float highest = *m, lanes[LANES] = {0};
+    for (size_t i = 0; i < n; i++) highest = max_f32(scores[i], highest);
+    for (size_t i = 0; i < n; i++) {
+        scores[i] = exp_f32(scores[i] - highest);
+        lanes[i % LANES] += scores[i];
+    }
+    float c = exp_f32(*m - highest);
+    *l = fma_f32(*l, c, sum_lanes(lanes));
+    *m = highest;
+    return c;
 }
 
 static void row_to_f16(uint16_t *y, const float *x, size_t n) {
@@ -236,11 +257,14 @@ static void row_from_bf16(float *y, const uint16_t *x, size_t n) {
     for (size_t i = 0; i < n; i++) y[i] = bf16_to_f32(x[i]);
 }
 
+static void row_from_i8(float *y, const int8_t *x, size_t n) {
+    for (size_t i = 0; i < n; i++) y[i] = (float)x[i];
+}
+
 const struct kernels kernels_scalar = {
     .name = "scalar",
     .ternary_matmul = ternary_matmul,
     .ternary_scale = ternary_scale,
-    .int8_matmul = int8_matmul,
     .quantize_row = quantize_row,
     .matmul_f32 = matmul_f32,
     .matmul_f16 = matmul_f16,
@@ -259,11 +283,16 @@ const struct kernels kernels_scalar = {
     .gelu_quick = gelu_quick,
     .rope_half = rope_half,
     .rope_neighbours = rope_neighbours,
+    .multiply = multiply,
     .attention_scores_f32 = attention_scores_f32,
     .attention_scores_f16 = attention_scores_f16,
+    .attention_scores_q8 = attention_scores_q8,
+    .softmax_step = softmax_step,
     .attention_values_f32 = attention_values_f32,
     .attention_values_f16 = attention_values_f16,
+    .attention_values_i8 = attention_values_i8,
     .f32_to_f16 = row_to_f16,
     .f16_to_f32 = row_from_f16,
     .bf16_to_f32 = row_from_bf16,
+    .i8_to_f32 = row_from_i8,
 };

@@ -11,13 +11,19 @@ struct token_place {
     size_t position;
 };
 
-/* Offset in elements of (layer, keys or values, head) inside a page; position p of it is head_dim · (p mod
- * KV_PAGE_TOKENS) further. */
-size_t kv_page_offset(const struct model_config *config, size_t layer, bool values, size_t kv_head);
+/* Scratch memory, independent of the length of the context but for a row per query head and split of it. */
+struct attention_scratch {
+    struct attention_slot *slots; /* one per thread */
+    float *partials;              /* [partial_rows, D + 2] sums over one split of the positions each */
+    size_t partial_rows;
+    size_t *blocks; /* [max_tokens + 1] first token of each block */
+};
+/* False: no memory. */
+bool attention_scratch_init(struct attention_scratch *scratch, const struct model_config *config, size_t max_tokens,
+                            size_t max_context, size_t n_slots, struct arena *arena);
 
-/* Puts one token's keys and values [K, D] into its sequence's page. */
-void kv_store(const struct kernels *kernels, const struct model_config *config, enum kv_type type, size_t layer,
-              const struct token_place *place, const float *k, const float *v);
+/* Bytes for one head's codes, for whoever works in that slot. */
+int8_t *attention_slot_bytes(const struct attention_scratch *scratch, size_t slot);
 
 struct attention {
     const struct kernels *kernels;
@@ -26,13 +32,14 @@ struct attention {
     const struct layer *layer;
     size_t layer_index;
     enum kv_type kv_type;
-    const struct token_place *places; /* [n_tokens] */
+    const struct token_place *places; /* [n_tokens]; those of a sequence are neighbours, positions ascend */
     size_t n_tokens;
     const float *q; /* [n_tokens, H·D] rotated */
     float *out;     /* [n_tokens, H·D] */
-    float *scores;  /* [slots][max_context] */
-    size_t max_context;
-    size_t heads_per_chunk; /* set by attend */
+    size_t n_sinks,
+        recent; /* besides the layer's window: the first n_sinks and the last `recent` positions; 0, 0: all */
+    struct attention_scratch *scratch;
+    size_t n_blocks, n_splits; /* set by attend */
 };
 
 /* out = softmax(q·Kᵀ · scale)·V for every head of every token over the keys it may see. */

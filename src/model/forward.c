@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "model/kv_layout.h"
 #include "model/workspace.h"
 
 #define SERIAL_ELEMENTS 32768 /* less work than waking a thread is done by the caller */
@@ -92,8 +93,7 @@ static void prepare_ffn(const void *context, size_t t) {
     if (!p->config->parallel_residual) norm_row(p, p->w->normed + t * d, p->w->x + t * d, &p->layer->ffn_norm, d);
 }
 
-static void head_step(void *context, size_t t, size_t slot) {
-    (void)slot;
+static void prepare_head(const void *context, size_t t) {
     const struct pass *p = context;
     size_t d = p->config->hidden_size;
     settle_row(p, t);
@@ -142,14 +142,14 @@ static void prepare_down(const void *context, size_t t) {
     if (p->layer->ffn_sub_norm) p->kernels->rms_norm(gate, gate, p->layer->ffn_sub_norm, n, p->config->norm_eps);
 }
 
-/* qk-norm, rotation, and the cache: keys are stored after rotation. */
+/* qk-norm and rotation. */
 static void heads_step(void *context, size_t t, size_t slot) {
     (void)slot;
     const struct pass *p = context;
     const struct model_config *c = p->config;
     const struct layer *layer = p->layer;
     size_t H = c->n_heads, K = c->n_kv_heads, D = c->head_dim;
-    float *q = p->w->q + t * H * D, *k = p->w->k + t * K * D, *v = p->w->v + t * K * D;
+    float *q = p->w->q + t * H * D, *k = p->w->k + t * K * D;
     if (c->arch->qk_norm == QK_NORM_ALL_HEADS) {
         p->kernels->rms_norm(q, q, layer->q_norm, H * D, c->norm_eps);
         p->kernels->rms_norm(k, k, layer->k_norm, K * D, c->norm_eps);
@@ -165,7 +165,6 @@ static void heads_step(void *context, size_t t, size_t slot) {
         for (size_t h = 0; h < H; h++) rotate(q + h * D, cosines, cosines + pairs, pairs);
         for (size_t h = 0; h < K; h++) rotate(k + h * D, cosines, cosines + pairs, pairs);
     }
-    kv_store(p->kernels, c, p->options->kv_type, p->layer_index, &p->w->places[t], k, v);
 }
 
 /* ---- steps on the batch ---- */
@@ -226,10 +225,7 @@ static void attention_block(struct pass *p) {
     project(p, in, prepare_attention, qkv, 3); /* [T, H·D], 2 × [T, K·D] */
     timed(p, STEP_QKV);
     p->pending = false;
-    for_tokens(p, heads_step, (c->n_heads + 2 * c->n_kv_heads) * c->head_dim);
-    timed(p, STEP_HEADS);
-    if (p->layer_index + 1 == c->n_layers) keep_wanted(p);
-    if (p->n_tokens == 0) return;
+    for_tokens(p, heads_step, (c->n_heads + c->n_kv_heads) * c->head_dim);
 
     struct attention attention = {
         .kernels = p->kernels,
@@ -238,13 +234,20 @@ static void attention_block(struct pass *p) {
         .layer = layer,
         .layer_index = p->layer_index,
         .kv_type = p->options->kv_type,
+        .n_sinks = p->options->attention_sinks,
+        .recent = p->options->attention_window,
         .places = w->places,
         .n_tokens = p->n_tokens,
         .q = w->q,
         .out = w->attended,
-        .scores = w->scores,
-        .max_context = w->max_context,
+        .scratch = &w->attention,
     };
+    kv_store(&attention, w->k, w->v); /* keys after rotation */
+    timed(p, STEP_HEADS);
+    if (p->layer_index + 1 == c->n_layers) keep_wanted(p);
+    if (p->n_tokens == 0) return;
+
+    attention.n_tokens = p->n_tokens;
     attend(&attention); /* [T, H·D] */
     timed(p, STEP_ATTENTION);
     project(p, w->attended, prepare_o, &(const struct projection){&layer->o, w->out}, 1); /* [T, d] */
@@ -295,8 +298,7 @@ void model_forward(const struct bn_model *model, struct workspace *workspace, co
     }
     p->layer = NULL;
     if (p->n_tokens == 0) return;
-    for_tokens(p, head_step, c->hidden_size);
-    if (!logits) return;
-    model_logits(model, workspace, options, NULL, p->n_tokens, logits); /* [wanted, V] */
+    project(p, workspace->normed, prepare_head, &(const struct projection){&model->weights.head, logits}, 1);
+    if (c->final_softcap > 0) p->kernels->softcap(logits, c->final_softcap, p->n_tokens * c->vocab_size);
     timed(p, STEP_HEAD);
 }

@@ -8,15 +8,13 @@
 
 #include "base/threads.h"
 #include "bitnet/model.h"
-#include "bitnet/sampler.h"
 #include "kernels/kernels.h"
 
 /* ---- KV pages ----
- * A page holds PAGE_TOKENS consecutive positions of one sequence for all layers:
- *     [n_layers][K, V][n_kv_heads][KV_PAGE_TOKENS][head_dim]   elements of f16 or f32
- * Keys are stored after rotation. Who owns pages, shares and copies them is the engine's business (kv_cache.h). */
-#define KV_PAGE_TOKENS 32
-enum kv_type { KV_F16, KV_F32 };
+ * A page holds KV_PAGE_TOKENS consecutive positions of one sequence for all layers and heads, keys after rotation;
+ * kv_layout.h says how. Who owns pages, shares and copies them is the engine's business (kv_cache.h). */
+#define KV_PAGE_TOKENS KEY_BLOCK
+enum kv_type { KV_F16, KV_F32, KV_Q8 /* int8 with a scale per position and head */ };
 
 size_t model_kv_page_bytes(const struct bn_model *model, enum kv_type type);
 
@@ -75,34 +73,15 @@ struct forward_options {
     const struct kernels *kernels;
     struct thread_pool *pool;
     enum kv_type kv_type;
+    size_t attention_sinks, attention_window; /* a token sees the first … and the last … positions only; 0, 0: all */
     struct step_timer timer;
 };
 
 /* Runs the batch, appends its keys and values to the pages, and writes one row of vocab_size float32 logits per wanted
  * token, in order, to `logits`. Row t depends only on its own sequence: bit-equal for any batch, chunking, thread
- * count and instruction set. n_tokens ≤ the workspace's max_tokens; positions < max_context. With logits NULL the wanted
- * tokens' hidden states stay in the workspace, for the functions of the head below. */
+ * count and instruction set. n_tokens ≤ the workspace's max_tokens; positions < max_context. */
 void model_forward(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
                    const struct batch *batch, float *logits);
-
-/* ---- the output head, on hidden states of the last forward pass ----
- * `rows` are numbers of wanted tokens, in their order. */
-
-/* logits[i] of rows[i]; rows NULL: of the first n. The rows are gathered, so the head's weights are read once. */
-void model_logits(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
-                  const size_t *rows, size_t n, float *logits);
-
-/* Is there an int8 copy of the head that tells which tokens can matter (docs/head.md)? */
-bool model_is_screened(const struct bn_model *model);
-/* Hidden states in one pass over the copy. */
-#define MODEL_SCREEN_MAX 12
-/* lower[i·V + id] ≤ the logit of `id` as model_logits computes it ≤ upper[i·V + id], for n ≤ MODEL_SCREEN_MAX rows.
- * sound[i] false: no bounds for that row (its logits could overflow, or aren't numbers). */
-void model_screen(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
-                  const size_t *rows, size_t n, float *lower, float *upper, bool *sound);
-/* Fills in items[i].logit of items[i].id for one row: the bits of model_logits. The head must be screened. */
-void model_rescore(const struct bn_model *model, const struct workspace *workspace,
-                   const struct forward_options *options, size_t row, bn_candidate *items, size_t n);
 
 /* Two sequences whose reserved lengths have the same class are given the same position factors, so that equal tokens
  * give equal keys and pages may be shared between them. 0 for models whose factors don't depend on the length. */

@@ -51,6 +51,7 @@ static void check_operation(const char *what, operation *run) {
         call;                                                                                                          \
     }
 OPERATION(rms_norm, k->rms_norm(y, a, b, n, 1e-5f))
+OPERATION(multiply, k->multiply(y, a, n))
 OPERATION(rms_norm_in_place, k->rms_norm(y, y, b, n, 1e-6f))
 OPERATION(layer_norm, k->layer_norm(y, a, b, a, n, 1e-5f))
 OPERATION(layer_norm_weight, k->layer_norm(y, a, b, NULL, n, 1e-5f))
@@ -72,6 +73,7 @@ OPERATION(rope_neighbours, k->rope_neighbours(y, a, b, n / 2))
 static void test_operations(void **state) {
     (void)state;
     check_operation("rms_norm", rms_norm);
+    check_operation("multiply", multiply);
     check_operation("rms_norm in place", rms_norm_in_place);
     check_operation("layer_norm", layer_norm);
     check_operation("layer_norm without bias", layer_norm_weight);
@@ -199,54 +201,6 @@ static void test_ternary_extremes(void **state) {
     check_ternary(16, 65536, 2, WEIGHTS_ONES, true);
 }
 
-/* Int8 rows times int16 activations; extreme: all products at their largest. Scalar is held against plain sums. */
-static void check_int8(size_t n_rows, size_t n_cols, size_t n_tokens, bool extreme) {
-    size_t steps = r16_steps(n_cols), q_stride = steps * R16_COLS + 4 * (n_tokens % 2), y_stride = n_rows + 3;
-    int largest = r16_largest_activation(n_cols);
-    int8_t *rows = calloc(r16_groups(n_rows) * R16_ROWS * steps * R16_COLS, 1);
-    uint8_t *packed = malloc(r16_groups(n_rows) * r16_group_bytes(n_cols));
-    int16_t *q = calloc(n_tokens * q_stride, sizeof *q);
-    int32_t sums[16] = {0};
-    assert_true(rows && packed && q);
-    for (size_t i = 0; i < n_rows * steps * R16_COLS; i++)
-        rows[i] = (int8_t)(extreme ? 127 - 254 * (int)(i / (steps * R16_COLS) % 2) : (int)(random_u32() % 255) - 127);
-    for (size_t t = 0; t < n_tokens; t++)
-        for (size_t c = 0; c < n_cols; c++) {
-            int any = (int)(random_u32() % (2 * (unsigned)largest + 1)) - largest, most = t % 2 ? -largest : largest;
-            q[t * q_stride + c] = (int16_t)(extreme ? most : any);
-            sums[t] += q[t * q_stride + c];
-        }
-    for (size_t g = 0; g < r16_groups(n_rows); g++)
-        r16_pack_group(packed + g * r16_group_bytes(n_cols), rows + g * R16_ROWS * steps * R16_COLS, steps * R16_COLS,
-                       min_size(R16_ROWS, n_rows - g * R16_ROWS), n_cols);
-    struct array y = array_of(n_tokens * y_stride, 4), other = array_of(n_tokens * y_stride, 4);
-    struct matmul_shape shape = {n_rows, n_cols, n_tokens, q_stride, y_stride};
-    scalar->int8_matmul(y.data, packed, q, sums, &shape);
-    table->int8_matmul(other.data, packed, q, sums, &shape);
-    for (size_t t = 0; t < n_tokens; t++)
-        for (size_t r = 0; r < n_rows; r++) {
-            int64_t sum = 0;
-            for (size_t c = 0; c < n_cols; c++) sum += rows[r * steps * R16_COLS + c] * q[t * q_stride + c];
-            assert_int_equal(((int32_t *)y.data)[t * y_stride + r], sum);
-        }
-    if (memcmp(y.data, other.data, y.bytes) != 0 || !array_guarded(&other))
-        test_fail("%s differs from scalar in int8_matmul: %zu rows, %zu columns, %zu tokens", table->name, n_rows,
-                  n_cols, n_tokens);
-    array_free(&y), array_free(&other);
-    free(rows), free(packed), free(q);
-}
-
-static void test_int8_matmul(void **state) {
-    (void)state;
-    static const size_t cols[] = {1, 3, 4, 5, 8, 12, 15, 16, 17, 20, 33, 64, 100, 517};
-    for (size_t n_rows = 1; n_rows <= 40; n_rows++) check_int8(n_rows, 1 + random_u32() % 200, 1 + n_rows % 9, false);
-    for (size_t n_tokens = 1; n_tokens <= 9; n_tokens++)
-        for (size_t c = 0; c < sizeof cols / sizeof *cols; c++) check_int8(35, cols[c], n_tokens, c % 3 == 0);
-    check_int8(33, 2560, 5, true);
-    check_int8(17, 16384, 2, true);
-    check_int8(16, 131072, 1, true);
-}
-
 typedef void half_matmul(float *y, const uint16_t *w, const float *x, const struct matmul_shape *shape);
 
 static void check_matmul(size_t n_rows, size_t n_cols, size_t n_tokens, enum values kind) {
@@ -279,32 +233,75 @@ static void test_matmul(void **state) {
     check_matmul(9, 2561, 5, VALUES_MIXED);
 }
 
-static void check_attention(size_t head_dim, size_t n_keys) {
-    size_t stride = 2 * head_dim + 1;
-    struct array q = random_floats(head_dim, VALUES_NORMAL), p = random_floats(n_keys, VALUES_NORMAL);
-    struct array k = random_floats(n_keys * stride, VALUES_MIXED), k16 = random_halves(n_keys * stride, false, 0);
-    struct array y = array_of(n_keys, 4), other = array_of(n_keys, 4);
-    scalar->attention_scores_f32(y.data, q.data, k.data, stride, n_keys, head_dim, 0.125f);
-    table->attention_scores_f32(other.data, q.data, k.data, stride, n_keys, head_dim, 0.125f);
-    expect_same_floats("attention_scores_f32", head_dim, (int)n_keys, &y, &other);
-    scalar->attention_scores_f16(y.data, q.data, k16.data, stride, n_keys, head_dim, 0.125f);
-    table->attention_scores_f16(other.data, q.data, k16.data, stride, n_keys, head_dim, 0.125f);
-    expect_same_floats("attention_scores_f16", head_dim, (int)n_keys, &y, &other);
-    struct array out = array_copy(&q), out_other = array_copy(&q);
-    scalar->attention_values_f32(out.data, p.data, k.data, stride, n_keys, head_dim);
-    table->attention_values_f32(out_other.data, p.data, k.data, stride, n_keys, head_dim);
-    scalar->attention_values_f16(out.data, p.data, k16.data, stride, n_keys, head_dim);
-    table->attention_values_f16(out_other.data, p.data, k16.data, stride, n_keys, head_dim);
-    expect_same_floats("attention_values", head_dim, (int)n_keys, &out, &out_other);
-    array_free(&q), array_free(&p), array_free(&k), array_free(&k16), array_free(&y), array_free(&other);
-    array_free(&out), array_free(&out_other);
+static struct array random_bytes(size_t n) {
+    struct array a = array_of(n, 1);
+    for (size_t i = 0; i < n; i++) ((int8_t *)a.data)[i] = (int8_t)((int)(random_u32() % 255) - 127);
+    return a;
+}
+
+static void check_scores(size_t head_dim, size_t n_rows) {
+    size_t stride = KEY_BLOCK + 3, padded = round_up(head_dim, 4), n = n_rows * stride;
+    struct array q = random_floats(n_rows * head_dim, VALUES_NORMAL),
+                 k = random_floats(KEY_BLOCK * head_dim, VALUES_MIXED);
+    struct array k16 = random_halves(KEY_BLOCK * head_dim, false, 0), y = random_floats(n, VALUES_NORMAL);
+    struct array q8 = random_bytes(n_rows * padded), k8 = random_bytes(KEY_BLOCK * padded), other = array_copy(&y);
+    struct array scales = random_floats(KEY_BLOCK, VALUES_NORMAL), factors = random_floats(n_rows, VALUES_NORMAL);
+    scalar->attention_scores_f32(y.data, stride, q.data, n_rows, k.data, head_dim, 0.125f);
+    table->attention_scores_f32(other.data, stride, q.data, n_rows, k.data, head_dim, 0.125f);
+    expect_same_floats("attention_scores_f32", head_dim, (int)n_rows, &y, &other);
+    scalar->attention_scores_f16(y.data, stride, q.data, n_rows, k16.data, head_dim, 0.125f);
+    table->attention_scores_f16(other.data, stride, q.data, n_rows, k16.data, head_dim, 0.125f);
+    expect_same_floats("attention_scores_f16", head_dim, (int)n_rows, &y, &other);
+    scalar->attention_scores_q8(y.data, stride, q8.data, factors.data, n_rows, k8.data, scales.data, padded);
+    table->attention_scores_q8(other.data, stride, q8.data, factors.data, n_rows, k8.data, scales.data, padded);
+    expect_same_floats("attention_scores_q8", head_dim, (int)n_rows, &y, &other);
+    array_free(&q), array_free(&k), array_free(&k16), array_free(&y), array_free(&other);
+    array_free(&q8), array_free(&k8), array_free(&scales), array_free(&factors);
+}
+
+static void check_values(size_t head_dim, size_t n_rows, size_t n_keys) {
+    size_t stride = n_keys + 5;
+    struct array p = random_floats(n_rows * stride, VALUES_NORMAL), c = random_floats(n_rows, VALUES_NORMAL);
+    struct array v = random_floats(n_keys * head_dim, VALUES_MIXED), v16 = random_halves(n_keys * head_dim, false, 0);
+    struct array v8 = random_bytes(n_keys * head_dim), y = random_floats(n_rows * head_dim, VALUES_NORMAL);
+    struct array other = array_copy(&y);
+    scalar->attention_values_f32(y.data, c.data, p.data, stride, n_rows, v.data, n_keys, head_dim);
+    table->attention_values_f32(other.data, c.data, p.data, stride, n_rows, v.data, n_keys, head_dim);
+    expect_same_floats("attention_values_f32", head_dim, (int)n_rows, &y, &other);
+    scalar->attention_values_f16(y.data, c.data, p.data, stride, n_rows, v16.data, n_keys, head_dim);
+    table->attention_values_f16(other.data, c.data, p.data, stride, n_rows, v16.data, n_keys, head_dim);
+    expect_same_floats("attention_values_f16", head_dim, (int)n_rows, &y, &other);
+    scalar->attention_values_i8(y.data, c.data, p.data, stride, n_rows, v8.data, n_keys, head_dim);
+    table->attention_values_i8(other.data, c.data, p.data, stride, n_rows, v8.data, n_keys, head_dim);
+    expect_same_floats("attention_values_i8", head_dim, (int)n_rows, &y, &other);
+    array_free(&p), array_free(&c), array_free(&v), array_free(&v16), array_free(&v8), array_free(&y);
+    array_free(&other);
 }
 
 static void test_attention(void **state) {
     (void)state;
     static const size_t head_dims[] = {1, 7, 16, 31, 32, 48, 64, 65, 80, 96, 127, 128, 256};
     for (size_t d = 0; d < sizeof head_dims / sizeof *head_dims; d++)
-        for (size_t n_keys = 1; n_keys <= 19; n_keys += d % 3 + 1) check_attention(head_dims[d], n_keys);
+        for (size_t n = 1; n <= 13; n += d % 3 + 1) {
+            check_scores(head_dims[d], n);
+            check_values(head_dims[d], n, 1 + (n * 7 + d) % 32);
+        }
+}
+
+/* Step after step over the same running m and l. */
+static void test_softmax_step(void **state) {
+    (void)state;
+    for (int kind = 0; kind < N_VALUES; kind++) {
+        float m = -INFINITY, l = 0, m_other = -INFINITY, l_other = 0;
+        for (size_t n = 1; n <= 70; n += 3) {
+            struct array y = random_floats(n, (enum values)kind), other = array_copy(&y);
+            float c = scalar->softmax_step(y.data, n, &m, &l),
+                  d = table->softmax_step(other.data, n, &m_other, &l_other);
+            expect_same_floats("softmax_step", n, kind, &y, &other);
+            if (c != d || m != m_other || f32_bits(l) != f32_bits(l_other)) test_fail("softmax_step's sums differ");
+            array_free(&y), array_free(&other);
+        }
+    }
 }
 
 /* All 65536 halves, and floats of all exponents, at the ties between halves and beside them. */
@@ -320,6 +317,9 @@ static void test_conversions(void **state) {
     scalar->bf16_to_f32(y.data, halves.data, N);
     table->bf16_to_f32(other.data, halves.data, N);
     assert_memory_equal(y.data, other.data, y.bytes);
+    scalar->i8_to_f32(y.data, halves.data, N);
+    table->i8_to_f32(other.data, halves.data, N);
+    assert_memory_equal(y.data, other.data, y.bytes);
     for (uint32_t round = 0; round < 8; round++) {
         static const uint32_t lows[8] = {0, 1, 0xfff, 0x1000, 0x1001, 0x2fff, 0x3000, 0xf001};
         for (uint32_t i = 0; i < N; i++) ((uint32_t *)y.data)[i] = i << 16 | lows[round];
@@ -333,6 +333,7 @@ static void test_conversions(void **state) {
         assert_memory_equal(narrow.data, back.data, n * 2);
         table->f16_to_f32(wide.data, halves.data, n);
         table->bf16_to_f32(wide.data, halves.data, n);
+        table->i8_to_f32(wide.data, halves.data, n);
         assert_true(array_guarded(&narrow) && array_guarded(&wide));
         array_free(&narrow), array_free(&wide);
     }
@@ -348,9 +349,9 @@ int main(void) {
         cmocka_unit_test(test_ternary_scale),
         cmocka_unit_test(test_ternary_matmul),
         cmocka_unit_test(test_ternary_extremes),
-        cmocka_unit_test(test_int8_matmul),
         cmocka_unit_test(test_matmul),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_softmax_step),
         cmocka_unit_test(test_conversions),
     };
     int failures = 0;

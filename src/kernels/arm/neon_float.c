@@ -1,10 +1,8 @@
 /* NEON: the float operations, four registers to the 16 lanes, and the table. */
 #include "kernels/arm/neon_lanes.h"
 
-#include "kernels/arm/int8.h"
 #include "kernels/arm/ternary.h"
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
 
-const struct kernels kernels_neon = {
-    .name = "neon", .ternary_matmul = neon_ternary_matmul, .int8_matmul = neon_int8_matmul, LANES_FLOAT_KERNELS};
+const struct kernels kernels_neon = {.name = "neon", .ternary_matmul = neon_ternary_matmul, LANES_FLOAT_KERNELS};

@@ -18,7 +18,10 @@ typedef struct {
 #define VECTOR_ROWS   4
 #define TILE_ROWS     2
 #define TILE_TOKENS   2
-#define VALUE_VECTORS 4
+#define SCORE_ROWS    4
+#define SCORE_VECTORS 1
+#define VALUE_ROWS    2
+#define VALUE_VECTORS 2
 
 static inline f32x16 lanes_set(float x) {
     float32x4_t v = vdupq_n_f32(x);
@@ -60,6 +63,13 @@ static inline f32x16 lanes_load_f16(const uint16_t *x) {
     float16x8_t low = vreinterpretq_f16_u16(vld1q_u16(x)), high = vreinterpretq_f16_u16(vld1q_u16(x + 8));
     return (f32x16){vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low), vcvt_f32_f16(vget_low_f16(high)),
                     vcvt_high_f32_f16(high)};
+}
+
+static inline f32x16 lanes_load_i8(const int8_t *x) {
+    int8x16_t bytes = vld1q_s8(x);
+    int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
+    return (f32x16){vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
+                    vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))};
 }
 
 static inline f32x16 lanes_load_bf16(const uint16_t *x) {
@@ -169,6 +179,31 @@ static inline i32x16 lanes_add_i32(i32x16 x, i32x16 y) {
 
 static inline int32_t lanes_sum_i32(i32x16 x) {
     return vaddvq_s32(vaddq_s32(vaddq_s32(x.a, x.b), vaddq_s32(x.c, x.d)));
+}
+
+static inline f32x16 lanes_to_float(i32x16 x) {
+    return (f32x16){vcvtq_f32_s32(x.a), vcvtq_f32_s32(x.b), vcvtq_f32_s32(x.c), vcvtq_f32_s32(x.d)};
+}
+
+/* Lane i += Σ of four products k[4i + j]·q[j], of signed bytes in ±127 that `lanes_load_fours` loads; q as one
+ * int32. */
+typedef struct {
+    int8x16_t a, b, c, d;
+} fours;
+static inline fours lanes_load_fours(const int8_t *k) {
+    return (fours){vld1q_s8(k), vld1q_s8(k + 16), vld1q_s8(k + 32), vld1q_s8(k + 48)};
+}
+
+static inline i32x16 lanes_dot_fours(i32x16 sum, fours k, int32_t q) {
+    int8x16_t four = vreinterpretq_s8_s32(vdupq_n_s32(q));
+    return (i32x16){vdotq_s32(sum.a, k.a, four), vdotq_s32(sum.b, k.b, four), vdotq_s32(sum.c, k.c, four),
+                    vdotq_s32(sum.d, k.d, four)};
+}
+
+/* The start of a sum over q[0 … n), n a multiple of 4. */
+static inline i32x16 lanes_dot_start(const int8_t *q, size_t n) {
+    (void)q, (void)n;
+    return lanes_zero_i32();
 }
 
 /* To the nearest integer, ties to even. */

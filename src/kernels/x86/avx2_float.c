@@ -3,8 +3,6 @@
 
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
-#include "kernels/x86/int8.h"
 #include "kernels/x86/ternary.h"
 
-const struct kernels kernels_avx2 = {
-    .name = "avx2", .ternary_matmul = avx2_ternary_matmul, .int8_matmul = avx2_int8_matmul, LANES_FLOAT_KERNELS};
+const struct kernels kernels_avx2 = {.name = "avx2", .ternary_matmul = avx2_ternary_matmul, LANES_FLOAT_KERNELS};

@@ -19,7 +19,10 @@ typedef struct {
 #define VECTOR_ROWS   4
 #define TILE_ROWS     3
 #define TILE_TOKENS   2
-#define VALUE_VECTORS 4
+#define SCORE_ROWS    4
+#define SCORE_VECTORS 1
+#define VALUE_ROWS    2
+#define VALUE_VECTORS 2
 
 static inline f32x16 lanes_set(float x) {
     return (f32x16){_mm256_set1_ps(x), _mm256_set1_ps(x)};
@@ -63,6 +66,12 @@ static inline f32x16 lanes_first(size_t n, f32x16 x, f32x16 y) {
 static inline f32x16 lanes_load_f16(const uint16_t *x) {
     return (f32x16){_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)x)),
                     _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(x + 8)))};
+}
+
+static inline f32x16 lanes_load_i8(const int8_t *x) {
+    __m256i a = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)x));
+    __m256i b = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(x + 8)));
+    return (f32x16){_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b)};
 }
 
 static inline f32x16 lanes_load_bf16(const uint16_t *x) {
@@ -180,6 +189,33 @@ static inline int32_t lanes_sum_i32(i32x16 x) {
     __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
     __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
     return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 1)));
+}
+
+static inline f32x16 lanes_to_float(i32x16 x) {
+    return (f32x16){_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)};
+}
+
+/* Lane i += Σ of four products k[4i + j]·q[j], of signed bytes in ±127 that `lanes_load_fours` loads; q as one
+ * int32. |k| times q with the sign of k: two such products stay below 2^15. */
+typedef i32x16 fours;
+static inline fours lanes_load_fours(const int8_t *k) {
+    return (fours){_mm256_loadu_si256((const __m256i *)k), _mm256_loadu_si256((const __m256i *)(k + 32))};
+}
+
+static inline __m256i half_dot_fours(__m256i k, __m256i q) {
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(k), _mm256_sign_epi8(q, k));
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
+static inline i32x16 lanes_dot_fours(i32x16 sum, fours k, int32_t q) {
+    __m256i four = _mm256_set1_epi32(q);
+    return lanes_add_i32(sum, (i32x16){half_dot_fours(k.a, four), half_dot_fours(k.b, four)});
+}
+
+/* The start of a sum over q[0 … n), n a multiple of 4. */
+static inline i32x16 lanes_dot_start(const int8_t *q, size_t n) {
+    (void)q, (void)n;
+    return lanes_zero_i32();
 }
 
 /* To the nearest integer, ties to even. */

@@ -14,7 +14,10 @@ typedef __m512i i32x16;
 #define VECTOR_ROWS   8
 #define TILE_ROWS     4
 #define TILE_TOKENS   4
-#define VALUE_VECTORS 8
+#define SCORE_ROWS    4
+#define SCORE_VECTORS 2
+#define VALUE_ROWS    4
+#define VALUE_VECTORS 4
 
 static inline f32x16 lanes_set(float x) {
     return _mm512_set1_ps(x);
@@ -48,6 +51,10 @@ static inline f32x16 lanes_first(size_t n, f32x16 x, f32x16 y) {
 
 static inline f32x16 lanes_load_f16(const uint16_t *x) {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)x));
+}
+
+static inline f32x16 lanes_load_i8(const int8_t *x) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)x)));
 }
 
 static inline f32x16 lanes_load_bf16(const uint16_t *x) {
@@ -146,6 +153,28 @@ static inline i32x16 lanes_add_i32(i32x16 x, i32x16 y) {
 
 static inline int32_t lanes_sum_i32(i32x16 x) {
     return _mm512_reduce_add_epi32(x);
+}
+
+static inline f32x16 lanes_to_float(i32x16 x) {
+    return _mm512_cvtepi32_ps(x);
+}
+
+/* Lane i += Σ of four products k[4i + j]·q[j], of signed bytes in ±127 that `lanes_load_fours` loads; q as one
+ * int32. VNNI multiplies unsigned by signed bytes, so keys have 128 added, and Σ 128·q is what a sum starts below. */
+typedef __m512i fours;
+static inline fours lanes_load_fours(const int8_t *k) {
+    return _mm512_xor_si512(_mm512_loadu_si512(k), _mm512_set1_epi8(-128));
+}
+
+static inline i32x16 lanes_dot_fours(i32x16 sum, fours k, int32_t q) {
+    return _mm512_dpbusd_epi32(sum, k, _mm512_set1_epi32(q));
+}
+
+/* The start of a sum over q[0 … n), n a multiple of 4. */
+static inline i32x16 lanes_dot_start(const int8_t *q, size_t n) {
+    int32_t sum = 0;
+    for (size_t i = 0; i < n; i++) sum += q[i];
+    return _mm512_set1_epi32(-128 * sum);
 }
 
 /* To the nearest integer, ties to even. */
