@@ -17,10 +17,12 @@
 #include "base/memory.h"
 #include "kernels/kernels.h"
 #include "kernels/layout.h"
+#include "roofline.h"
 
 #define N_SAMPLES    9
 #define SAMPLE_S     3e-3
 #define MAX_TABLES   8
+#define MAX_WORDS    16
 #define MAX_TOKENS   64
 #define ROWS         2560 /* of the down projection of a 2-billion-parameter model */
 #define COLS         6912
@@ -314,5 +316,9 @@ int main(int argc, char **argv) {
         for (size_t t = 0; t < n_tables; t++)
             print_row(&operations[i], tables[t]->name, medians[t], medians[0] / medians[t], json);
     }
-    return 0;
+    char *words[MAX_WORDS];
+    int n_words = 0;
+    for (int i = 1; i < argc && n_words < MAX_WORDS; i++)
+        if (strcmp(argv[i], "--json") != 0) words[n_words++] = argv[i];
+    return roofline_run(words, n_words, json) ? 0 : 1;
 }

@@ -1,6 +1,5 @@
 #include "kernels/limits.h"
 
-#include <stdint.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -16,17 +15,22 @@ struct reading {
     uint64_t sums[256]; /* per slot, so that the loads aren't left out */
 };
 
-static void read_piece(void *context, size_t chunk, size_t slot) {
-    struct reading *reading = context;
+uint64_t limits_read(const void *bytes, size_t size) {
     typedef uint64_t pair __attribute__((vector_size(16), may_alias));
-    const pair *from = (const pair *)(reading->words + chunk * (PIECE_BYTES / sizeof(uint64_t)));
+    const pair *from = bytes;
     pair sums[N_ACCUMULATORS] = {0};
-    for (size_t i = 0; i < PIECE_BYTES / sizeof(pair); i += N_ACCUMULATORS) {
+    for (size_t i = 0; i < size / sizeof(pair); i += N_ACCUMULATORS) {
         __builtin_prefetch(from + i + 256);
+        __builtin_prefetch(from + i + 260);
         for (size_t j = 0; j < N_ACCUMULATORS; j++) sums[j] += from[i + j];
     }
     for (size_t j = 1; j < N_ACCUMULATORS; j++) sums[0] += sums[j];
-    reading->sums[slot] += sums[0][0] + sums[0][1];
+    return sums[0][0] + sums[0][1];
+}
+
+static void read_piece(void *context, size_t chunk, size_t slot) {
+    struct reading *reading = context;
+    reading->sums[slot] += limits_read(reading->words + chunk * (PIECE_BYTES / sizeof(uint64_t)), PIECE_BYTES);
 }
 
 static bn_status measure_reading(struct thread_pool *pool, double *bytes_per_s, bn_error *err) {
@@ -107,6 +111,12 @@ static double measure_loop(struct thread_pool *pool, peak_loop loop) {
         if (operations / seconds > best) best = operations / seconds;
     }
     return best;
+}
+
+peak_loop limits_peak_int8(const char *isa) {
+    for (size_t i = 0; i < sizeof loops / sizeof *loops; i++)
+        if (strcmp(loops[i].isa, isa) == 0) return loops[i].int8;
+    return NULL;
 }
 
 bn_status limits_measure(struct thread_pool *pool, const char *isa, struct machine_limits *out, bn_error *err) {

@@ -6,6 +6,8 @@
 #ifndef KERNELS_LIMITS_H
 #define KERNELS_LIMITS_H
 
+#include <stdint.h>
+
 #include "base/error.h"
 #include "base/threads.h"
 
@@ -20,8 +22,14 @@ struct machine_limits {
  * aren't 256 MiB to read, BN_STATUS_BAD_ARGUMENT for an unknown name. */
 bn_status limits_measure(struct thread_pool *pool, const char *isa, struct machine_limits *out, bn_error *err);
 
+/* Reads memory as fast as one thread can, for those who time it between other things. Returns a sum, so that the loads
+ * aren't left out. size: a multiple of 128. */
+uint64_t limits_read(const void *bytes, size_t size);
+
 /* The loops on registers: operations done in `rounds` rounds. */
 typedef double (*peak_loop)(size_t rounds);
+/* The int8 loop of a table's instruction set; NULL for an unknown name. */
+peak_loop limits_peak_int8(const char *isa);
 double peak_int8_avx2(size_t rounds), peak_float_avx2(size_t rounds);
 double peak_int8_avx512(size_t rounds), peak_float_avx512(size_t rounds);
 double peak_int8_neon(size_t rounds), peak_float_neon(size_t rounds);
