@@ -12,7 +12,7 @@
 #include "kernels/layout.h"
 
 #define CHUNK_ROWS         64 /* a multiple of L16_ROWS */
-#define TOKEN_TILE         32 /* tokens whose int32 sums of one chunk stay in the L1 cache */
+#define TOKEN_TILE         48 /* tokens whose int32 sums of one chunk stay in the L1 cache: whole tiles of the kernels */
 #define DECODE_TILE_FLOATS 16384
 
 size_t linear_scratch_bytes(size_t max_cols) {
