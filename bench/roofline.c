@@ -33,9 +33,7 @@
 #define LAYER_STEPS  200   /* BitLinear steps per thread and sample */
 #define PEAK_ROUNDS  40000 /* some 0.5 ms */
 
-static const struct {
-    size_t rows, cols;
-} matrices[] = {{2560, 6912}, {6912, 2560}, {2560, 2560}, {640, 2560}};
+static const struct { size_t rows, cols; } matrices[] = {{2560, 6912}, {6912, 2560}, {2560, 2560}, {640, 2560}};
 static const size_t batches[] = {1, 2, 3, 4, 6, 8, 12, 16, 512};
 #define N_MATRICES (sizeof matrices / sizeof *matrices)
 #define N_BATCHES  (sizeof batches / sizeof *batches)
@@ -60,9 +58,12 @@ static double thread_seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+static const char *const layout_names[N_TERNARY_LAYOUTS] = {"L16", "L12"};
+
 /* One product of one batch: chunks of rows, tiles of tokens. */
 struct product {
     const struct roofline *r;
+    enum ternary_layout layout;
     const uint8_t *packed;
     size_t rows, cols, tokens;
     double seconds[2]; /* of its chunks, by each thread's own clock */
@@ -77,8 +78,8 @@ static void product_chunk(void *context, size_t chunk, size_t slot) {
     size_t row = chunk * CHUNK_ROWS, n_rows = min_size(CHUNK_ROWS, p->rows - row);
     for (size_t t = 0; t < p->tokens; t += TOKEN_TILE) {
         struct matmul_shape shape = {n_rows, p->cols, min_size(TOKEN_TILE, p->tokens - t), p->cols, CHUNK_ROWS};
-        r->kernels->ternary_matmul(sums, p->packed + l16_bytes(row, p->cols), r->q + t * p->cols, r->q_sums + t,
-                                   &shape);
+        (p->layout == LAYOUT_L12 ? r->kernels->ternary_matmul_l12 : r->kernels->ternary_matmul)(
+            sums, p->packed + ternary_bytes(p->layout, row, p->cols), r->q + t * p->cols, r->q_sums + t, &shape);
         for (size_t i = 0; i < shape.n_tokens; i++)
             r->kernels->ternary_scale(r->y + (t + i) * p->rows + row, sums + i * CHUNK_ROWS, r->scales[t + i], 0.7f,
                                       n_rows);
@@ -90,10 +91,10 @@ static double seconds_since(uint64_t start) {
     return (double)(clock_now_ns() - start) * 1e-9;
 }
 
-static double product_seconds(struct roofline *r, size_t rows, size_t cols, size_t tokens) {
-    size_t bytes = l16_bytes(rows, cols);
+static double product_seconds(struct roofline *r, enum ternary_layout layout, size_t rows, size_t cols, size_t tokens) {
+    size_t bytes = ternary_bytes(layout, rows, cols);
     if (r->at + bytes > MEMORY_BYTES) r->at = 0;
-    struct product p = {r, r->weights + r->at, rows, cols, tokens, {0}};
+    struct product p = {r, layout, r->weights + r->at, rows, cols, tokens, {0}};
     r->at += bytes;
     uint64_t start = clock_now_ns();
     thread_pool_run(r->pool, product_chunk, &p, (rows + CHUNK_ROWS - 1) / CHUNK_ROWS);
@@ -133,43 +134,50 @@ static double read_speed(struct roofline *r, size_t bytes) {
 }
 
 struct best {
-    double seconds[N_BATCHES], peak, reading;
+    double seconds[N_TERNARY_LAYOUTS][N_BATCHES], peak, reading;
 };
 
-static void print_batch(const struct roofline *r, size_t rows, size_t cols, size_t tokens, const struct best *best,
-                        double seconds) {
-    double read = (double)l16_bytes(rows, cols) / seconds, operations = 2.0 * (double)(rows * cols * tokens) / seconds;
+static void print_batch(const struct roofline *r, enum ternary_layout layout, size_t rows, size_t cols, size_t tokens,
+                        const struct best *best, double seconds) {
+    double read = (double)ternary_bytes(layout, rows, cols) / seconds;
+    double operations = 2.0 * (double)(rows * cols * tokens) / seconds, one = best->seconds[layout][0];
     double of_read = read / best->reading * 100, of_peak = operations / best->peak * 100;
     if (r->json)
-        printf("{\"operation\":\"ternary_matmul\",\"table\":\"%s\",\"threads\":%zu,\"rows\":%zu,\"cols\":%zu,\"tokens\":"
-               "%zu,\"seconds\":%.4g,\"gb_per_s\":%.4g,\"percent_of_reading\":%.1f,\"gop_per_s\":%.4g,"
-               "\"percent_of_peak\":%.1f,\"times_one_token\":%.3g}\n",
-               r->kernels->name, r->threads, rows, cols, tokens, seconds, read * 1e-9, of_read, operations * 1e-9,
-               of_peak, seconds / best->seconds[0]);
+        printf("{\"operation\":\"ternary_matmul\",\"layout\":\"%s\",\"table\":\"%s\",\"threads\":%zu,\"rows\":%zu,"
+               "\"cols\":%zu,\"tokens\":%zu,\"seconds\":%.4g,\"gb_per_s\":%.4g,\"percent_of_reading\":%.1f,"
+               "\"gop_per_s\":%.4g,\"percent_of_peak\":%.1f,\"times_one_token\":%.3g}\n",
+               layout_names[layout], r->kernels->name, r->threads, rows, cols, tokens, seconds, read * 1e-9, of_read,
+               operations * 1e-9, of_peak, seconds / one);
     else
-        printf("%-7s %zu thread%s %4zux%4zu %3zu tokens %9.1f us %6.1f GB/s %5.1f%% of reading %7.1f GOP/s %5.1f%% of "
-               "peak %7.2f x 1 token\n",
-               r->kernels->name, r->threads, r->threads > 1 ? "s" : " ", rows, cols, tokens, seconds * 1e6, read * 1e-9,
-               of_read, operations * 1e-9, of_peak, seconds / best->seconds[0]);
+        printf("%-10s %s %zut %4zux%4zu %3zu tokens %9.1f us %6.1f GB/s %5.1f%% of reading %6.1f GOP/s %5.1f%% of peak "
+               "%6.2f x 1 token\n",
+               r->kernels->name, layout_names[layout], r->threads, rows, cols, tokens, seconds * 1e6, read * 1e-9,
+               of_read, operations * 1e-9, of_peak, seconds / one);
     fflush(stdout);
+}
+
+static void measure_round(struct roofline *r, size_t rows, size_t cols, size_t round, struct best *best) {
+    for (enum ternary_layout layout = LAYOUT_L16; layout < N_TERNARY_LAYOUTS; layout++) {
+        for (size_t b = 0; b < N_BATCHES; b++) {
+            if (batches[b] > TOKEN_TILE && round % 8 != 0) continue; /* long enough to be steady */
+            double seconds = product_seconds(r, layout, rows, cols, batches[b]);
+            if (round == 0 || seconds < best->seconds[layout][b]) best->seconds[layout][b] = seconds;
+        }
+    }
+    double peak = peak_speed(r), reading = read_speed(r, l16_bytes(rows, cols));
+    if (peak > best->peak) best->peak = peak;
+    if (reading > best->reading) best->reading = reading;
 }
 
 static void measure_matrix(struct roofline *r, size_t rows, size_t cols) {
     struct best best = {0};
-    for (size_t round = 0; round < ROUNDS; round++) {
-        for (size_t b = 0; b < N_BATCHES; b++) {
-            if (batches[b] > 16 && round % 8 != 0) continue; /* long enough to be steady */
-            double seconds = product_seconds(r, rows, cols, batches[b]);
-            if (round == 0 || seconds < best.seconds[b]) best.seconds[b] = seconds;
-        }
-        double peak = peak_speed(r), reading = read_speed(r, l16_bytes(rows, cols));
-        if (peak > best.peak) best.peak = peak;
-        if (reading > best.reading) best.reading = reading;
-    }
+    for (size_t round = 0; round < ROUNDS; round++) measure_round(r, rows, cols, round, &best);
     if (!r->json)
-        printf("limits  %zu thread%s: reading %.1f GB/s, int8 products %.1f GOP/s\n", r->threads,
+        printf("limits of %zu thread%s: reading %.1f GB/s, int8 products %.1f GOP/s\n", r->threads,
                r->threads > 1 ? "s" : "", best.reading * 1e-9, best.peak * 1e-9);
-    for (size_t b = 0; b < N_BATCHES; b++) print_batch(r, rows, cols, batches[b], &best, best.seconds[b]);
+    for (enum ternary_layout layout = LAYOUT_L16; layout < N_TERNARY_LAYOUTS; layout++)
+        for (size_t b = 0; b < N_BATCHES; b++)
+            print_batch(r, layout, rows, cols, batches[b], &best, best.seconds[layout][b]);
 }
 
 /* ---- the small layer ---- */

@@ -24,7 +24,7 @@ const struct option model_option_table[] = {
     {"hidden-act", 0, OPTION_TEXT, FIELD(hidden_act), "NAME", 0, 0,
      "activation function (relu2, silu, …) instead of the one the file or architecture names", NULL},
     {"isa", 0, OPTION_TEXT, FIELD(isa), "NAME", 0, 0,
-     "kernels to use: scalar, avx2, avx512, neon (see 'bitnet doctor')", NULL},
+     "kernels to use: scalar, avx2, avx512, neon, … (see 'bitnet doctor')", NULL},
     {0},
 };
 

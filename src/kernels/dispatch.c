@@ -41,11 +41,17 @@ static bool has_avx512(void) {
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni");
 }
-#define AVX2_TABLE   &kernels_avx2, has_avx2
-#define AVX512_TABLE &kernels_avx512, has_avx512
+
+static bool has_avx512vbmi(void) {
+    return has_avx512() && __builtin_cpu_supports("avx512vbmi");
+}
+#define AVX2_TABLE       &kernels_avx2, has_avx2
+#define AVX512_TABLE     &kernels_avx512, has_avx512
+#define AVX512VBMI_TABLE &kernels_avx512vbmi, has_avx512vbmi
 #else
-#define AVX2_TABLE   NULL, NULL
-#define AVX512_TABLE NULL, NULL
+#define AVX2_TABLE       NULL, NULL
+#define AVX512_TABLE     NULL, NULL
+#define AVX512VBMI_TABLE NULL, NULL
 #endif
 
 #if defined(__aarch64__)
@@ -64,6 +70,7 @@ static const struct candidate candidates[] = {
     {"neon", "64-bit ARM with dot products (Armv8.2)", NEON_TABLE},
     {"avx2", "x86-64 with AVX2, FMA and F16C", AVX2_TABLE},
     {"avx512", "x86-64 with AVX-512 F, BW, DQ, VL and VNNI", AVX512_TABLE},
+    {"avx512vbmi", "x86-64 with AVX-512 F, BW, DQ, VL, VNNI and VBMI", AVX512VBMI_TABLE},
 };
 #define N_CANDIDATES (sizeof candidates / sizeof *candidates)
 
@@ -79,8 +86,12 @@ bn_status kernels_select(const char *name, const struct kernels **out, bn_error 
         *out = c->table;
         return BN_OK;
     }
-    return fail(err, BN_STATUS_BAD_ARGUMENT, "no instruction set '%s': known are scalar, avx2, avx512, neon",
-                name ? name : "");
+    char known[128] = "";
+    for (size_t i = 0; i < N_CANDIDATES; i++) {
+        strcat(known, i == 0 ? "" : ", ");
+        strcat(known, candidates[i].name);
+    }
+    return fail(err, BN_STATUS_BAD_ARGUMENT, "no instruction set '%s': known are %s", name ? name : "", known);
 }
 
 const char *kernels_name(size_t index) {

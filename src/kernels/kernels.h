@@ -40,6 +40,9 @@ struct kernels {
      * ±127. q_sums[t] = Σ_c q[t][c]. n_cols ≤ 500 000, so that no int32 overflows on the way. */
     void (*ternary_matmul)(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
                            const struct matmul_shape *shape);
+    /* The same for weights in the layout L12. Of q nothing beyond n_cols matters. */
+    void (*ternary_matmul_l12)(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
+                               const struct matmul_shape *shape);
     /* y[t][r] = (float)y_int · x_scales[t] · w_scale, in that order: the step after ternary_matmul. */
     void (*ternary_scale)(float *y, const int32_t *y_int, float x_scale, float w_scale, size_t n);
     /* One token's activations to int8: m = max(max|x|, QUANTIZE_FLOOR), q = rint(x · (127/m)) (ties to even) clamped

@@ -81,6 +81,7 @@ static const struct {
     peak_loop int8, float32;
 } loops[] = {
 #if defined(__x86_64__)
+    {"avx512vbmi", peak_int8_avx512, peak_float_avx512},
     {"avx512", peak_int8_avx512, peak_float_avx512},
     {"avx2", peak_int8_avx2, peak_float_avx2},
 #elif defined(__aarch64__)

@@ -2,6 +2,8 @@
  *
  * Read this to know what an operation does; tests hold every other table to these bits. Nothing is tuned, but nothing
  * is slowed down either: it's what a machine without a better table runs. */
+#include <string.h>
+
 #include "kernels/functions.h"
 #include "kernels/layout.h"
 #include "kernels/tables.h"
@@ -54,6 +56,34 @@ static void ternary_matmul(int32_t *y, const uint8_t *packed, const int8_t *q, c
         for (size_t t = 0; t < shape->n_tokens; t++) {
             int32_t sums[L16_ROWS];
             ternary_group(sums, packed, q + t * shape->x_stride, n_steps);
+            for (size_t r = 0; r < n; r++) y[t * shape->y_stride + row + r] = sums[r] - q_sums[t];
+        }
+    }
+}
+
+/* One group of L12, the same sums. Powers of three of a code's digits are taken off from the top. */
+static void ternary_group_l12(int32_t sums[L12_ROWS], const uint8_t *packed, const int8_t *q, size_t n_cols) {
+    for (size_t r = 0; r < L12_ROWS; r++) sums[r] = 0;
+    for (size_t c = 0; c < n_cols; c += L12_COLS, packed += L12_BLOCK_BYTES) {
+        int8_t x[L12_COLS] = {0};
+        memcpy(x, q + c, min_size(L12_COLS, n_cols - c));
+        for (size_t at = 0; at < 64; at++) {
+            uint64_t eight = 0;
+            memcpy(&eight, packed + at / 8 * 5, 5);
+            int code = (int)(eight >> 5 * (at % 8) & 31), j = (int)at % 4;
+            sums[at / 4] += code / 9 * x[8 + j] + code / 3 % 3 * x[4 + j] + code % 3 * x[j];
+        }
+    }
+}
+
+void scalar_ternary_matmul_l12(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
+                               const struct matmul_shape *shape) {
+    size_t group_bytes = l12_steps(shape->n_cols) * L12_BLOCK_BYTES;
+    for (size_t row = 0; row < shape->n_rows; row += L12_ROWS, packed += group_bytes) {
+        size_t n = min_size(L12_ROWS, shape->n_rows - row);
+        for (size_t t = 0; t < shape->n_tokens; t++) {
+            int32_t sums[L12_ROWS];
+            ternary_group_l12(sums, packed, q + t * shape->x_stride, shape->n_cols);
             for (size_t r = 0; r < n; r++) y[t * shape->y_stride + row + r] = sums[r] - q_sums[t];
         }
     }
@@ -264,6 +294,7 @@ static void row_from_i8(float *y, const int8_t *x, size_t n) {
 const struct kernels kernels_scalar = {
     .name = "scalar",
     .ternary_matmul = ternary_matmul,
+    .ternary_matmul_l12 = scalar_ternary_matmul_l12,
     .ternary_scale = ternary_scale,
     .quantize_row = quantize_row,
     .matmul_f32 = matmul_f32,

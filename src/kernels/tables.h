@@ -6,10 +6,15 @@
 
 extern const struct kernels kernels_scalar;
 #if defined(__x86_64__)
-extern const struct kernels kernels_avx2;   /* AVX2, FMA, F16C */
-extern const struct kernels kernels_avx512; /* AVX-512 F, BW, DQ, VL, VNNI */
+extern const struct kernels kernels_avx2;       /* AVX2, FMA, F16C */
+extern const struct kernels kernels_avx512;     /* AVX-512 F, BW, DQ, VL, VNNI */
+extern const struct kernels kernels_avx512vbmi; /* avx512 and VBMI */
 #elif defined(__aarch64__)
 extern const struct kernels kernels_neon; /* Advanced SIMD with dot products (Armv8.2) */
 #endif
+
+/* The definition, for tables without a faster one. */
+void scalar_ternary_matmul_l12(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
+                               const struct matmul_shape *shape);
 
 #endif

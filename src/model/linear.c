@@ -67,11 +67,13 @@ static void prepare_input(struct linear_context *context, struct activations *in
 static void ternary_rows(const struct linear_context *c, const struct activations *input, const struct projection *p,
                          size_t row0, size_t n_rows, int32_t *sums) {
     const struct linear *w = p->linear;
-    const uint8_t *packed = w->data + row0 / L16_ROWS * l16_steps(w->n_cols) * L16_BLOCK_BYTES;
+    const uint8_t *packed = w->data + ternary_bytes(w->layout, row0, w->n_cols);
+    bool dense = w->layout == LAYOUT_L12;
     for (size_t t0 = 0; t0 < input->n_tokens; t0 += TOKEN_TILE) {
         size_t n_tokens = min_size(TOKEN_TILE, input->n_tokens - t0);
         struct matmul_shape shape = {n_rows, w->n_cols, n_tokens, c->q_stride, CHUNK_ROWS};
-        c->kernels->ternary_matmul(sums, packed, c->q + t0 * c->q_stride, c->sums + t0, &shape);
+        (dense ? c->kernels->ternary_matmul_l12 : c->kernels->ternary_matmul)(sums, packed, c->q + t0 * c->q_stride,
+                                                                              c->sums + t0, &shape);
         for (size_t t = 0; t < n_tokens; t++)
             c->kernels->ternary_scale(p->y + (t0 + t) * w->n_rows + row0, sums + t * CHUNK_ROWS, c->scales[t0 + t],
                                       w->scale, n_rows);

@@ -8,6 +8,7 @@
 
 #include "base/threads.h"
 #include "kernels/kernels.h"
+#include "kernels/layout.h"
 #include "kernels/tensor_type.h"
 
 /* Ternary weights take int8 activations and lie as layout.h says; all others take float32 activations and are rows of
@@ -15,13 +16,14 @@
 struct linear {
     size_t n_rows, n_cols; /* out, in */
     bool ternary;
-    enum tensor_type type;   /* when not ternary */
-    const uint8_t *data;     /* packed groups or rows; in the mapped file or in the model's arena */
-    size_t row_bytes;        /* when not ternary */
-    float scale;             /* of the product: mean|W| for ternary weights, 1 otherwise */
-    bool int8_activations;   /* not ternary in form, but a BitNet's: activations are rounded as if it were */
-    const float *bias;       /* [n_rows], or NULL */
-    const float *input_norm; /* [n_cols] RMS norm weight applied to the input first, or NULL */
+    enum ternary_layout layout; /* when ternary */
+    enum tensor_type type;      /* when not ternary */
+    const uint8_t *data;        /* packed groups or rows; in the mapped file or in the model's arena */
+    size_t row_bytes;           /* when not ternary */
+    float scale;                /* of the product: mean|W| for ternary weights, 1 otherwise */
+    bool int8_activations;      /* not ternary in form, but a BitNet's: activations are rounded as if it were */
+    const float *bias;          /* [n_rows], or NULL */
+    const float *input_norm;    /* [n_cols] RMS norm weight applied to the input first, or NULL */
     float input_norm_eps;
 };
 

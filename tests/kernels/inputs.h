@@ -122,6 +122,16 @@ static inline uint8_t *pack_l16(const int8_t *w, size_t n_rows, size_t n_cols) {
     return packed;
 }
 
+static inline uint8_t *pack_l12(const int8_t *w, size_t n_rows, size_t n_cols) {
+    uint8_t *packed = malloc(l12_bytes(n_rows, n_cols)); /* exactly: reading beyond shows under AddressSanitizer */
+    if (!packed) abort();
+    size_t group_bytes = l12_steps(n_cols) * L12_BLOCK_BYTES;
+    for (size_t g = 0; g < l16_groups(n_rows); g++)
+        l12_pack_group(packed + g * group_bytes, w + g * L12_ROWS * n_cols, min_size(L12_ROWS, n_rows - g * L12_ROWS),
+                       n_cols);
+    return packed;
+}
+
 /* Rows of quantised activations, zero up to the stride; extreme: only ±127. */
 static inline int8_t *random_activations(size_t n_tokens, size_t n_cols, size_t stride, bool extreme, int32_t *sums) {
     int8_t *q = calloc(n_tokens * stride + 1, 1);

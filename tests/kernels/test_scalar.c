@@ -179,20 +179,22 @@ static void check_ternary(size_t n_rows, size_t n_cols, size_t n_tokens, enum we
     size_t stride = round_up(n_cols, 16);
     int32_t sums[16];
     int8_t *w = random_weights(n_rows * n_cols, weights);
-    uint8_t *packed = pack_l16(w, n_rows, n_cols);
+    uint8_t *packed = pack_l16(w, n_rows, n_cols), *dense = pack_l12(w, n_rows, n_cols);
     int8_t *q = random_activations(n_tokens, n_cols, stride, extreme, sums);
-    struct array y = array_of(n_tokens * n_rows, 4);
+    struct array y = array_of(n_tokens * n_rows, 4), from_dense = array_of(n_tokens * n_rows, 4);
     struct matmul_shape shape = {n_rows, n_cols, n_tokens, stride, n_rows};
     scalar->ternary_matmul(y.data, packed, q, sums, &shape);
+    scalar->ternary_matmul_l12(from_dense.data, dense, q, sums, &shape);
     for (size_t t = 0; t < n_tokens; t++)
         for (size_t r = 0; r < n_rows; r++) {
             int64_t expected = 0;
             for (size_t c = 0; c < n_cols; c++) expected += w[r * n_cols + c] * q[t * stride + c];
             assert_int_equal(((int32_t *)y.data)[t * n_rows + r], expected);
+            assert_int_equal(((int32_t *)from_dense.data)[t * n_rows + r], expected);
         }
-    assert_true(array_guarded(&y));
-    array_free(&y);
-    free(w), free(packed), free(q);
+    assert_true(array_guarded(&y) && array_guarded(&from_dense));
+    array_free(&y), array_free(&from_dense);
+    free(w), free(packed), free(dense), free(q);
 }
 
 static void test_ternary_matmul(void **state) {
@@ -222,6 +224,33 @@ static void test_layout(void **state) {
         }
     }
     assert_int_equal(l16_bytes(17, 33), 2 * 3 * 64);
+}
+
+static void test_dense_layout(void **state) {
+    (void)state;
+    static const unsigned powers[] = {1, 3, 9};
+    for (size_t n_cols = 1; n_cols <= 50; n_cols += 7) {
+        for (size_t n_rows = 1; n_rows <= 16; n_rows += 5) {
+            int8_t *w = random_weights(n_rows * n_cols, WEIGHTS_RANDOM), back[16 * 64];
+            uint8_t *packed = pack_l12(w, n_rows, n_cols);
+            for (size_t r = 0; r < 16; r++)
+                for (size_t c = 0; c < round_up(n_cols, 12); c++) {
+                    const uint8_t *block = packed + c / 12 * 40;
+                    unsigned code = 0;
+                    for (size_t bit = 0; bit < 5; bit++) { /* bit b of eight codes is bit b mod 8 of byte b/8 */
+                        size_t at = 5 * (4 * r + c % 4) + bit;
+                        code |= (block[at / 8] >> at % 8 & 1u) << bit;
+                    }
+                    int expected = r < n_rows && c < n_cols ? w[r * n_cols + c] + 1 : 1;
+                    assert_int_equal(code / powers[c % 12 / 4] % 3, expected);
+                    assert_true(code < 27);
+                }
+            l12_unpack_group(back, packed, n_rows, n_cols);
+            assert_memory_equal(back, w, n_rows * n_cols);
+            free(w), free(packed);
+        }
+    }
+    assert_int_equal(l12_bytes(17, 25), 2 * 3 * 40);
 }
 
 static void test_products(void **state) {
@@ -339,6 +368,7 @@ int main(void) {
         cmocka_unit_test(test_quantize_ties),
         cmocka_unit_test(test_ternary_matmul),
         cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_dense_layout),
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_rope),
         cmocka_unit_test(test_same_bits_everywhere),

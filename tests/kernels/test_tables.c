@@ -165,9 +165,9 @@ static void test_ternary_scale(void **state) {
 
 static void check_ternary(size_t n_rows, size_t n_cols, size_t n_tokens, enum weights weights, bool extreme) {
     size_t stride = round_up(n_cols, L16_COLS) + 16 * (n_tokens % 2), y_stride = n_rows + 3;
-    int32_t sums[16];
+    int32_t sums[64];
     int8_t *w = random_weights(n_rows * n_cols, weights);
-    uint8_t *packed = pack_l16(w, n_rows, n_cols);
+    uint8_t *packed = pack_l16(w, n_rows, n_cols), *dense = pack_l12(w, n_rows, n_cols);
     int8_t *q = random_activations(n_tokens, n_cols, stride, extreme, sums);
     struct array y = array_of(n_tokens * y_stride, 4), other = array_of(n_tokens * y_stride, 4);
     struct matmul_shape shape = {n_rows, n_cols, n_tokens, stride, y_stride};
@@ -176,8 +176,13 @@ static void check_ternary(size_t n_rows, size_t n_cols, size_t n_tokens, enum we
     if (memcmp(y.data, other.data, y.bytes) != 0 || !array_guarded(&other)) /* what lies between rows is GUARD too */
         test_fail("%s differs from scalar in ternary_matmul: %zu rows, %zu columns, %zu tokens", table->name, n_rows,
                   n_cols, n_tokens);
+    memset(other.data, GUARD, other.bytes);
+    table->ternary_matmul_l12(other.data, dense, q, sums, &shape);
+    if (memcmp(y.data, other.data, y.bytes) != 0 || !array_guarded(&other))
+        test_fail("%s differs from scalar in ternary_matmul_l12: %zu rows, %zu columns, %zu tokens", table->name,
+                  n_rows, n_cols, n_tokens);
     array_free(&y), array_free(&other);
-    free(w), free(packed), free(q);
+    free(w), free(packed), free(dense), free(q);
 }
 
 static void test_ternary_matmul(void **state) {
@@ -188,6 +193,11 @@ static void test_ternary_matmul(void **state) {
     for (size_t n_tokens = 1; n_tokens <= 13; n_tokens++)
         for (size_t c = 0; c < sizeof cols / sizeof *cols; c++)
             check_ternary(33, cols[c], n_tokens, WEIGHTS_RANDOM, false);
+    static const size_t batches[] = {16, 17, 24, 25, 31, 32, 33, 47, 48, 49, 64};
+    for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
+        check_ternary(48, 2560, batches[b], WEIGHTS_RANDOM, false);
+        check_ternary(81, 400, batches[b], WEIGHTS_RANDOM, true);
+    }
 }
 
 /* All products at their largest: what would overflow an int16 sum, or the ×64 plane of an int32 one. */

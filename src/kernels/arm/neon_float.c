@@ -5,4 +5,7 @@
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
 
-const struct kernels kernels_neon = {.name = "neon", .ternary_matmul = neon_ternary_matmul, LANES_FLOAT_KERNELS};
+const struct kernels kernels_neon = {.name = "neon",
+                                     .ternary_matmul = neon_ternary_matmul,
+                                     .ternary_matmul_l12 = scalar_ternary_matmul_l12,
+                                     LANES_FLOAT_KERNELS};

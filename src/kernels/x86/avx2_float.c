@@ -5,4 +5,7 @@
 #include "kernels/tables.h"
 #include "kernels/x86/ternary.h"
 
-const struct kernels kernels_avx2 = {.name = "avx2", .ternary_matmul = avx2_ternary_matmul, LANES_FLOAT_KERNELS};
+const struct kernels kernels_avx2 = {.name = "avx2",
+                                     .ternary_matmul = avx2_ternary_matmul,
+                                     .ternary_matmul_l12 = avx2_ternary_matmul_l12,
+                                     LANES_FLOAT_KERNELS};

@@ -1,8 +1,17 @@
-/* AVX-512: the float operations, one register to the 16 lanes, and the table. */
+/* AVX-512: the float operations, one register to the 16 lanes, and the tables, each of which is the one before with
+ * something faster in it. */
 #include "kernels/x86/avx512_lanes.h"
 
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
 #include "kernels/x86/ternary.h"
 
-const struct kernels kernels_avx512 = {.name = "avx512", .ternary_matmul = avx512_ternary_matmul, LANES_FLOAT_KERNELS};
+const struct kernels kernels_avx512 = {.name = "avx512",
+                                       .ternary_matmul = avx512_ternary_matmul,
+                                       .ternary_matmul_l12 = avx2_ternary_matmul_l12,
+                                       LANES_FLOAT_KERNELS};
+
+const struct kernels kernels_avx512vbmi = {.name = "avx512vbmi",
+                                           .ternary_matmul = avx512_ternary_matmul,
+                                           .ternary_matmul_l12 = avx512vbmi_ternary_matmul_l12,
+                                           LANES_FLOAT_KERNELS};

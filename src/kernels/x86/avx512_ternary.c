@@ -16,11 +16,11 @@
 #include "kernels/unroll.h"
 #include "kernels/x86/ternary.h"
 
-#define PREFETCH_BYTES  4096 /* ahead in the stream of weights: what it took to reach the memory's full bandwidth */
-#define PREFETCH_STEPS  (PREFETCH_BYTES / L16_BLOCK_BYTES)
-#define PLANES_TOKENS   4   /* × 4 planes: 16 of the 32 registers are accumulators */
-#define PAIR_TOKENS     12  /* × 2 groups: likewise */
-#define STRETCH_STEPS   128 /* of two groups: 16 KiB of weights */
+#define PREFETCH_BYTES 4096 /* ahead in the stream of weights: what it took to reach the memory's full bandwidth */
+#define PREFETCH_STEPS (PREFETCH_BYTES / L16_BLOCK_BYTES)
+#define PLANES_TOKENS  4   /* × 4 planes: 16 of the 32 registers are accumulators */
+#define PAIR_TOKENS    12  /* × 2 groups: likewise */
+#define STRETCH_STEPS  128 /* of two groups: 16 KiB of weights */
 
 /* sum + codes·activations for the four activations at q. */
 ALWAYS_INLINE __m512i add_products(__m512i sum, __m512i codes, const int8_t *q) {
