@@ -164,6 +164,9 @@ typedef struct bn_engine_stats {
     size_t context_length;
     bn_kv_type kv_type;
     uint64_t kv_bytes;
+    /* The screened head (docs/head.md): rows of logits it saved, exact logits it computed for that, and rows that it left
+     * undecided, so that all logits were computed after all. */
+    uint64_t head_screened, head_rescored, head_fallbacks;
 } bn_engine_stats;
 BN_API void bn_engine_get_stats(bn_engine *engine, bn_engine_stats *out);
 

@@ -15,6 +15,13 @@ extern "C" {
 
 typedef struct bn_model bn_model;
 
+/* How the output head is computed. Tokens are the same either way (docs/head.md). */
+typedef enum bn_head {
+    BN_HEAD_AUTO,  /* SCREEN where the head's weights are float32, binary16 or bfloat16 and take 16 MiB or more */
+    BN_HEAD_EXACT, /* all logits, always */
+    BN_HEAD_SCREEN /* an int8 copy (half of binary16, in memory) finds the tokens that can matter */
+} bn_head;
+
 typedef struct bn_model_options {
     size_t size;            /* sizeof(bn_model_options) */
     size_t n_threads;       /* for the work of opening (repacking); 0 = all */
@@ -25,6 +32,7 @@ typedef struct bn_model_options {
      * only, on the opening thread. */
     void (*notice)(void *context, const char *line);
     void *notice_context;
+    bn_head head;
 } bn_model_options;
 
 /* Opens a GGUF file, a Hugging Face folder (config.json + safetensors) or a .safetensors file with its config beside

@@ -1,6 +1,8 @@
 /* Strict UTF-8: Unicode 15, table 3-7 (well-formed byte sequences). */
 #include "base/utf8.h"
 
+#include <string.h>
+
 /* Length of the sequence a lead byte begins and the range its second byte must lie in. 0 = not a lead byte. */
 static int lead_byte(uint8_t lead, uint8_t *low, uint8_t *high) {
     *low = 0x80;
@@ -67,6 +69,11 @@ size_t utf8_encode(uint32_t c, char out[4]) {
 
 bool utf8_valid(const char *text, size_t n) {
     for (size_t i = 0; i < n;) {
+        uint64_t word; /* most text is ASCII: eight bytes at once */
+        if (n - i >= sizeof word && (memcpy(&word, text + i, sizeof word), !(word & UINT64_C(0x8080808080808080)))) {
+            i += sizeof word;
+            continue;
+        }
         uint32_t code_point;
         int length = utf8_decode(text + i, n - i, &code_point);
         if (length < 0) return false;

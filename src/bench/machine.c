@@ -35,10 +35,10 @@ static bool cpuinfo_value(const char *key, char *out, size_t size) {
     return false;
 }
 
-/* FNV-1a, 64 bits: an identity, not a secret. */
-static uint64_t hash_text(uint64_t hash, const char *text) {
+void identity_hash(const char *text, char out[17]) {
+    uint64_t hash = 0xcbf29ce484222325u;
     for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-    return hash;
+    snprintf(out, 17, "%016llx", (unsigned long long)hash);
 }
 
 static size_t cache_size(int name) {
@@ -60,11 +60,10 @@ void machine_describe(struct machine *machine) {
     if (!cpuinfo_value("model name", machine->cpu, sizeof machine->cpu) &&
         !cpuinfo_value("CPU part", machine->cpu, sizeof machine->cpu))
         snprintf(machine->cpu, sizeof machine->cpu, "unknown");
-    char numbers[100];
-    snprintf(numbers, sizeof numbers, "|%zu|%zu|%llu", machine->n_cpus, machine->n_cores,
-             (unsigned long long)(machine->memory_bytes >> 30));
-    uint64_t hash = hash_text(hash_text(hash_text(0xcbf29ce484222325u, machine->cpu), machine->features), numbers);
-    snprintf(machine->id, sizeof machine->id, "%016llx", (unsigned long long)hash);
+    char text[600];
+    snprintf(text, sizeof text, "%s|%.400s|%zu|%zu|%llu", machine->cpu, machine->features, machine->n_cpus,
+             machine->n_cores, (unsigned long long)(machine->memory_bytes >> 30));
+    identity_hash(text, machine->id);
 }
 
 json_t *machine_json(const struct machine *m) {
@@ -87,8 +86,7 @@ char *cache_path(const char *name) {
     return home && *home ? path_join(home, path) : NULL;
 }
 
-/* Makes the folders above `path`, as far as they are missing. */
-static void make_folders(char *path) {
+void folders_make(char *path) {
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         mkdir(path, 0777); /* what is really wrong shows when the file is opened */
@@ -99,7 +97,7 @@ static void make_folders(char *path) {
 bn_status cache_file_write(const char *name, const json_t *value, bn_error *err) {
     char *path = cache_path(name);
     if (!path) return fail(err, BN_STATUS_NOT_FOUND, "there is no cache folder: HOME and XDG_CACHE_HOME are not set");
-    make_folders(path);
+    folders_make(path);
     struct atomic_file file;
     bn_status status = atomic_file_open(path, &file, err);
     if (!status) {

@@ -20,7 +20,13 @@ struct machine {
 void machine_describe(struct machine *machine);
 
 /* {"id", "cpu", "features", …} */
+/* 16 hexadecimal digits that tell one text from another (FNV-1a: an identity, not a secret). */
+void identity_hash(const char *text, char out[17]);
+
 json_t *machine_json(const struct machine *machine);
+
+/* Makes the folders above `path`, as far as they are missing. */
+void folders_make(char *path);
 
 /* $XDG_CACHE_HOME/bitnet/NAME, else ~/.cache/bitnet/NAME; newly allocated, NULL without a home. cache_file_write makes the folders. */
 char *cache_path(const char *name);

@@ -3,7 +3,7 @@
 #include "kernels/layout.h"
 #include "model/weights.h"
 
-void linear_work(const struct linear *linear, size_t n_tokens, struct work *work) {
+void linear_work(const struct linear *linear, size_t n_tokens, struct model_work *work) {
     double weights = (double)linear->n_rows * (double)linear->n_cols * (double)n_tokens;
     if (linear->ternary) {
         work->bytes += (double)l16_bytes(linear->n_rows, linear->n_cols);
@@ -12,6 +12,17 @@ void linear_work(const struct linear *linear, size_t n_tokens, struct work *work
         work->bytes += (double)linear->n_rows * (double)linear->row_bytes;
         work->float_operations += 2 * weights;
     }
+}
+
+void head_work(const bn_model *model, size_t n_tokens, struct model_work *work) {
+    const struct linear *head = &model->weights.head;
+    if (!model->weights.screen.codes) {
+        linear_work(head, n_tokens, work);
+        return;
+    }
+    /* codes, a scale and two norms a row; two products of bytes a weight */
+    work->bytes += (double)(r16_groups(head->n_rows) * r16_group_bytes(head->n_cols) + 12 * head->n_rows);
+    work->int8_operations += 4 * (double)head->n_rows * (double)head->n_cols * (double)n_tokens;
 }
 
 void model_cost(const bn_model *model, bn_kv_type kv_type, struct model_cost *out) {
@@ -31,7 +42,7 @@ void model_cost(const bn_model *model, bn_kv_type kv_type, struct model_cost *ou
         for (size_t j = 0; j < sizeof linears / sizeof *linears; j++) linear_work(linears[j], 1, &out->layers);
         out->n_windowed += layer->window != 0;
     }
-    linear_work(&model->weights.head, 1, &out->head);
+    head_work(model, 1, &out->head);
 }
 
 /* Σ of min(p, limit) for p in (position, position + n]: what n tokens see together. limit 0: no limit. */
@@ -48,7 +59,7 @@ static double positions_read(double position, double n, double limit) {
 }
 
 void model_cost_step(const struct model_cost *cost, size_t streams, size_t position, size_t n_tokens, bool logits,
-                     struct work *work) {
+                     struct model_work *work) {
     double s = (double)streams, p = (double)position, n = (double)n_tokens, w = (double)cost->window;
     double full = (double)(cost->n_layers - cost->n_windowed), windowed = (double)cost->n_windowed;
     work->bytes += cost->layers.bytes + s * n * cost->embedding_row_bytes;
@@ -66,7 +77,7 @@ void model_cost_step(const struct model_cost *cost, size_t streams, size_t posit
         s * cost->attention_operations * (full * positions_seen(p, n, 0) + windowed * positions_seen(p, n, w));
 }
 
-double roofline_seconds(const struct work *work, const struct machine_limits *limits, bool *memory_bound) {
+double roofline_seconds(const struct model_work *work, const struct machine_limits *limits, bool *memory_bound) {
     double memory = work->bytes / limits->read_bytes_per_s;
     double compute =
         work->int8_operations / limits->int8_operations_per_s + work->float_operations / limits->float_operations_per_s;

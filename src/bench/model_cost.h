@@ -14,14 +14,14 @@
 #include "kernels/limits.h"
 #include "model/linear.h"
 
-struct work {
+struct model_work {
     double bytes;
     double int8_operations, float_operations;
 };
 
 struct model_cost {
-    struct work layers; /* bytes per engine step, operations per token: the matrices of all layers */
-    struct work head;   /* bytes per engine step with logits, operations per row of logits */
+    struct model_work layers; /* bytes per engine step, operations per token: the matrices of all layers */
+    struct model_work head;   /* bytes per engine step with logits, operations per row of logits */
     double embedding_row_bytes;
     double kv_bytes;                     /* of one position in one layer, keys and values */
     double attention_operations;         /* float, per query token, position and layer */
@@ -29,16 +29,19 @@ struct model_cost {
 };
 
 /* A product of the matrix (as the kernels read it, once) with n_tokens rows, added to *work. */
-void linear_work(const struct linear *linear, size_t n_tokens, struct work *work);
+void linear_work(const struct linear *linear, size_t n_tokens, struct model_work *work);
+
+/* The same for the output head; a screened one by what the screen reads. */
+void head_work(const bn_model *model, size_t n_tokens, struct model_work *work);
 
 void model_cost(const bn_model *model, bn_kv_type kv_type, struct model_cost *out);
 
 /* One engine step of `streams` sequences, each with n_tokens new tokens after `position` others, and logits for the last of
  * each if `logits`; added to *work. */
 void model_cost_step(const struct model_cost *cost, size_t streams, size_t position, size_t n_tokens, bool logits,
-                     struct work *work);
+                     struct model_work *work);
 
 /* Seconds that the limits allow for it at best. memory_bound (may be NULL): which side of the roofline. */
-double roofline_seconds(const struct work *work, const struct machine_limits *limits, bool *memory_bound);
+double roofline_seconds(const struct model_work *work, const struct machine_limits *limits, bool *memory_bound);
 
 #endif

@@ -28,7 +28,7 @@ struct recorder {
     bool out_of_memory;
 };
 
-static struct work attention_work(const struct recorder *r, const struct layer *layer, size_t n_rows) {
+static struct model_work attention_work(const struct recorder *r, const struct layer *layer, size_t n_rows) {
     struct model_cost cost = {
         .kv_bytes = r->cost.kv_bytes,
         .attention_operations = r->cost.attention_operations,
@@ -36,7 +36,7 @@ static struct work attention_work(const struct recorder *r, const struct layer *
         .n_windowed = layer->window != 0,
         .window = r->cost.window,
     };
-    struct work all = {0};
+    struct model_work all = {0};
     model_cost_step(&cost, 1, r->position, r->n_tokens, false, &all);
     all.bytes -= cost.kv_bytes * (double)r->n_tokens; /* written by the step before */
     /* The last layer attends for the rows alone whose logits are wanted: a share, which is exact for all or one. */
@@ -45,9 +45,9 @@ static struct work attention_work(const struct recorder *r, const struct layer *
     return all;
 }
 
-static struct work step_work(const struct recorder *r, enum forward_step step, int layer_index, size_t n_rows) {
+static struct model_work step_work(const struct recorder *r, enum forward_step step, int layer_index, size_t n_rows) {
     const struct layer *layer = layer_index >= 0 ? &r->model->weights.layers[layer_index] : NULL;
-    struct work work = {0};
+    struct model_work work = {0};
     switch (step) {
     case STEP_EMBED:
         work.bytes = r->cost.embedding_row_bytes * (double)n_rows;
@@ -74,7 +74,7 @@ static struct work step_work(const struct recorder *r, enum forward_step step, i
         linear_work(&layer->down, n_rows, &work);
         break;
     case STEP_HEAD:
-        linear_work(&r->model->weights.head, n_rows, &work);
+        head_work(r->model, n_rows, &work);
         break;
     default:
         break;
@@ -82,7 +82,7 @@ static struct work step_work(const struct recorder *r, enum forward_step step, i
     return work;
 }
 
-static void add_to(struct step_total *total, double seconds, const struct work *work) {
+static void add_to(struct step_total *total, double seconds, const struct model_work *work) {
     total->calls++;
     total->seconds += seconds;
     total->work.bytes += work->bytes;
@@ -116,7 +116,7 @@ static void on_step(void *context, enum forward_step step, int layer, size_t n_t
         r->position += r->n_tokens;
         r->n_tokens = n_tokens;
     }
-    struct work work = step_work(r, step, layer, n_tokens);
+    struct model_work work = step_work(r, step, layer, n_tokens);
     add_to(&r->profile->steps[step], seconds, &work);
     if (layer >= 0) add_to(&r->profile->layers[(size_t)layer * N_STEPS + step], seconds, &work);
     r->profile->seconds += seconds;

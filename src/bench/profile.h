@@ -21,7 +21,7 @@ struct profile_event {
 struct step_total {
     size_t calls;
     double seconds;
-    struct work work;
+    struct model_work work;
 };
 
 struct profile {

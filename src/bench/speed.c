@@ -203,9 +203,9 @@ bn_status speed_measure(bn_model *model, const struct speed_test *test, bool (*c
 }
 
 /* Steps as the engine plans them: prompts share a step when they fit. */
-struct work speed_work(const bn_model *model, const struct speed_test *test, const struct speed_sample *sample) {
+struct model_work speed_work(const bn_model *model, const struct speed_test *test, const struct speed_sample *sample) {
     struct model_cost cost;
-    struct work work = {0};
+    struct model_work work = {0};
     model_cost(model, sample->kv_type, &cost);
     size_t abreast = test->prompt ? min_size(max_size(sample->batch_tokens / test->prompt, 1), test->streams) : 1;
     for (size_t first = 0; test->prompt && first < test->streams; first += abreast) {

@@ -58,6 +58,6 @@ bn_status speed_measure(bn_model *model, const struct speed_test *test, bool (*c
                         struct speed_sample *out, bn_error *err);
 
 /* What the timed part of a measurement has to read and to compute at least. */
-struct work speed_work(const bn_model *model, const struct speed_test *test, const struct speed_sample *sample);
+struct model_work speed_work(const bn_model *model, const struct speed_test *test, const struct speed_sample *sample);
 
 #endif

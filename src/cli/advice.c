@@ -44,7 +44,7 @@ static void advise_decode(json_t *advice, const bn_model *model, const struct pr
            attention_share = 100 * attention->seconds / profile->seconds;
     const struct linear *linear = &model->weights.head;
     double row_bytes = (double)linear->row_bytes / (double)linear->n_cols;
-    if (head_share > LARGE_SHARE && !linear->ternary && row_bytes > 1)
+    if (head_share > LARGE_SHARE && !linear->ternary && !model_is_screened(model) && row_bytes > 1)
         say_advice(advice,
                    "the head takes %.0f %% of decode at %.1f bytes a weight; at one byte (a head in Q8_0, or screened) "
                    "decode would be up to %.2f times as fast",
@@ -62,7 +62,7 @@ static void advise_decode(json_t *advice, const bn_model *model, const struct pr
 }
 
 void advise(json_t *advice, const bn_model *model, const struct profile *profile, const struct machine_limits *limits) {
-    struct work all = {0};
+    struct model_work all = {0};
     for (size_t i = 0; i < N_STEPS; i++) {
         all.bytes += profile->steps[i].work.bytes;
         all.int8_operations += profile->steps[i].work.int8_operations;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "bench/history.h"
 #include "bench/machine.h"
 #include "bench/speed.h"
 #include "bench/statistics.h"
@@ -20,6 +21,8 @@ enum { MAX_TESTS = 1024, MAX_REPEATS = 1000, DEFAULT_PROMPT = 512, DEFAULT_OUTPU
 struct bench_settings {
     struct model_options model;
     const char *prompt, *output, *depth, *streams, *threads, *batch_tokens, *kv_type, *isa, *format;
+    const char *history, *commit;
+    bool record;
     struct text_list both;
     size_t repeats;
 };
@@ -38,6 +41,12 @@ static const struct option test_options[] = {
     {"repetitions", 'r', OPTION_SIZE, FIELD(repeats), "N", 1, MAX_REPEATS,
      "measurements of each test, in turns; the median is reported (5)", NULL},
     {"output", 'o', OPTION_CHOICE, FIELD(format), ROW_FORMATS, 0, 0, "how to print results; --json: json", NULL},
+    {"record", 0, OPTION_FLAG, FIELD(record), NULL, 0, 0, "keep the results in the history (bitnet bench history)",
+     NULL},
+    {"history", 0, OPTION_TEXT, FIELD(history), "FILE", 0, 0, "the history's database (history.db in the data folder)",
+     NULL},
+    {"commit", 0, OPTION_TEXT, FIELD(commit), "NAME", 0, 0,
+     "record under this name (the commit this program was built from)", NULL},
     {0},
 };
 static const struct option engine_options[] = {
@@ -47,11 +56,14 @@ static const struct option engine_options[] = {
     {"batch-size", 'b', OPTION_TEXT, FIELD(batch_tokens), "N,…", 0, 0, "tokens per step of the engine; 0: 256", NULL},
     {"kv-type", 0, OPTION_TEXT, FIELD(kv_type), "TYPE,…", 0, 0, "numbers in the key-value cache: auto, f16, f32",
      "ctk cache-type-k"},
+    {"head", 0, OPTION_CHOICE, FIELD(model.head), "auto|exact|screen", 0, 0, "how the output head is computed", NULL},
     {"isa", 0, OPTION_TEXT, FIELD(isa), "NAME,…", 0, 0, "kernels: scalar, avx2, … (the best)", NULL},
     {"ctx-size", 'c', OPTION_SIZE, FIELD(model.context), "N", 0, 0x1p31,
      "longest sequence in tokens; 0: the model's own", "context ctx"},
     {"i2s-layout", 0, OPTION_CHOICE, FIELD(model.i2s_layout), "x86-128|arm-64|rows-4|l16", 0, 0,
      "how I2_S tensors are packed, where the file doesn't say and the probe is wrong", NULL},
+    {"no-tune", 0, OPTION_FLAG, FIELD(model.no_tune), NULL, 0, 0, "don't use what 'bitnet tune' found for this model",
+     NULL},
     {"hidden-act", 0, OPTION_TEXT, FIELD(model.hidden_act), "NAME", 0, 0, "activation function instead of the file's",
      NULL},
     {0},
@@ -87,6 +99,7 @@ struct plan {
     size_t n_cases;
     size_t repeats;
     char isa_names[LIST_MAX_ITEMS][16];
+    struct tuning tuning; /* what tests that leave a setting open use */
 };
 
 struct dimensions {
@@ -158,6 +171,17 @@ static bn_status add_tests(struct plan *plan, const struct dimensions *d, struct
     return status;
 }
 
+/* What the test leaves open is as 'bitnet tune' found it. */
+static void tune_test(const struct plan *plan, struct speed_test *test) {
+    bn_engine_options options = {
+        .n_threads = test->threads, .batch_tokens = test->batch_tokens, .kv_type = test->kv_type, .isa = test->isa};
+    tuning_apply(&plan->tuning, &options);
+    test->threads = options.n_threads;
+    test->batch_tokens = options.batch_tokens;
+    test->kv_type = options.kv_type;
+    test->isa = options.isa;
+}
+
 /* Digit by digit through the dimensions' lengths: index is what is left for the dimensions to come. */
 static size_t pick(size_t *index, size_t n) {
     size_t digit = *index % n;
@@ -185,6 +209,7 @@ static bn_status make_plan(const struct bench_settings *settings, size_t context
         test.isa = *isa ? isa : NULL;
         test.streams = d.streams.values[pick(&rest, d.streams.n)];
         test.depth = d.depth.values[pick(&rest, d.depth.n)];
+        tune_test(plan, &test);
         status = add_tests(plan, &d, test, err);
     }
     if (!status && !plan->n_cases) return fail(err, BN_STATUS_BAD_ARGUMENT, "-p 0 -n 0 leaves nothing to measure");
@@ -225,7 +250,7 @@ static bn_status add_roofline(json_t *row, const bn_model *model, const struct c
     struct machine_limits limits;
     bn_status status = machine_limits(machine, c->sample.threads, c->sample.isa, false, &limits, err);
     if (status) return status;
-    struct work work = speed_work(model, &c->test, &c->sample);
+    struct model_work work = speed_work(model, &c->test, &c->sample);
     double seconds = (double)c->sample.tokens / json_number_value(json_object_get(row, "tokens_per_second"));
     bool memory_bound;
     double best = roofline_seconds(&work, &limits, &memory_bound);
@@ -284,6 +309,20 @@ static bn_status make_rows(const struct invocation *invocation, const bn_model *
     return status;
 }
 
+static bn_status record(const struct bench_settings *settings, const bn_model *model, const json_t *rows,
+                        bn_error *err) {
+    struct machine machine;
+    struct history *history;
+    char id[17];
+    machine_describe(&machine);
+    model_identity(model, id);
+    bn_status status = history_open(settings->history, &history, err);
+    if (status) return status;
+    status = history_record(history, settings->commit ? settings->commit : build_commit(), machine.id, id, rows, err);
+    history_close(history);
+    return status;
+}
+
 static enum exit_code run(struct invocation *invocation) {
     const struct bench_settings *settings = invocation->settings;
     struct plan plan = {0};
@@ -293,6 +332,7 @@ static enum exit_code run(struct invocation *invocation) {
     bn_status status = model_options_open(invocation, &settings->model, &model, &error);
     if (!status) {
         bn_model_get_info(model, &info);
+        if (!settings->model.no_tune) tuning_find(model, &plan.tuning);
         status = make_plan(settings, info.context_length, &plan, &error);
     }
     if (!status) status = measure(invocation, model, &plan, &error);
@@ -300,6 +340,7 @@ static enum exit_code run(struct invocation *invocation) {
     if (!status) status = make_rows(invocation, model, &plan, rows, &error);
     if (!status)
         status = rows_write(stdout, invocation->common.json ? "json" : settings->format, rows, columns, &error);
+    if (!status && settings->record) status = record(settings, model, rows, &error);
     json_decref(rows);
     if (model) bn_model_close(model);
     plan_release(&plan);

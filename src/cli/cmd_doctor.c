@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "bench/tuning.h"
 #include "bitnet/bitnet.h"
 #include "cli/build_info.h"
 #include "cli/command.h"
@@ -30,6 +31,7 @@ struct examination {
     bool demo_works;
     char demo_result[300];
     uint64_t memory_bytes, available_bytes;
+    size_t n_tuned; /* models that 'bitnet tune' has settings for */
 };
 
 /* ---- the machine ---- */
@@ -119,6 +121,7 @@ static void print_text(const struct examination *examination) {
            examination->config && !file_exists(examination->config) ? " (not there, which is fine)" : "");
     printf("models     %s%s\n", examination->models ? examination->models : "no home folder",
            examination->models && !file_exists(examination->models) ? " (not there, which is fine)" : "");
+    printf("tuned      %zu models (bitnet tune --show)\n", examination->n_tuned);
     printf("demo       %s\n", examination->demo ? examination->demo : "not found");
     printf("self-test  %s%s%s %s\n", style_out(examination->demo_works ? STYLE_GREEN : STYLE_RED),
            examination->demo_works ? "ok" : "FAILED", style_out(STYLE_PLAIN), examination->demo_result);
@@ -134,14 +137,14 @@ static json_t *report_json(const struct examination *examination) {
         json_object_set_new(libraries, build_library_at(i).name, json_string(build_library_at(i).version));
     for (size_t i = 0; kernels_name(i); i++) json_array_append_new(kernels, json_string(kernels_name(i)));
     return json_pack(
-        "{s:b, s:s, s:s, s:s, s:o, s:{s:I, s:I, s:s}, s:{s:I, s:I}, s:{s:s, s:o}, s:o, s:o, s:{s:o, s:b, s:s}}", "ok",
-        examination->demo_works, "version", bn_version(), "compiler", build_compiler(), "target", build_target(),
+        "{s:b, s:s, s:s, s:s, s:o, s:{s:I, s:I, s:s}, s:{s:I, s:I}, s:{s:s, s:o}, s:o, s:o, s:I, s:{s:o, s:b, s:s}}",
+        "ok", examination->demo_works, "version", bn_version(), "compiler", build_compiler(), "target", build_target(),
         "libraries", libraries, "cpu", "cpus", (json_int_t)cpu_count(), "cores", (json_int_t)cpu_count_physical(),
         "features", kernels_cpu_features(), "memory", "total_bytes", (json_int_t)examination->memory_bytes,
         "available_bytes", (json_int_t)examination->available_bytes, "kernels", "chosen", kernels_best()->name,
         "available", kernels, "config", text_or_null(examination->config), "models", text_or_null(examination->models),
-        "demo", "path", text_or_null(examination->demo), "ok", examination->demo_works, "detail",
-        examination->demo_result);
+        "tuned_models", (json_int_t)examination->n_tuned, "demo", "path", text_or_null(examination->demo), "ok",
+        examination->demo_works, "detail", examination->demo_result);
 }
 
 static enum exit_code run(struct invocation *invocation) {
@@ -153,6 +156,9 @@ static enum exit_code run(struct invocation *invocation) {
         .available_bytes = meminfo("MemAvailable"),
     };
     bn_error error = {0};
+    json_t *tuned = tuning_entries();
+    examination.n_tuned = json_object_size(tuned);
+    json_decref(tuned);
     test_demo(&examination);
     bn_status status = BN_OK;
     if (invocation->common.json)

@@ -90,18 +90,22 @@ static bn_status run_phase(struct session *session, bn_model *model, const char 
                           err);
 }
 
-static bn_status run_phases(struct session *session, bn_model *model, const struct profile_settings *settings,
+static bn_status run_phases(const struct invocation *invocation, struct session *session, bn_model *model,
                             bn_error *err) {
+    const struct profile_settings *settings = invocation->settings;
     bn_model_info info = {.size = sizeof info};
     bn_model_get_info(model, &info);
+    struct tuning tuning;
+    bn_engine_options options = model_options_engine(&settings->model);
+    model_options_tune(invocation, &settings->model, model, &tuning, &options);
     struct speed_test test = {
         .streams = 1,
         .depth = settings->depth,
-        .threads = settings->model.threads,
-        .batch_tokens = settings->model.batch_tokens,
-        .context_length = settings->model.context,
-        .kv_type = kv_type_by_name(settings->model.kv_type),
-        .isa = settings->model.isa,
+        .threads = options.n_threads,
+        .batch_tokens = options.batch_tokens,
+        .context_length = options.context_length,
+        .kv_type = options.kv_type,
+        .isa = options.isa,
     };
     bn_status status = BN_OK;
     counters_open(&session->hardware);
@@ -269,7 +273,7 @@ static enum exit_code run(struct invocation *invocation) {
     bn_model *model = NULL;
     bn_error error = {0};
     bn_status status = model_options_open(invocation, &settings->model, &model, &error);
-    if (!status) status = run_phases(&session, model, settings, &error);
+    if (!status) status = run_phases(invocation, &session, model, &error);
     if (!status) status = write_file(&session, settings->trace, profile_write_trace, &error);
     if (!status) status = write_file(&session, settings->folded, profile_write_folded, &error);
     json_t *advice = status ? NULL : advice_of(&session, model);

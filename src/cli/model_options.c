@@ -23,13 +23,22 @@ const struct option model_option_table[] = {
      "how I2_S tensors are packed, where the file doesn't say and the probe is wrong", NULL},
     {"hidden-act", 0, OPTION_TEXT, FIELD(hidden_act), "NAME", 0, 0,
      "activation function (relu2, silu, …) instead of the one the file or architecture names", NULL},
+    {"head", 0, OPTION_CHOICE, FIELD(head), "auto|exact|screen", 0, 0,
+     "how the output head is computed: all logits, or an int8 copy finds those that can matter; tokens are the same",
+     NULL},
     {"isa", 0, OPTION_TEXT, FIELD(isa), "NAME", 0, 0,
      "kernels to use: scalar, avx2, avx512, neon, … (see 'bitnet doctor')", NULL},
+    {"no-tune", 0, OPTION_FLAG, FIELD(no_tune), NULL, 0, 0, "don't use what 'bitnet tune' found for this model", NULL},
     {0},
 };
 
 static void show_notice(void *context, const char *line) {
     say_verbose(context, "%s", line);
+}
+
+static bn_head head_by_name(const char *name) {
+    if (name && strcmp(name, "exact") == 0) return BN_HEAD_EXACT;
+    return name && strcmp(name, "screen") == 0 ? BN_HEAD_SCREEN : BN_HEAD_AUTO;
 }
 
 bn_status model_options_open(const struct invocation *invocation, const struct model_options *options, bn_model **out,
@@ -43,6 +52,7 @@ bn_status model_options_open(const struct invocation *invocation, const struct m
         .n_threads = options->threads,
         .i2s_layout = options->i2s_layout,
         .hidden_act = options->hidden_act,
+        .head = head_by_name(options->head),
         .notice = show_notice,
         .notice_context = (void *)invocation,
     };
@@ -71,12 +81,24 @@ bn_engine_options model_options_engine(const struct model_options *options) {
     };
 }
 
+void model_options_tune(const struct invocation *invocation, const struct model_options *options, const bn_model *model,
+                        struct tuning *tuning, bn_engine_options *engine_options) {
+    if (options->no_tune || !tuning_find(model, tuning)) return;
+    tuning_apply(tuning, engine_options);
+    say_verbose(invocation,
+                "tuned: %zu threads, %zu tokens a step, kernels %s, keys and values %s (0 and auto: the default)",
+                engine_options->n_threads, engine_options->batch_tokens,
+                engine_options->isa ? engine_options->isa : "auto", kv_type_name(engine_options->kv_type));
+}
+
 bn_status model_options_load(const struct invocation *invocation, const struct model_options *options,
                              size_t max_sequences, struct loaded_model *out, bn_error *err) {
     *out = (struct loaded_model){0};
     bn_status status = model_options_open(invocation, options, &out->model, err);
     if (status) return status;
     bn_engine_options engine_options = model_options_engine(options);
+    struct tuning tuning;
+    model_options_tune(invocation, options, out->model, &tuning, &engine_options);
     engine_options.max_sequences = max_sequences;
     status = bn_engine_create(out->model, &engine_options, &out->engine, err);
     if (status) loaded_model_release(out);

@@ -2,6 +2,7 @@
 #ifndef CLI_MODEL_OPTIONS_H
 #define CLI_MODEL_OPTIONS_H
 
+#include "bench/tuning.h"
 #include "bitnet/bitnet.h"
 #include "cli/options.h"
 
@@ -11,9 +12,11 @@ struct model_options {
     size_t context;
     size_t batch_tokens;
     const char *kv_type;
+    const char *head;
     const char *i2s_layout;
     const char *hidden_act;
     const char *isa;
+    bool no_tune;
 };
 
 extern const struct option model_option_table[];
@@ -24,6 +27,9 @@ bn_status model_options_open(const struct invocation *invocation, const struct m
                              bn_error *err);
 /* The engine options these options mean; the caller may add to them. */
 bn_engine_options model_options_engine(const struct model_options *options);
+/* Sets what the options leave open to what 'bitnet tune' found for this model; *tuning is where it lives. */
+void model_options_tune(const struct invocation *invocation, const struct model_options *options, const bn_model *model,
+                        struct tuning *tuning, bn_engine_options *engine_options);
 bn_kv_type kv_type_by_name(const char *name);
 const char *kv_type_name(bn_kv_type type);
 

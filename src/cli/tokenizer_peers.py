@@ -73,10 +73,12 @@ def tiktoken_ranks(path):
         data = json.load(stream)
     pre = data.get("pre_tokenizer") or {}
     steps = pre.get("pretokenizers", [pre])
-    patterns = [step["pattern"]["Regex"] for step in steps if step["type"] == "Split"]
+    patterns = [step["pattern"].get("Regex") for step in steps if step.get("type") == "Split"]
     byte_level = any(step.get("type") == "ByteLevel" for step in steps)
     if data["model"].get("type") != "BPE" or not byte_level or len(patterns) > 1 or data.get("normalizer"):
         raise LookupError("the tokenizer isn't byte-level BPE with one split pattern")
+    if any(step.get("add_prefix_space") for step in steps):
+        raise LookupError("it can't put a space before a text")
     gpt2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
     alphabet = bytes_of_alphabet()
     ranks = {}

@@ -18,16 +18,16 @@
 
 bool candidates_init(struct candidates *c, size_t capacity) {
     c->capacity = capacity;
-    c->items = mem_alloc_array(capacity, sizeof *c->items);
+    c->own_items = mem_alloc_array(capacity, sizeof *c->own_items);
     c->weights = mem_alloc_array(capacity, sizeof *c->weights);
     c->keep = mem_alloc_array(capacity, sizeof *c->keep);
     c->ranks = mem_alloc_array(capacity, sizeof *c->ranks);
     c->ranks_swap = mem_alloc_array(capacity, sizeof *c->ranks_swap);
-    return c->items && c->weights && c->keep && c->ranks && c->ranks_swap;
+    return c->own_items && c->weights && c->keep && c->ranks && c->ranks_swap;
 }
 
 void candidates_release(struct candidates *c) {
-    mem_free(c->items);
+    mem_free(c->own_items);
     mem_free(c->weights);
     mem_free(c->keep);
     mem_free(c->ranks);
@@ -36,9 +36,29 @@ void candidates_release(struct candidates *c) {
 
 void candidates_begin(struct candidates *c, float *logits) {
     c->logits = logits;
+    c->items = c->own_items;
     c->listed = false;
     c->weighed = false;
+    c->partial = c->undecided = false;
     c->n = 0;
+}
+
+void candidates_begin_partial(struct candidates *c, const struct partial_logits *partial) {
+    c->logits = NULL;
+    c->items = partial->items;
+    c->n = partial->n;
+    c->listed = true;
+    c->weighed = false;
+    c->partial = true;
+    c->undecided = false;
+    c->floor = partial->floor;
+    c->tail = partial->tail;
+    c->tail_reference = partial->tail_reference;
+}
+
+bool candidates_are_whole(struct candidates *c) {
+    c->undecided |= c->partial;
+    return !c->partial;
 }
 
 /* Appends the ids in [begin, end) whose logit is at least `bound` and not −infinity. */
@@ -78,10 +98,8 @@ bool candidates_weigh(struct candidates *c) {
     return true;
 }
 
-float *candidates_logit(struct candidates *c, int32_t id) {
-    c->weighed = false;
-    if (id < 0 || (size_t)id >= c->capacity) return NULL;
-    if (!c->listed) return c->logits[id] > -INFINITY ? &c->logits[id] : NULL;
+/* The listed item of that id, or NULL. */
+static bn_candidate *find_item(const struct candidates *c, int32_t id) {
     size_t low = 0, high = c->n;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -90,7 +108,36 @@ float *candidates_logit(struct candidates *c, int32_t id) {
         else
             high = middle;
     }
-    return low < c->n && c->items[low].id == id ? &c->items[low].logit : NULL;
+    return low < c->n && c->items[low].id == id ? &c->items[low] : NULL;
+}
+
+float *candidates_logit(struct candidates *c, int32_t id) {
+    c->weighed = false;
+    if (id < 0 || (size_t)id >= c->capacity) return NULL;
+    if (!c->listed) return c->logits[id] > -INFINITY ? &c->logits[id] : NULL;
+    bn_candidate *item = find_item(c, id);
+    c->undecided |= !item && c->partial;
+    return item && item->logit > -INFINITY ? &item->logit : NULL;
+}
+
+void candidates_force(struct candidates *c, const bn_logit_bias *ids, const float *logits, size_t n) {
+    if (c->listed)
+        for (size_t i = 0; i < c->n; i++) c->items[i].logit = -INFINITY;
+    else
+        for (size_t id = 0; id < c->capacity; id++) c->logits[id] = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        bn_candidate *item = c->listed ? find_item(c, ids[i].id) : NULL;
+        float *logit = c->listed ? item ? &item->logit : NULL : &c->logits[ids[i].id];
+        if (logit && logits[i] > -INFINITY) *logit = logits[i];
+    }
+    c->partial = false;
+}
+
+void candidates_drop_impossible(struct candidates *c) {
+    size_t n = 0;
+    for (size_t i = 0; c->listed && i < c->n; i++)
+        if (c->items[i].logit > -INFINITY) c->items[n++] = c->items[i];
+    if (c->listed) c->n = n;
 }
 
 void candidates_filter(struct candidates *c) {
@@ -167,12 +214,16 @@ static uint32_t select_key(const bn_candidate *items, size_t n, size_t k) {
     return prefix;
 }
 
+float candidates_kth_largest(const bn_candidate *items, size_t n, size_t k) {
+    return float_of_key(select_key(items, n, k));
+}
+
 /* Lists a superset of the k largest: everything that reaches the k-th largest of the maxima of blocks, since the k
  * blocks above that bound have at least one such logit each. Most blocks have none and are passed over. */
 static void list_head(struct candidates *c, size_t k, size_t n_blocks) {
     for (size_t block = 0; block < n_blocks; block++)
         c->items[block] = (bn_candidate){(int32_t)block, max_of(c->logits + block * HEAD_BLOCK, HEAD_BLOCK)};
-    float bound = float_of_key(select_key(c->items, n_blocks, k));
+    float bound = candidates_kth_largest(c->items, n_blocks, k);
     c->n = 0;
     for (size_t begin = 0; begin < c->capacity; begin += HEAD_BLOCK) {
         size_t n = min_size(HEAD_BLOCK, c->capacity - begin);
@@ -185,8 +236,17 @@ void candidates_keep_largest(struct candidates *c, size_t k) {
     size_t n_blocks = c->capacity / HEAD_BLOCK;
     if (!c->listed && k <= n_blocks) list_head(c, k, n_blocks);
     candidates_list(c);
-    if (c->n <= k) return;
+    if (c->n < k) {
+        candidates_are_whole(c);
+        return;
+    }
     uint32_t last = select_key(c->items, c->n, k);
+    if (c->partial && !(float_of_key(last) > c->floor)) {
+        c->undecided = true;
+        return;
+    }
+    c->partial = false;
+    if (c->n == k) return;
     size_t ties = k; /* how many of the items equal to the k-th may stay */
     for (size_t i = 0; i < c->n; i++) ties -= descending_key(c->items[i].logit) < last;
     for (size_t i = 0; i < c->n; i++) {

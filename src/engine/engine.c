@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "engine/screen.h"
 
 #define DEFAULT_SEQUENCES    16
 #define DEFAULT_BATCH_TOKENS 256
@@ -89,8 +90,12 @@ static bn_status init_buffers(bn_engine *engine, bn_error *err) {
     plan->sequences = mem_alloc_array(n, sizeof *plan->sequences);
     plan->tokens = mem_alloc_array(n, sizeof *plan->tokens);
     plan->want_logits = mem_alloc_array(n, sizeof *plan->want_logits);
-    if (!engine->logits || !engine->scratch || !plan->items || !plan->sequences || !plan->tokens || !plan->want_logits)
+    plan->rows = mem_alloc_array(n, sizeof *plan->rows);
+    if (!engine->logits || !engine->scratch || !plan->items || !plan->sequences || !plan->tokens ||
+        !plan->want_logits || !plan->rows)
         return fail_no_memory(err, logits_bytes + scratch_bytes);
+    if (model_is_screened(engine->model) && !(engine->screen = screen_create(engine->vocab_size)))
+        return fail_no_memory(err, 2 * MODEL_SCREEN_MAX * row_bytes);
     return workspace_create(engine->model, n, engine->context_length, engine->pool, &engine->workspace, err);
 }
 
@@ -135,6 +140,8 @@ void bn_engine_destroy(bn_engine *engine) {
     kv_cache_release(&engine->cache);
     mem_free_aligned(engine->logits);
     mem_free_aligned(engine->scratch);
+    screen_destroy(engine->screen);
+    mem_free(engine->plan.rows);
     mem_free(engine->plan.items);
     mem_free(engine->plan.sequences);
     mem_free(engine->plan.tokens);
@@ -274,6 +281,9 @@ void bn_engine_get_stats(bn_engine *engine, bn_engine_stats *out) {
                             .n_threads = engine->n_threads,
                             .context_length = engine->context_length,
                             .kv_type = engine->kv_type == KV_F32 ? BN_KV_F32 : BN_KV_F16,
+                            .head_screened = engine->head_screened,
+                            .head_rescored = engine->head_rescored,
+                            .head_fallbacks = engine->head_fallbacks,
                             .kv_bytes = (uint64_t)cache->n_pages * cache->page_bytes};
     pthread_mutex_unlock(&engine->lock);
     size_t bytes = out->size ? min_size(out->size, sizeof full) : sizeof full;

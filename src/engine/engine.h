@@ -14,7 +14,9 @@
 struct plan_item {
     struct sequence *sequence;
     size_t n_rows;    /* rows of logits it gets … */
-    size_t first_row; /* … from here on */
+    size_t first_row; /* … from here on, in the order of the forward pass */
+    float *logits;    /* where they are, once computed */
+    bool drawn;       /* by the screened head: needs none of them */
 };
 
 /* The batch of one step. Built under the lock, then read without it by the driving thread and its workers. */
@@ -26,6 +28,8 @@ struct plan {
     uint8_t *want_logits;
     size_t n_tokens;
     size_t n_rows;
+    size_t *rows;                           /* [batch_tokens] of which all logits are computed */
+    uint64_t screened, rescored, fallbacks; /* see bn_engine_stats */
     float *logits; /* where the rows go: engine->logits, or straight into the caller's buffer */
 };
 
@@ -48,6 +52,7 @@ struct bn_engine {
     size_t max_rows;
     double *scratch; /* [n_threads, vocab_size]: a row per working thread, as doubles or floats */
     struct plan plan;
+    struct screen *screen;                   /* NULL: the head isn't screened */
     struct sequence *touched, *last_touched; /* sequences of this step with news or an end to tell, linked by next */
 
     /* Guarded by lock. */
@@ -63,6 +68,7 @@ struct bn_engine {
     struct prefix_tree prefixes;
     uint64_t drives; /* how often a thread has driven, cancellations included */
     uint64_t steps, prompt_tokens, output_tokens, cached_tokens;
+    uint64_t head_screened, head_rescored, head_fallbacks;
 };
 
 static inline struct prefix_tree *engine_prefixes(bn_engine *engine) {

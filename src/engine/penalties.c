@@ -22,36 +22,32 @@ void history_window(const struct sampler_input *input, int32_t last_n, size_t *b
 }
 
 /* If a forced id is still possible, the others aren't any more. */
-static void force(struct sampler *sampler, float *logits) {
+static void force(struct sampler *sampler) {
     const bn_sampling *options = &sampler->options;
     bool any = false;
     for (size_t i = 0; i < options->n_logit_bias; i++) {
         bool forces = options->logit_bias[i].bias >= BIAS_FORCES;
-        sampler->forced[i] = forces ? logits[options->logit_bias[i].id] : -INFINITY;
-        any |= sampler->forced[i] > -INFINITY;
+        const float *logit = forces ? candidates_logit(&sampler->candidates, options->logit_bias[i].id) : NULL;
+        sampler->forced[i] = logit ? *logit : -INFINITY;
+        any |= logit != NULL;
     }
-    if (!any) return;
-    for (size_t id = 0; id < sampler->vocab_size; id++) logits[id] = -INFINITY;
-    for (size_t i = 0; i < options->n_logit_bias; i++)
-        if (sampler->forced[i] > -INFINITY) logits[options->logit_bias[i].id] = sampler->forced[i];
+    if (any) candidates_force(&sampler->candidates, options->logit_bias, sampler->forced, options->n_logit_bias);
 }
 
 void forbid_and_bias(struct sampler *sampler, const struct sampler_input *input) {
-    float *logits = input->logits;
+    struct candidates *c = &sampler->candidates;
     for (size_t i = 0; i < input->n_forbidden; i++) {
-        int32_t id = input->forbidden[i];
-        if (id >= 0 && (size_t)id < sampler->vocab_size) logits[id] = -INFINITY;
+        float *logit = candidates_logit(c, input->forbidden[i]);
+        if (logit) *logit = -INFINITY;
     }
     const bn_sampling *options = &sampler->options;
     for (size_t i = 0; i < options->n_logit_bias; i++) {
-        float *logit = &logits[options->logit_bias[i].id];
+        float *logit = candidates_logit(c, options->logit_bias[i].id);
         float bias = options->logit_bias[i].bias;
-        if (bias <= BIAS_FORBIDS)
-            *logit = -INFINITY;
-        else if (*logit > -INFINITY)
-            *logit = finite_logit((double)*logit + (double)bias);
+        if (logit) *logit = bias <= BIAS_FORBIDS ? -INFINITY : finite_logit((double)*logit + (double)bias);
     }
-    if (options->n_logit_bias > 0) force(sampler, logits);
+    if (options->n_logit_bias > 0) force(sampler);
+    candidates_drop_impossible(c);
 }
 
 /* Keskar et al., "CTRL", 2019, as transformers does it: once per id, whatever its count. */
@@ -90,4 +86,23 @@ void stage_penalties(struct sampler *sampler, const struct sampler_input *input)
     if (options->presence_penalty == 0 && options->frequency_penalty == 0) return;
     if (options->penalize_output_only) begin = max_size(begin, min_size(input->n_prompt, end));
     penalize_counts(sampler, input->history + begin, end - begin);
+}
+
+static void touch(const struct sampler *sampler, int32_t id, float *lower, float *upper) {
+    if (id < 0 || (size_t)id >= sampler->vocab_size) return;
+    lower[id] = -INFINITY;
+    upper[id] = INFINITY;
+}
+
+void sampler_touch(const struct sampler *sampler, const struct sampler_input *input, float *lower, float *upper) {
+    const bn_sampling *options = &sampler->options;
+    for (size_t i = 0; i < input->n_forbidden; i++) touch(sampler, input->forbidden[i], lower, upper);
+    for (size_t i = 0; i < options->n_logit_bias; i++) touch(sampler, options->logit_bias[i].id, lower, upper);
+    bool penalties =
+        options->repetition_penalty != 1 || options->presence_penalty != 0 || options->frequency_penalty != 0;
+    size_t begin = input->n_history, dry_begin = begin, end;
+    if (penalties) history_window(input, options->penalty_last_n, &begin, &end);
+    if (options->dry_multiplier != 0) history_window(input, options->dry_last_n, &dry_begin, &end);
+    for (size_t i = min_size(begin, dry_begin); i < input->n_history; i++)
+        touch(sampler, input->history[i], lower, upper);
 }

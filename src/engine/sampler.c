@@ -13,15 +13,15 @@
 
 /* The names are llama.cpp's. '-' may stand for '_'. */
 static const struct stage all_stages[] = {
-    {{"penalties"}, STAGE_PENALTY, stage_penalties},
-    {{"dry"}, STAGE_PENALTY, stage_dry},
-    {{"temperature", "temp"}, STAGE_SCALE, stage_temperature},
-    {{"top_n_sigma"}, STAGE_FILTER, stage_top_n_sigma},
-    {{"top_k"}, STAGE_FILTER, stage_top_k},
-    {{"typ_p", "typical", "typical_p"}, STAGE_FILTER, stage_typical},
-    {{"top_p", "nucleus"}, STAGE_FILTER, stage_top_p},
-    {{"min_p"}, STAGE_FILTER, stage_min_p},
-    {{"xtc"}, STAGE_FILTER, stage_xtc},
+    {{"penalties"}, STAGE_PENALTY, stage_penalties, NULL},
+    {{"dry"}, STAGE_PENALTY, stage_dry, NULL},
+    {{"temperature", "temp"}, STAGE_SCALE, stage_temperature, screen_temperature},
+    {{"top_n_sigma"}, STAGE_FILTER, stage_top_n_sigma, screen_top_n_sigma},
+    {{"top_k"}, STAGE_FILTER, stage_top_k, screen_top_k},
+    {{"typ_p", "typical", "typical_p"}, STAGE_FILTER, stage_typical, screen_typical},
+    {{"top_p", "nucleus"}, STAGE_FILTER, stage_top_p, screen_top_p},
+    {{"min_p"}, STAGE_FILTER, stage_min_p, screen_min_p},
+    {{"xtc"}, STAGE_FILTER, stage_xtc, screen_xtc},
 };
 #define N_STAGES (sizeof all_stages / sizeof all_stages[0])
 _Static_assert(N_STAGES <= MAX_STAGES, "a list holds every stage once");
@@ -160,8 +160,15 @@ static bn_status fail_nothing_left(bn_error *err) {
                 "no token is possible: logit_bias, min_tokens or a grammar forbid all that the model allows");
 }
 
+static void begin(struct sampler *sampler, const struct sampler_input *input) {
+    if (input->partial)
+        candidates_begin_partial(&sampler->candidates, input->partial);
+    else
+        candidates_begin(&sampler->candidates, input->logits);
+}
+
 void sampler_apply_penalties(struct sampler *sampler, const struct sampler_input *input) {
-    candidates_begin(&sampler->candidates, input->logits);
+    begin(sampler, input);
     forbid_and_bias(sampler, input);
     for (size_t i = 0; i < sampler->stages.n; i++)
         if (sampler->stages.items[i]->kind == STAGE_PENALTY) sampler->stages.items[i]->run(sampler, input);
@@ -169,7 +176,7 @@ void sampler_apply_penalties(struct sampler *sampler, const struct sampler_input
 
 /* Everything but the draw, when not greedy. */
 static void run_chain(struct sampler *sampler, const struct sampler_input *input) {
-    candidates_begin(&sampler->candidates, input->logits);
+    begin(sampler, input);
     forbid_and_bias(sampler, input);
     bool mirostat = sampler->options.mirostat != 0;
     for (size_t i = 0; i < sampler->stages.n; i++) {
@@ -206,7 +213,40 @@ static bn_status choose(struct sampler *sampler, const struct sampler_input *inp
     return BN_OK;
 }
 
+/* The chain on partial logits. No NaN or infinity is among logits that have bounds. */
+static void sample_partial(struct sampler *sampler, const struct sampler_input *input, int32_t *id) {
+    struct candidates *c = &sampler->candidates;
+    size_t index = 0;
+    if (is_greedy(&sampler->options)) {
+        sampler_apply_penalties(sampler, input);
+        if (c->n > 0) index = candidates_largest(c);
+        c->undecided |= c->n == 0 || (c->partial && !(c->items[index].logit > c->floor));
+    } else {
+        run_chain(sampler, input);
+        c->undecided |= !candidates_are_whole(c) || !candidates_weigh(c);
+        if (!c->undecided) index = draw_index(c, sampler_random(sampler, input, DRAW_TOKEN));
+    }
+    *id = c->undecided ? SAMPLER_UNDECIDED : c->items[index].id;
+}
+
+bool sampler_screens(const struct sampler *sampler, struct screen_need *need) {
+    *need = (struct screen_need){.k = 1, .temperature = 1};
+    if (sampler->options.custom) return false;
+    if (is_greedy(&sampler->options)) return true;
+    if (sampler->options.mirostat) return false;
+    for (size_t i = 0; i < sampler->stages.n; i++) {
+        const struct stage *stage = sampler->stages.items[i];
+        enum screening screening = stage->screen ? stage->screen(sampler, need) : SCREENING_GOES_ON;
+        if (screening != SCREENING_GOES_ON) return screening == SCREENING_ENDS;
+    }
+    return false;
+}
+
 bn_status sampler_sample(struct sampler *sampler, const struct sampler_input *input, int32_t *id, bn_error *err) {
+    if (input->partial) {
+        sample_partial(sampler, input, id);
+        return BN_OK;
+    }
     bn_status status = check_logits(input->logits, sampler->vocab_size, err);
     if (status != BN_OK) return status;
     struct candidates *c = &sampler->candidates;

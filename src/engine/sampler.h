@@ -17,9 +17,12 @@ bn_status sampler_create(const bn_sampling *options, size_t vocab_size, const bn
                          struct sampler **out, bn_error *err);
 void sampler_destroy(struct sampler *sampler);
 
+struct partial_logits; /* candidates.h */
+
 struct sampler_input {
-    float *logits;          /* [vocab_size], changed in place */
-    const int32_t *history; /* prompt and output so far */
+    float *logits;                        /* [vocab_size], changed in place */
+    const struct partial_logits *partial; /* instead of logits: what a screened head knows */
+    const int32_t *history;               /* prompt and output so far */
     size_t n_history;
     size_t n_prompt;          /* of which the prompt */
     const int32_t *forbidden; /* ids that must not come now (end tokens before min_tokens); may be NULL */
@@ -27,7 +30,21 @@ struct sampler_input {
     uint64_t position; /* index of the token to draw in the output: the random counter */
 };
 
-/* Runs the chain and draws. *id is always < vocab_size. */
+/* Which logits the chain has to know exactly to choose as it would from all of them. */
+struct screen_need {
+    size_t k;           /* the k largest, and … */
+    double depth;       /* … those at most this far below the k-th; */
+    bool mass;          /* instead of these: enough to have nearly all the mass at … */
+    double temperature; /* … this temperature */
+};
+/* False: it needs all logits. */
+bool sampler_screens(const struct sampler *sampler, struct screen_need *need);
+/* Before the logits are chosen by their bounds: ids whose logits the chain may change get −infinity and infinity, so
+ * that they don't count and are always listed. */
+void sampler_touch(const struct sampler *sampler, const struct sampler_input *input, float *lower, float *upper);
+
+#define SAMPLER_UNDECIDED (-1)
+/* Runs the chain and draws. *id is < vocab_size; SAMPLER_UNDECIDED if partial logits don't tell which one it is. */
 bn_status sampler_sample(struct sampler *sampler, const struct sampler_input *input, int32_t *id, bn_error *err);
 /* Only forbidden ids, bias and penalties, in place: what beam search uses before its log-softmax. */
 void sampler_apply_penalties(struct sampler *sampler, const struct sampler_input *input);

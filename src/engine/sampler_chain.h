@@ -15,10 +15,15 @@ enum stage_kind {
     STAGE_FILTER,  /* neither then nor with mirostat, which replaces these */
 };
 
+/* What a stage says about a screened head: it changes nothing about what is needed; it's the one that decides, and has
+ * said in `need` what it takes; it takes all logits. */
+enum screening { SCREENING_GOES_ON, SCREENING_ENDS, SCREENING_FAILS };
+
 struct stage {
     const char *names[4]; /* ours, then further ones that are understood */
     enum stage_kind kind;
     void (*run)(struct sampler *sampler, const struct sampler_input *input); /* does nothing at the neutral value */
+    enum screening (*screen)(const struct sampler *sampler, struct screen_need *need); /* NULL: goes on */
 };
 
 struct stage_list {
@@ -81,6 +86,13 @@ void stage_typical(struct sampler *sampler, const struct sampler_input *input);
 void stage_top_p(struct sampler *sampler, const struct sampler_input *input);
 void stage_min_p(struct sampler *sampler, const struct sampler_input *input);
 void stage_xtc(struct sampler *sampler, const struct sampler_input *input);
+enum screening screen_temperature(const struct sampler *sampler, struct screen_need *need);
+enum screening screen_top_n_sigma(const struct sampler *sampler, struct screen_need *need);
+enum screening screen_top_k(const struct sampler *sampler, struct screen_need *need);
+enum screening screen_typical(const struct sampler *sampler, struct screen_need *need);
+enum screening screen_top_p(const struct sampler *sampler, struct screen_need *need);
+enum screening screen_min_p(const struct sampler *sampler, struct screen_need *need);
+enum screening screen_xtc(const struct sampler *sampler, struct screen_need *need);
 void mirostat_filter(struct sampler *sampler);
 void mirostat_update(struct sampler *sampler, size_t chosen);
 

@@ -10,23 +10,32 @@
 #include "engine/exact_math.h"
 #include "engine/sampler_chain.h"
 
+/* Relative: covers the rounding of exponentials, and of sums of them over a vocabulary. */
+#define LIST_SAFETY 0x1p-30
+
 void stage_temperature(struct sampler *sampler, const struct sampler_input *input) {
     (void)input;
     struct candidates *c = &sampler->candidates;
     float temperature = sampler->options.temperature;
     if (temperature == 1) return;
     c->weighed = false;
+    c->floor /= temperature; /* division is monotone, rounding included */
     if (c->listed)
         for (size_t i = 0; i < c->n; i++) c->items[i].logit /= temperature;
     else
         for (size_t id = 0; id < c->capacity; id++) c->logits[id] /= temperature;
 }
 
+enum screening screen_temperature(const struct sampler *sampler, struct screen_need *need) {
+    need->temperature = (double)sampler->options.temperature;
+    return SCREENING_GOES_ON;
+}
+
 /* Tang et al., "Top-nσ: Not All Logits Are You Need", 2024. */
 void stage_top_n_sigma(struct sampler *sampler, const struct sampler_input *input) {
     (void)input;
     struct candidates *c = &sampler->candidates;
-    if (sampler->options.top_n_sigma == 0 || !candidates_weigh(c)) return;
+    if (sampler->options.top_n_sigma == 0 || !candidates_are_whole(c) || !candidates_weigh(c)) return;
     double sum = 0, sum_squares = 0; /* of z − z_max over finite z; an overflown temperature can leave others */
     size_t n_finite = 0;
     for (size_t i = 0; i < c->n; i++) {
@@ -45,19 +54,41 @@ void stage_top_n_sigma(struct sampler *sampler, const struct sampler_input *inpu
     candidates_filter(c);
 }
 
+enum screening screen_top_n_sigma(const struct sampler *sampler, struct screen_need *need) {
+    (void)need;
+    return sampler->options.top_n_sigma == 0 ? SCREENING_GOES_ON : SCREENING_FAILS;
+}
+
 void stage_top_k(struct sampler *sampler, const struct sampler_input *input) {
     (void)input;
     if (sampler->options.top_k > 0) candidates_keep_largest(&sampler->candidates, (size_t)sampler->options.top_k);
 }
 
-/* Keeps ranked items until their mass reaches `limit`, at least one. */
+enum screening screen_top_k(const struct sampler *sampler, struct screen_need *need) {
+    if (sampler->options.top_k <= 0) return SCREENING_GOES_ON;
+    need->k = (size_t)sampler->options.top_k;
+    return SCREENING_ENDS;
+}
+
+/* Keeps ranked items until their mass reaches `limit`, at least one. Of a partial list the mass of all tokens is known
+ * to lie between two numbers: where both say the same and what's kept is above the floor, the whole list would say so. */
 static void keep_until_mass(struct candidates *c, size_t n_ranks, float limit) {
-    memset(c->keep, 0, c->n * sizeof *c->keep);
-    double mass = 0;
-    for (size_t r = 0; r < n_ranks && (r == 0 || (float)(mass / c->total) < limit); r++) {
-        c->keep[c->ranks[r].index] = true;
-        mass += c->weights[c->ranks[r].index];
+    double least = c->total, most = c->total, mass = 0;
+    if (c->partial) {
+        least *= 1 - LIST_SAFETY;
+        most = (most + c->tail * exp(c->tail_reference - (double)c->max)) * (1 + LIST_SAFETY);
     }
+    memset(c->keep, 0, c->n * sizeof *c->keep);
+    size_t r = 0;
+    for (; r < n_ranks && (r == 0 || (float)(mass / most) < limit); r++) {
+        size_t i = c->ranks[r].index;
+        bool sure = r == 0 || (float)(mass / least) < limit;
+        c->undecided |= c->partial && !(sure && c->items[i].logit > c->floor);
+        c->keep[i] = true;
+        mass += c->weights[i];
+    }
+    c->undecided |= c->partial && r == n_ranks;
+    c->partial = false;
     candidates_filter(c);
 }
 
@@ -70,7 +101,7 @@ void stage_top_p(struct sampler *sampler, const struct sampler_input *input) {
     struct candidates *c = &sampler->candidates;
     float top_p = sampler->options.top_p;
     if (top_p >= 1 || !candidates_weigh(c)) return;
-    double smallest = c->total * (1.0 - (double)top_p) / (2.0 * (double)c->n);
+    double smallest = c->partial ? 0 : c->total * (1.0 - (double)top_p) / (2.0 * (double)c->n);
     size_t n_ranks = 0;
     for (size_t i = 0; i < c->n; i++) {
         c->ranks[n_ranks] = (struct rank){descending_key(c->items[i].logit), (uint32_t)i};
@@ -80,13 +111,18 @@ void stage_top_p(struct sampler *sampler, const struct sampler_input *input) {
     keep_until_mass(c, n_ranks, top_p);
 }
 
+enum screening screen_top_p(const struct sampler *sampler, struct screen_need *need) {
+    need->mass = sampler->options.top_p < 1;
+    return need->mass ? SCREENING_ENDS : SCREENING_GOES_ON;
+}
+
 /* Meister et al., "Locally Typical Sampling", 2022: closest to the expected information first.
  *
  * |−ln p − H| with −ln p = ln total − relative and H = ln total − Σ p·relative: the logarithm cancels. */
 void stage_typical(struct sampler *sampler, const struct sampler_input *input) {
     (void)input;
     struct candidates *c = &sampler->candidates;
-    if (sampler->options.typical_p >= 1 || !candidates_weigh(c)) return;
+    if (sampler->options.typical_p >= 1 || !candidates_are_whole(c) || !candidates_weigh(c)) return;
     double mean = 0;
     for (size_t i = 0; i < c->n; i++)
         if (c->weights[i] > 0) mean += c->weights[i] * candidates_relative(c, i);
@@ -101,13 +137,30 @@ void stage_typical(struct sampler *sampler, const struct sampler_input *input) {
     keep_until_mass(c, c->n, sampler->options.typical_p);
 }
 
+enum screening screen_typical(const struct sampler *sampler, struct screen_need *need) {
+    (void)need;
+    return sampler->options.typical_p >= 1 ? SCREENING_GOES_ON : SCREENING_FAILS;
+}
+
 /* Nguyen et al., "Turning Up the Heat: Min-p Sampling", 2024. Weights are relative to the largest already. */
 void stage_min_p(struct sampler *sampler, const struct sampler_input *input) {
     (void)input;
     struct candidates *c = &sampler->candidates;
     if (sampler->options.min_p <= 0 || !candidates_weigh(c)) return;
+    if (c->partial) {
+        double highest = exp((double)c->floor - (double)c->max) * (1 + LIST_SAFETY); /* weight of an id not listed */
+        c->undecided |= !((float)highest < sampler->options.min_p);
+        c->partial = false;
+    }
     for (size_t i = 0; i < c->n; i++) c->keep[i] = (float)c->weights[i] >= sampler->options.min_p;
     candidates_filter(c);
+}
+
+/* A little deeper than the definition, so that it decides. */
+enum screening screen_min_p(const struct sampler *sampler, struct screen_need *need) {
+    if (sampler->options.min_p <= 0) return SCREENING_GOES_ON;
+    need->depth = (0x1p-10 - log((double)sampler->options.min_p)) * need->temperature;
+    return SCREENING_ENDS;
 }
 
 /* "Exclude top choices": of the tokens that reach the threshold only the least probable stays, the last in the order of
@@ -115,7 +168,7 @@ void stage_min_p(struct sampler *sampler, const struct sampler_input *input) {
 void stage_xtc(struct sampler *sampler, const struct sampler_input *input) {
     struct candidates *c = &sampler->candidates;
     const bn_sampling *options = &sampler->options;
-    if (options->xtc_probability <= 0 || options->xtc_threshold > 0.5f) return;
+    if (options->xtc_probability <= 0 || options->xtc_threshold > 0.5f || !candidates_are_whole(c)) return;
     if ((float)sampler_random(sampler, input, DRAW_XTC) > options->xtc_probability || !candidates_weigh(c)) return;
     size_t n_above = 0, least = 0;
     for (size_t i = 0; i < c->n; i++) {
@@ -128,6 +181,11 @@ void stage_xtc(struct sampler *sampler, const struct sampler_input *input) {
     if (n_above < 2) return;
     c->keep[least] = true;
     candidates_filter(c);
+}
+
+enum screening screen_xtc(const struct sampler *sampler, struct screen_need *need) {
+    (void)need;
+    return sampler->options.xtc_probability <= 0 ? SCREENING_GOES_ON : SCREENING_FAILS;
 }
 
 /* −log2 p of a weighed item. */

@@ -237,6 +237,7 @@ static void add_item(struct plan *plan, struct sequence *s) {
 void scheduler_plan(bn_engine *engine) {
     struct plan *plan = &engine->plan;
     plan->n_items = plan->n_tokens = plan->n_rows = 0;
+    plan->screened = plan->rescored = plan->fallbacks = 0;
     for (size_t i = 0; i < engine->n_live; i++) engine->live[i]->n_planned = 0;
     admit(engine);
     share_budget(engine);

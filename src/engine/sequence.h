@@ -43,8 +43,10 @@ struct sequence {
 
     struct sampler *sampler; /* NULL: bn_engine_logits */
     struct draw draw;
-    bn_logprob *top; /* [n_logprobs] of the last token */
-    float *logprobs; /* [output capacity]; NULL: not asked for */
+    uint32_t screen_pause;  /* tokens to choose from all logits before the screen is tried again … */
+    uint32_t screen_pauses; /* … and how many it will be when it fails then */
+    bn_logprob *top;        /* [n_logprobs] of the last token */
+    float *logprobs;        /* [output capacity]; NULL: not asked for */
     double sum_logprob;
     struct output_text text;
     char *snapshot; /* text given out by bn_request_choice while the sequence ran */

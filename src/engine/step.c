@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "engine/screen.h"
 
 /* ---- rows of logits; on any thread, without the lock ---- */
 
@@ -44,7 +45,7 @@ static void process_rows(const bn_engine *engine, const struct plan_item *item, 
     struct sequence *s = item->sequence;
     bn_request *request = s->request;
     size_t vocab_size = engine->vocab_size;
-    float *row = engine->plan.logits + item->first_row * vocab_size;
+    float *row = item->logits;
     for (size_t i = 0; i < s->n_planned; i++) {
         size_t position = s->n_computed + i;
         if (!request_wants_row(request, s, position)) continue;
@@ -62,12 +63,27 @@ static void process_rows(const bn_engine *engine, const struct plan_item *item, 
 
 /* Samplers of the caller's own run on the driving thread, as promised; all others wherever there is room. */
 static bool runs_on_driver(const struct plan_item *item) {
-    return item->sequence->request->options.sampling.custom != NULL;
+    return !item->drawn && item->sequence->request->options.sampling.custom != NULL;
 }
 
 static void process_chunk(void *context, size_t chunk, size_t slot) {
     const bn_engine *engine = context;
-    if (!runs_on_driver(&engine->plan.items[chunk])) process_rows(engine, &engine->plan.items[chunk], slot);
+    const struct plan_item *item = &engine->plan.items[chunk];
+    if (!item->drawn && !runs_on_driver(item)) process_rows(engine, item, slot);
+}
+
+/* All logits of the rows that still need them. */
+static void compute_logits(bn_engine *engine, const struct forward_options *options) {
+    struct plan *plan = &engine->plan;
+    size_t n = 0;
+    for (size_t i = 0; i < plan->n_items; i++) {
+        struct plan_item *item = &plan->items[i];
+        if (item->drawn) continue;
+        item->logits = plan->logits + n * engine->vocab_size;
+        for (size_t r = 0; r < item->n_rows; r++) plan->rows[n++] = item->first_row + r;
+    }
+    if (n > 0)
+        model_logits(engine->model, engine->workspace, options, n < plan->n_rows ? plan->rows : NULL, n, plan->logits);
 }
 
 static void compute(bn_engine *engine) {
@@ -80,7 +96,10 @@ static void compute(bn_engine *engine) {
                                 .sequences = plan->sequences,
                                 .n_sequences = plan->n_items};
     step_done(&engine->timer, STEP_PLAN, -1, plan->n_tokens);
-    model_forward(engine->model, engine->workspace, &options, &batch, plan->logits);
+    model_forward(engine->model, engine->workspace, &options, &batch, NULL);
+    if (engine->screen) screen_draw(engine, &options);
+    compute_logits(engine, &options);
+    step_done(&engine->timer, STEP_HEAD, -1, plan->n_rows);
     thread_pool_run(engine->pool, process_chunk, engine, plan->n_items);
     for (size_t i = 0; i < plan->n_items; i++) {
         if (runs_on_driver(&plan->items[i])) process_rows(engine, &plan->items[i], 0);
@@ -156,6 +175,9 @@ bool engine_run_step(bn_engine *engine, bool *finished) {
             uint64_t now_ns = clock_now_ns();
             pthread_mutex_lock(&engine->lock);
             engine->steps++;
+            engine->head_screened += engine->plan.screened;
+            engine->head_rescored += engine->plan.rescored;
+            engine->head_fallbacks += engine->plan.fallbacks;
             for (size_t i = 0; i < engine->plan.n_items; i++) book_item(engine, engine->plan.items[i].sequence, now_ns);
         }
     }

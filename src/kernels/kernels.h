@@ -49,6 +49,12 @@ struct kernels {
      * to ±127; q[n … 16·ceil(n/16)) = 0. *scale = m/127, *sum = Σq. A NaN among x gives a NaN scale. */
     void (*quantize_row)(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n);
 
+    /* Int8 rows (R16, layout.h) times int16 activations: y[t][r] = Σ_c Q[r][c]·q[t][c], exactly, for rows of whole
+     * groups as in ternary_matmul. q: int16 rows of x_stride ≥ 4·ceil(n_cols/4) elements, zero beyond n_cols, at most
+     * r16_largest_activation(n_cols) in magnitude. q_sums[t] = Σ_c q[t][c]. */
+    void (*int8_matmul)(int32_t *y, const uint8_t *packed, const int16_t *q, const int32_t *q_sums,
+                        const struct matmul_shape *shape);
+
     /* y[t][r] = Σ_c w[r][c]·x[t][c]: 16 lanes. The weights' rows lie back to back. f16/bf16 widen exactly. */
     void (*matmul_f32)(float *y, const float *w, const float *x, const struct matmul_shape *shape);
     void (*matmul_f16)(float *y, const uint16_t *w, const float *x, const struct matmul_shape *shape);

@@ -384,7 +384,7 @@ static void row_from_i8(float *y, const int8_t *x, size_t n) {
     if (i < n) lanes_store_n(y + i, load_elements_n(x, i, n - i, ELEMENT_I8), n - i);
 }
 
-/* All of the table but the name and ternary_matmul. */
+/* All of the table but the name and the integer products. */
 #define LANES_FLOAT_KERNELS                                                                                            \
     .ternary_scale = ternary_scale, .quantize_row = quantize_row, .matmul_f32 = matmul_f32, .matmul_f16 = matmul_f16,  \
     .matmul_bf16 = matmul_bf16, .rms_norm = rms_norm, .layer_norm = layer_norm, .add = add, .scale = scale,            \

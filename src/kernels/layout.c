@@ -2,6 +2,7 @@
  * waits for, so it takes 16 weights at a time; the others walk the packed bytes as layout.h's formulas have them. */
 #include "kernels/layout.h"
 
+#include <stdint.h>
 #include <string.h>
 
 /* Eight int8 -1/0/1 as codes 0/1/2. */
@@ -78,6 +79,19 @@ void l12_unpack_group(int8_t *rows, const uint8_t *packed, size_t n_rows, size_t
             memcpy(&eight, packed + b * L12_BLOCK_BYTES + at / 8 * 5, 5);
             unsigned code = (unsigned)(eight >> 5 * (at % 8)) & 31;
             rows[r * n_cols + c] = (int8_t)((int)(code / powers[p] % 3) - 1);
+        }
+    }
+}
+
+void r16_pack_group(uint8_t *out, const int8_t *rows, size_t stride, size_t n_rows, size_t n_cols) {
+    static const int8_t zeros[R16_COLS];
+    size_t n_steps = r16_steps(n_cols);
+    for (size_t b = 0; b < n_steps; b++) {
+        for (size_t r = 0; r < R16_ROWS; r++, out += R16_COLS) {
+            uint32_t four;
+            memcpy(&four, r < n_rows ? rows + r * stride + R16_COLS * b : zeros, sizeof four);
+            four ^= 0x80808080u; /* + 128 in each byte */
+            memcpy(out, &four, sizeof four);
         }
     }
 }

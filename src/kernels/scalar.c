@@ -93,6 +93,21 @@ static void ternary_scale(float *y, const int32_t *y_int, float x_scale, float w
     for (size_t i = 0; i < n; i++) y[i] = (float)y_int[i] * x_scale * w_scale;
 }
 
+/* Sums of codes, which are too large by 128 · Σq; unsigned, so that what overflows on the way comes back. */
+static void int8_matmul(int32_t *y, const uint8_t *packed, const int16_t *q, const int32_t *q_sums,
+                        const struct matmul_shape *shape) {
+    size_t n_steps = r16_steps(shape->n_cols);
+    for (size_t row = 0; row < shape->n_rows; row++) {
+        const uint8_t *codes = packed + row / R16_ROWS * n_steps * R16_BLOCK_BYTES + row % R16_ROWS * R16_COLS;
+        for (size_t t = 0; t < shape->n_tokens; t++) {
+            uint32_t sum = 0u - R16_OFFSET * (uint32_t)q_sums[t];
+            for (size_t c = 0; c < shape->n_cols; c++)
+                sum += codes[c / R16_COLS * R16_BLOCK_BYTES + c % R16_COLS] * (uint32_t)q[t * shape->x_stride + c];
+            y[t * shape->y_stride + row] = (int32_t)sum;
+        }
+    }
+}
+
 /* The largest magnitude is taken among the bits, where NaN is larger than infinity: so NaN reaches the scale, and
  * through it the products. */
 static void quantize_row(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n) {
@@ -296,6 +311,7 @@ const struct kernels kernels_scalar = {
     .ternary_matmul = ternary_matmul,
     .ternary_matmul_l12 = scalar_ternary_matmul_l12,
     .ternary_scale = ternary_scale,
+    .int8_matmul = int8_matmul,
     .quantize_row = quantize_row,
     .matmul_f32 = matmul_f32,
     .matmul_f16 = matmul_f16,

@@ -93,7 +93,8 @@ static void prepare_ffn(const void *context, size_t t) {
     if (!p->config->parallel_residual) norm_row(p, p->w->normed + t * d, p->w->x + t * d, &p->layer->ffn_norm, d);
 }
 
-static void prepare_head(const void *context, size_t t) {
+static void head_step(void *context, size_t t, size_t slot) {
+    (void)slot;
     const struct pass *p = context;
     size_t d = p->config->hidden_size;
     settle_row(p, t);
@@ -298,7 +299,8 @@ void model_forward(const struct bn_model *model, struct workspace *workspace, co
     }
     p->layer = NULL;
     if (p->n_tokens == 0) return;
-    project(p, workspace->normed, prepare_head, &(const struct projection){&model->weights.head, logits}, 1);
-    if (c->final_softcap > 0) p->kernels->softcap(logits, c->final_softcap, p->n_tokens * c->vocab_size);
+    for_tokens(p, head_step, c->hidden_size);
+    if (!logits) return;
+    model_logits(model, workspace, options, NULL, p->n_tokens, logits); /* [wanted, V] */
     timed(p, STEP_HEAD);
 }

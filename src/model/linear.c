@@ -80,25 +80,31 @@ static void ternary_rows(const struct linear_context *c, const struct activation
     }
 }
 
+/* Products of rows that a kernel takes as they are; false for other types. */
+static bool multiply_rows(const struct kernels *kernels, const struct linear *w, const uint8_t *rows, float *y,
+                          const float *x, const struct matmul_shape *shape) {
+    switch (w->type) {
+    case TYPE_F32:
+        kernels->matmul_f32(y, (const float *)(const void *)rows, x, shape);
+        return true;
+    case TYPE_F16:
+        kernels->matmul_f16(y, (const uint16_t *)(const void *)rows, x, shape);
+        return true;
+    case TYPE_BF16:
+        kernels->matmul_bf16(y, (const uint16_t *)(const void *)rows, x, shape);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void float_rows(const struct linear_context *c, const float *x, size_t n_tokens, const struct projection *p,
                        size_t row0, size_t n_rows, float *tile) {
     const struct linear *w = p->linear;
     struct matmul_shape shape = {n_rows, w->n_cols, n_tokens, w->n_cols, w->n_rows};
     const uint8_t *rows = w->data + row0 * w->row_bytes;
     float *y = p->y + row0;
-    switch (w->type) {
-    case TYPE_F32:
-        c->kernels->matmul_f32(y, (const float *)(const void *)rows, x, &shape);
-        return;
-    case TYPE_F16:
-        c->kernels->matmul_f16(y, (const uint16_t *)(const void *)rows, x, &shape);
-        return;
-    case TYPE_BF16:
-        c->kernels->matmul_bf16(y, (const uint16_t *)(const void *)rows, x, &shape);
-        return;
-    default:
-        break;
-    }
+    if (multiply_rows(c->kernels, w, rows, y, x, &shape)) return;
     size_t tile_rows = max_size(1, DECODE_TILE_FLOATS / w->n_cols);
     for (size_t r = 0; r < n_rows; r += tile_rows) {
         shape.n_rows = min_size(tile_rows, n_rows - r);
@@ -169,4 +175,11 @@ void linear_row(const struct kernels *kernels, const struct linear *linear, size
     default:
         tensor_decode(linear->type, bytes, out, linear->n_cols);
     }
+}
+
+float linear_dot(const struct kernels *kernels, const struct linear *linear, size_t row, const float *x) {
+    float y = 0;
+    multiply_rows(kernels, linear, linear->data + row * linear->row_bytes, &y, x,
+                  &(struct matmul_shape){1, linear->n_cols, 1, linear->n_cols, 1});
+    return y;
 }

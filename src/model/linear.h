@@ -67,4 +67,8 @@ void linear_project(struct linear_context *context, struct activations *input, c
 /* Row `row` as float32, for embeddings. Not for ternary form. */
 void linear_row(const struct kernels *kernels, const struct linear *linear, size_t row, float *out);
 
+/* Σ_c W[row][c]·x[c] of float32, binary16 or bfloat16 weights: the bits that linear_project gives it, scale and bias
+ * apart. */
+float linear_dot(const struct kernels *kernels, const struct linear *linear, size_t row, const float *x);
+
 #endif

@@ -34,11 +34,14 @@ static bn_status create(const bn_model_options *options, bn_model **out, bn_erro
             return fail(err, BN_STATUS_BAD_ARGUMENT,
                         "I2_S layout '%s' isn't known; x86-128, arm-64, rows-4 and l16 are", options->i2s_layout);
     }
+    if (options->head != BN_HEAD_AUTO && options->head != BN_HEAD_EXACT && options->head != BN_HEAD_SCREEN)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "head %d isn't one of bn_head", (int)options->head);
     bn_model *model = mem_calloc(1, sizeof *model);
     if (!model) return fail_no_memory(err, sizeof *model);
     arena_init(&model->arena);
     generation_init(&model->generation);
     model->i2s_layout = layout;
+    model->head = options->head;
     *out = model;
     return BN_OK;
 }

@@ -8,6 +8,7 @@
 
 #include "base/threads.h"
 #include "bitnet/model.h"
+#include "bitnet/sampler.h"
 #include "kernels/kernels.h"
 
 /* ---- KV pages ----
@@ -79,9 +80,29 @@ struct forward_options {
 
 /* Runs the batch, appends its keys and values to the pages, and writes one row of vocab_size float32 logits per wanted
  * token, in order, to `logits`. Row t depends only on its own sequence: bit-equal for any batch, chunking, thread
- * count and instruction set. n_tokens ≤ the workspace's max_tokens; positions < max_context. */
+ * count and instruction set. n_tokens ≤ the workspace's max_tokens; positions < max_context. With logits NULL the wanted
+ * tokens' hidden states stay in the workspace, for the functions of the head below. */
 void model_forward(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
                    const struct batch *batch, float *logits);
+
+/* ---- the output head, on hidden states of the last forward pass ----
+ * `rows` are numbers of wanted tokens, in their order. */
+
+/* logits[i] of rows[i]; rows NULL: of the first n. The rows are gathered, so the head's weights are read once. */
+void model_logits(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
+                  const size_t *rows, size_t n, float *logits);
+
+/* Is there an int8 copy of the head that tells which tokens can matter (docs/head.md)? */
+bool model_is_screened(const struct bn_model *model);
+/* Hidden states in one pass over the copy. */
+#define MODEL_SCREEN_MAX 12
+/* lower[i·V + id] ≤ the logit of `id` as model_logits computes it ≤ upper[i·V + id], for n ≤ MODEL_SCREEN_MAX rows.
+ * sound[i] false: no bounds for that row (its logits could overflow, or aren't numbers). */
+void model_screen(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
+                  const size_t *rows, size_t n, float *lower, float *upper, bool *sound);
+/* Fills in items[i].logit of items[i].id for one row: the bits of model_logits. The head must be screened. */
+void model_rescore(const struct bn_model *model, const struct workspace *workspace,
+                   const struct forward_options *options, size_t row, bn_candidate *items, size_t n);
 
 /* Two sequences whose reserved lengths have the same class are given the same position factors, so that equal tokens
  * give equal keys and pages may be shared between them. 0 for models whose factors don't depend on the length. */

@@ -159,12 +159,17 @@ static struct matrix whole_matrix(size_t layer, const char *names, size_t n_rows
                            .bias = bias};
 }
 
-/* Drops the pages of a mapped tensor that has been repacked: they are clean and can be read again. */
-static void forget_mapped(const struct loader *l, const struct tensor *t) {
+static bool is_mapped(const struct loader *l, const uint8_t *data) {
     const struct tensor_set *set = l->set;
     bool mapped = false;
     for (size_t i = 0; i < set->n_files; i++)
-        mapped |= t->data >= set->files[i].data && t->data < set->files[i].data + set->files[i].size;
+        mapped |= data >= set->files[i].data && data < set->files[i].data + set->files[i].size;
+    return mapped;
+}
+
+/* Drops the pages of a mapped tensor that has been repacked: they are clean and can be read again. */
+static void forget_mapped(const struct loader *l, const struct tensor *t) {
+    bool mapped = is_mapped(l, t->data);
     size_t page = (size_t)sysconf(_SC_PAGESIZE), skip = (page - (uintptr_t)t->data % page) % page;
     if (mapped && t->size_bytes > skip + page)
         madvise((void *)(t->data + skip), (t->size_bytes - skip) / page * page, MADV_DONTNEED);
@@ -491,6 +496,15 @@ static void load_embedding_and_head(struct loader *l) {
         load_matrix(l, &m, &w->head);
 }
 
+/* A softcap would make ties of different logits, which a bound on these can't see. */
+static void load_screen(struct loader *l) {
+    struct weights *w = &l->model->weights;
+    bool wanted = l->model->head == BN_HEAD_SCREEN ? head_screen_applies(&w->head)
+                                                   : l->model->head == BN_HEAD_AUTO && head_screen_pays(&w->head);
+    if (l->status != BN_OK || l->n_missing || !wanted || l->config->final_softcap > 0) return;
+    l->status = head_screen_build(&w->screen, &w->head, is_mapped(l, w->head.data), l->arena, l->pool, l->err);
+}
+
 bn_status weights_load(struct bn_model *model, enum i2s_layout layout, struct thread_pool *pool, bn_error *err) {
     const struct model_config *c = &model->config;
     struct weights *w = &model->weights;
@@ -517,6 +531,7 @@ bn_status weights_load(struct bn_model *model, enum i2s_layout layout, struct th
     }
     load_norm(&l, GLOBAL, l.names->output_norm, c->hidden_size, &w->output_norm);
     for (size_t i = 0; i < c->n_layers && l.status == BN_OK; i++) load_layer(&l, i, &w->layers[i]);
+    load_screen(&l);
     report_missing(&l);
     buffer_release(&l.missing);
     return l.status;

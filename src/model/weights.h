@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "formats/gguf.h"
 #include "model/config.h"
+#include "model/head_screen.h"
 #include "model/linear.h"
 #include "model/model.h"
 #include "model/rope.h"
@@ -41,13 +42,15 @@ struct weights {
     struct norm output_norm;          /* [d] */
     struct linear head;               /* [V, d]; shares the embedding's data when tied */
     bool tied;
-    struct arena arena; /* what isn't used where it is mapped */
+    struct head_screen screen; /* of the head; codes NULL where it isn't screened */
+    struct arena arena;        /* what isn't used where it is mapped */
 };
 
 struct bn_model {
     struct arena arena; /* configuration */
     struct model_config config;
     enum i2s_layout i2s_layout; /* what the caller said, else I2S_UNKNOWN */
+    bn_head head;               /* what the caller said about screening */
     struct rope rope, local_rope;
     struct weights weights;
     struct gguf gguf;              /* is_gguf: the open file; its set is the tensors' … */

@@ -44,6 +44,10 @@ bn_status workspace_create(const struct bn_model *model, size_t max_tokens, size
         w->frequencies = take(w, &failed, pairs, 1, sizeof(float));
     }
     failed = failed || !attention_scratch_init(&w->attention, c, T, w->max_context, slots, &w->arena);
+    if (model->weights.screen.codes) {
+        w->screen_stride = round_up(d, CACHE_LINE);
+        w->screen_q = take(w, &failed, SCREEN_INPUTS_MAX, w->screen_stride, sizeof *w->screen_q);
+    }
     struct linear_context *l = &w->linear;
     l->q_stride = round_up(model->max_cols, CACHE_LINE);
     l->q = take(w, &failed, T, l->q_stride, 1);

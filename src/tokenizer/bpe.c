@@ -331,6 +331,11 @@ static void split_unused(const struct bpe *bpe, const char *word, size_t begin, 
         emit_sentencepiece(bpe, word, &part, out);
 }
 
+static bool joins(const struct bpe *bpe, uint8_t last, uint8_t first) {
+    unsigned bit = last * 256u + first;
+    return bpe->joins[bit / 8] >> bit % 8 & 1;
+}
+
 /* Can nothing ever be joined across the border of two neighbours? */
 static bool is_border(const struct bpe *bpe, const char *word, const struct bpe_symbol *left,
                       const struct bpe_symbol *right) {
@@ -346,8 +351,26 @@ static bool is_border(const struct bpe *bpe, const char *word, const struct bpe_
         last = (uint8_t)word[left->begin + left->size - 1];
         first = (uint8_t)word[right->begin];
     }
-    unsigned bit = last * 256u + first;
-    return !(bpe->joins[bit / 8] >> bit % 8 & 1);
+    return !joins(bpe, last, first);
+}
+
+/* What is before a cut is a character of the text or, unless it is in the vocabulary, the unknown token or a byte token,
+ * which ends with '>'. What is behind it, "▁", is in the vocabulary. */
+bool bpe_cuts_at_spaces(const struct bpe *bpe) {
+    if (bpe->byte_level || bpe->prefix || bpe->suffix || bpe->ignore_merges || bpe->ranking == BPE_RANKS) return false;
+    const uint8_t first = BPE_JOINS_SPACE;
+    struct vocabulary_token unknown = {0};
+    if (bpe->unknown_id >= 0) unknown = vocabulary_token(bpe->vocabulary, (size_t)bpe->unknown_id);
+    if (unknown.size > 0 && joins(bpe, (uint8_t)unknown.text[unknown.size - 1], first)) return false;
+    return !joins(bpe, '>', first) && find_text(bpe, "\xe2\x96\x81", 3) >= 0;
+}
+
+size_t bpe_next_cut(const struct bpe *bpe, const char *text, size_t n, size_t at) {
+    for (size_t i = at + 1; i + 3 <= n; i++)
+        if ((uint8_t)text[i] == 0xe2 && (uint8_t)text[i + 1] == 0x96 && (uint8_t)text[i + 2] == 0x81 &&
+            !joins(bpe, (uint8_t)text[i - 1], BPE_JOINS_SPACE))
+            return i;
+    return n;
 }
 
 /* Merges the symbols [begin, end) on their own and appends what they become. */

@@ -19,7 +19,7 @@
 
 enum bpe_ranking { BPE_MERGES, BPE_RANKS, BPE_SCORES };
 
-enum { BPE_AFFIX_MAX = 64 };
+enum { BPE_AFFIX_MAX = 64, BPE_JOINS_SPACE = 0xff };
 
 struct bpe {
     const struct vocabulary *vocabulary;
@@ -33,7 +33,7 @@ struct bpe {
     size_t longest_token;   /* bytes; longer pairs aren't looked up */
     /* Bit last · 256 + first: a pair whose left ends with byte `last` and whose right begins with `first` may be
      * joinable. Where it isn't set, a text without words (Llama 2, sentencepiece) falls into parts that are merged on
-     * their own. */
+     * their own. BPE_JOINS_SPACE, which no character begins with, stands for "▁". */
     uint8_t joins[8192];
     const float *scores;             /* BPE_SCORES: [vocabulary size] */
     const struct trie *user_symbols; /* BPE_SCORES: cut out first and never joined */
@@ -68,6 +68,10 @@ bn_status bpe_add_merge(struct bpe *bpe, const char *left, size_t left_size, con
                         size_t rank, bn_error *err);
 void bpe_release(struct bpe *bpe);
 void bpe_scratch_release(struct bpe_scratch *scratch);
+/* Does a text encode to the same ids whether it is cut before "▁" or not, wherever bpe_next_cut cuts? */
+bool bpe_cuts_at_spaces(const struct bpe *bpe);
+/* Where the next "▁" after text[at] that nothing joins to what is before it stands; n if there is none. */
+size_t bpe_next_cut(const struct bpe *bpe, const char *text, size_t n, size_t at);
 /* Appends the tokens of one word; begin and end are bytes of the word. */
 void bpe_encode(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch,
                 struct token_list *out);

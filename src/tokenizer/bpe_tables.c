@@ -17,6 +17,12 @@ static void set_join(struct bpe *bpe, char last, char first) {
     bpe->joins[bit / 8] |= (uint8_t)(1u << bit % 8);
 }
 
+/* What `right` begins with is joined to `last`. */
+static void set_joins(struct bpe *bpe, char last, const char *right, size_t size) {
+    set_join(bpe, last, right[0]);
+    if (size >= 3 && memcmp(right, "\xe2\x96\x81", 3) == 0) set_join(bpe, last, (char)BPE_JOINS_SPACE);
+}
+
 static int32_t find_joined(const struct bpe *bpe, const char *left, size_t left_size, const char *right,
                            size_t right_size) {
     char small[256], *joined = small;
@@ -42,7 +48,7 @@ bn_status bpe_add_merge(struct bpe *bpe, const char *left, size_t left_size, con
     if (rank >= 1u << 24) return fail(err, BN_STATUS_UNSUPPORTED, "more than %u merges", 1u << 24);
     if (!merge_table_add(&bpe->merges, (struct bpe_merge){a, b, (int32_t)rank, joined}))
         return fail(err, BN_STATUS_BAD_FILE, "merge %zu: the table of merges is full", rank);
-    if (left_size && right_size) set_join(bpe, left[left_size - 1], right[0]);
+    if (left_size && right_size) set_joins(bpe, left[left_size - 1], right, right_size);
     return BN_OK;
 }
 
@@ -86,7 +92,7 @@ bn_status bpe_finish(struct bpe *bpe, bn_error *err) {
         if (!token.text || !(token.flags & TOKEN_MODEL)) continue;
         bpe->longest_token = max_size(bpe->longest_token, token.size);
         for (size_t i = 1; i < token.size && bpe->ranking != BPE_MERGES; i++)
-            set_join(bpe, token.text[i - 1], token.text[i]);
+            set_joins(bpe, token.text[i - 1], token.text + i, token.size - i);
         int byte = byte_token_value(token.text, token.size);
         if (byte >= 0) bpe->byte_fallback_ids[byte] = (int32_t)id;
     }

@@ -1,23 +1,13 @@
-/* Text to tokens: the pipeline of pipeline.h, segment by segment. */
+/* Text to tokens: the pipeline of pipeline.h, segment by segment. A caller who wants ids alone (encode_batch.c) gets
+ * them without alignment and through the word cache; offsets (tokenizer_encode) cost more. */
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "tokenizer/pipeline.h"
+#include "tokenizer/encode_work.h"
 #include "tokenizer/unicode.h"
 
-/* All memory of one encoding, reused between its segments. */
-struct work {
-    struct text text;       /* the segment, on its way */
-    struct pieces segments; /* of the raw text */
-    struct pieces pieces;   /* of the segment */
-    struct normalizer_scratch normalizer;
-    struct pretokenizer_scratch pretokenizer;
-    struct bpe_scratch bpe;
-    struct unigram_scratch unigram;
-};
-
-static void work_release(struct work *work) {
+void encode_work_release(struct encode_work *work) {
     text_release(&work->text);
     pieces_release(&work->segments);
     pieces_release(&work->pieces);
@@ -25,10 +15,12 @@ static void work_release(struct work *work) {
     pretokenizer_scratch_release(&work->pretokenizer);
     bpe_scratch_release(&work->bpe);
     unigram_scratch_release(&work->unigram);
+    token_list_release(&work->word);
 }
 
-static bn_status encode_word(const bn_tokenizer *tokenizer, const char *word, size_t size, struct work *work,
-                             struct token_list *out, bn_error *err) {
+static bn_status encode_word(struct encode_work *work, const char *word, size_t size, struct token_list *out,
+                             bn_error *err) {
+    const bn_tokenizer *tokenizer = work->tokenizer;
     int32_t id;
     switch (tokenizer->model) {
     case MODEL_BPE:
@@ -50,6 +42,71 @@ static bn_status encode_word(const bn_tokenizer *tokenizer, const char *word, si
     }
     return BN_OK;
 }
+
+/* ---- ids alone ---- */
+
+int32_t *id_list_reserve(struct id_list *list, size_t n) {
+    if (n > list->capacity - list->n) {
+        size_t capacity = max_size(list->n + n, list->capacity + list->capacity / 2);
+        int32_t *items = list->failed ? NULL : mem_realloc_array(list->items, capacity, sizeof *items);
+        if (!items) {
+            list->failed = true;
+            return NULL;
+        }
+        list->items = items;
+        list->capacity = capacity;
+    }
+    return list->items + list->n;
+}
+
+void id_list_release(struct id_list *list) {
+    mem_free(list->items);
+    *list = (struct id_list){0};
+}
+
+static bn_status encode_new_word(struct encode_work *work, const char *word, size_t size, const struct word_key *key,
+                                 bn_error *err) {
+    struct token_list *tokens = &work->word;
+    tokens->n = 0;
+    bn_status status = encode_word(work, word, size, tokens, err);
+    if (status) return status;
+    int32_t *ids = id_list_reserve(work->ids, tokens->n);
+    if (tokens->failed || !ids) return fail_no_memory(err, size);
+    for (size_t i = 0; i < tokens->n; i++) ids[i] = tokens->items[i].id;
+    work->ids->n += tokens->n;
+    if (key && tokens->n <= WORD_CACHE_MAX_IDS) word_cache_keep(&work->tokenizer->words, key, ids, tokens->n);
+    return BN_OK;
+}
+
+/* readable: bytes of the text from the word's beginning on. */
+static bn_status ids_of_word(struct encode_work *work, const char *word, size_t size, size_t readable, bn_error *err) {
+    if (size > WORD_CACHE_MAX_BYTES) return encode_new_word(work, word, size, NULL, err);
+    int32_t *ids = id_list_reserve(work->ids, WORD_CACHE_MAX_IDS);
+    if (!ids) return fail_no_memory(err, size);
+    struct word_key key = word_key_of(word, size, readable);
+    int n = word_cache_find(&work->tokenizer->words, &key, ids);
+    if (n < 0) return encode_new_word(work, word, size, &key, err);
+    work->ids->n += (size_t)n;
+    return BN_OK;
+}
+
+static bn_status ids_of_piece(struct encode_work *work, const struct text *text, struct piece piece, bn_error *err) {
+    if (piece.id >= 0) {
+        int32_t *id = id_list_reserve(work->ids, 1);
+        if (!id) return fail_no_memory(err, sizeof *id);
+        *id = piece.id;
+        work->ids->n++;
+        return BN_OK;
+    }
+    bn_status status = BN_OK;
+    for (size_t begin = piece.begin, end; begin < piece.end && !status; begin = end) {
+        end = work->cuts ? bpe_next_cut(&work->tokenizer->bpe, text->bytes, piece.end, begin) : piece.end;
+        status = ids_of_word(work, text->bytes + begin, end - begin, text->size - begin, err);
+    }
+    return status;
+}
+
+/* ---- tokens with their places ---- */
 
 static uint16_t count_edge_spaces(const char *text, size_t n, bool leading) {
     size_t count = 0, at = leading ? 0 : n;
@@ -73,27 +130,33 @@ static void push_added(struct token_list *out, int32_t id, struct span place, co
 }
 
 /* The tokens of one piece; their offsets become bytes of the original. */
-static bn_status encode_piece(const bn_tokenizer *tokenizer, struct work *work, const struct piece *piece,
-                              struct token_list *out, bn_error *err) {
-    const struct text *text = &work->text;
-    const char *word = text->bytes + piece->begin;
-    size_t size = piece->end - piece->begin, n = out->n;
-    if (piece->id >= 0) {
+static bn_status tokens_of_piece(struct encode_work *work, const struct text *text, struct piece piece, bn_error *err) {
+    struct token_list *out = work->tokens;
+    const char *word = text->bytes + piece.begin;
+    size_t size = piece.end - piece.begin, n = out->n;
+    if (piece.id >= 0) {
         struct span place = {text->base, text->base};
-        if (size > 0) place = text_span(text, piece->begin, piece->end);
-        push_added(out, piece->id, place, word, size);
+        if (size > 0) place = text_span(text, piece.begin, piece.end);
+        push_added(out, piece.id, place, word, size);
         return BN_OK;
     }
-    bn_status status = encode_word(tokenizer, word, size, work, out, err);
+    bn_status status = encode_word(work, word, size, out, err);
     if (status) return status;
     for (; n < out->n; n++) {
         struct token *token = &out->items[n];
         if (token->begin == token->end) continue;
-        struct span place = text_span(text, piece->begin + token->begin, piece->begin + token->end);
+        struct span place = text_span(text, piece.begin + token->begin, piece.begin + token->end);
         token->begin = place.begin;
         token->end = place.end;
     }
     return BN_OK;
+}
+
+/* ---- the pipeline ---- */
+
+static bn_status take_piece(void *context, const struct text *text, struct piece piece, bn_error *err) {
+    struct encode_work *work = context;
+    return work->ids ? ids_of_piece(work, text, piece, err) : tokens_of_piece(work, text, piece, err);
 }
 
 /* Bytes that aren't UTF-8 become U+FFFD, one for each maximal broken part. */
@@ -115,8 +178,9 @@ static void replace_invalid(struct text *text, struct normalizer_scratch *scratc
     *out = old;
 }
 
-static bn_status encode_segment(const bn_tokenizer *tokenizer, const char *input, const struct piece *segment,
-                                bool parse_special, struct work *work, struct token_list *out, bn_error *err) {
+static bn_status encode_segment(struct encode_work *work, const char *input, const struct piece *segment,
+                                bool parse_special, bn_error *err) {
+    const bn_tokenizer *tokenizer = work->tokenizer;
     struct text *text = &work->text;
     text_borrow(text, input, segment->begin, segment->end - segment->begin);
     if (!tokenizer->keeps_invalid_bytes && !utf8_valid(text->bytes, text->size))
@@ -127,34 +191,65 @@ static bn_status encode_segment(const bn_tokenizer *tokenizer, const char *input
     pieces->n = 0;
     added_tokens_split(&tokenizer->added, &tokenizer->added.normalized, parse_special, text->bytes, text->size, pieces);
     if (text->failed || pieces->failed) return fail_no_memory(err, text->size);
-    status = pretokenizer_apply(&tokenizer->pretokenizer, text, pieces, &work->pretokenizer, err);
-    for (size_t i = 0; i < pieces->n && !status; i++)
-        status = encode_piece(tokenizer, work, &pieces->items[i], out, err);
-    return status;
+    const struct piece_sink sink = {take_piece, work};
+    return pretokenizer_apply(&tokenizer->pretokenizer, text, pieces, &work->pretokenizer, &sink, err);
 }
 
-/* Tokens of a text before post-processing, offsets in bytes of it. */
-static bn_status encode_text(const bn_tokenizer *tokenizer, const char *input, size_t size, bool parse_special,
-                             struct token_list *out, bn_error *err) {
+static bn_status encode_text(struct encode_work *work, const char *input, size_t size, bool parse_special,
+                             bn_error *err) {
+    const bn_tokenizer *tokenizer = work->tokenizer;
     if (size > UINT32_MAX / 2)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "text of %zu bytes, at most %u can be encoded at once", size,
                     UINT32_MAX / 2);
-    struct work work = {0};
     bn_status status = BN_OK;
-    added_tokens_split(&tokenizer->added, &tokenizer->added.raw, parse_special, input, size, &work.segments);
-    if (work.segments.failed) status = fail_no_memory(err, size);
-    for (size_t i = 0; i < work.segments.n && !status; i++) {
-        const struct piece *segment = &work.segments.items[i];
-        if (segment->id >= 0)
-            push_added(out, segment->id, (struct span){segment->begin, segment->end}, input + segment->begin,
-                       segment->end - segment->begin);
-        else
-            status = encode_segment(tokenizer, input, segment, parse_special, &work, out, err);
+    work->segments.n = 0;
+    added_tokens_split(&tokenizer->added, &tokenizer->added.raw, parse_special, input, size, &work->segments);
+    if (work->segments.failed) status = fail_no_memory(err, size);
+    for (size_t i = 0; i < work->segments.n && !status; i++) {
+        struct piece segment = work->segments.items[i];
+        if (segment.id < 0) {
+            status = encode_segment(work, input, &segment, parse_special, err);
+            continue;
+        }
+        text_borrow(&work->text, input, 0, size);
+        status = take_piece(work, &work->text, segment, err);
     }
-    if (!status && (out->failed || work.text.failed)) status = fail_no_memory(err, size);
-    work_release(&work);
     return status;
 }
+
+bn_status encode_tokens(const bn_tokenizer *tokenizer, struct encode_work *work, const char *text, size_t size,
+                        bool parse_special, struct token_list *out, bn_error *err) {
+    work->tokenizer = tokenizer;
+    work->tokens = out;
+    work->ids = NULL;
+    bn_status status = encode_text(work, text, size, parse_special, err);
+    return !status && (out->failed || work->text.failed) ? fail_no_memory(err, size) : status;
+}
+
+/* Is there a Metaspace that asks whether a piece begins the original text, when the text may have been changed? */
+static bool needs_places(const bn_tokenizer *tokenizer) {
+    bool changed = tokenizer->normalizer.n > 0;
+    for (size_t i = 0; i < tokenizer->pretokenizer.n; i++) {
+        const struct pretokenizer_step *step = &tokenizer->pretokenizer.steps[i];
+        if (changed && step->kind == PRETOKENIZE_METASPACE && step->prepend == METASPACE_FIRST) return true;
+        changed |= step->kind == PRETOKENIZE_METASPACE || step->kind == PRETOKENIZE_BYTE_LEVEL;
+    }
+    return false;
+}
+
+bn_status encode_ids(const bn_tokenizer *tokenizer, struct encode_work *work, const char *text, size_t size,
+                     bool parse_special, struct id_list *out, bn_error *err) {
+    work->tokenizer = tokenizer;
+    work->tokens = NULL;
+    work->ids = out;
+    work->cuts = tokenizer->model == MODEL_BPE && bpe_cuts_at_spaces(&tokenizer->bpe);
+    bool unaligned = !needs_places(tokenizer);
+    work->text.unaligned = work->normalizer.other.unaligned = work->pretokenizer.text.unaligned = unaligned;
+    bn_status status = encode_text(work, text, size, parse_special, err);
+    return !status && (out->failed || work->text.failed) ? fail_no_memory(err, size) : status;
+}
+
+/* ---- results with offsets ---- */
 
 /* Offsets from bytes to code points: a begin falls on the character that holds the byte, an end behind the one that
  * holds the last. A maximal broken part of UTF-8 counts as one character. */
@@ -180,7 +275,9 @@ static bn_status offsets_to_code_points(const char *text, size_t size, struct to
 
 static bn_status encode_with_offsets(const bn_tokenizer *tokenizer, const char *text, size_t size, bool parse_special,
                                      struct token_list *out, bn_error *err) {
-    bn_status status = encode_text(tokenizer, text, size, parse_special, out, err);
+    struct encode_work work = {0};
+    bn_status status = encode_tokens(tokenizer, &work, text, size, parse_special, out, err);
+    encode_work_release(&work);
     return status ? status : offsets_to_code_points(text, size, out, err);
 }
 
@@ -234,32 +331,4 @@ void encoding_release(struct encoding *encoding) {
     mem_free(encoding->type_ids);
     mem_free(encoding->offsets);
     *encoding = (struct encoding){0};
-}
-
-bn_status bn_tokenizer_encode(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes,
-                              const bn_encode_options *options, int32_t **ids, size_t *n_ids, bn_error *err) {
-    bool add_special = true, parse_special = tokenizer_parses_special(tokenizer);
-    if (options) {
-        if (options->size < sizeof *options)
-            return fail(err, BN_STATUS_BAD_ARGUMENT, "bn_encode_options.size is %zu, expected %zu", options->size,
-                        sizeof *options);
-        add_special = options->add_special;
-        parse_special = options->parse_special;
-    }
-    if (!text && text_bytes) return fail(err, BN_STATUS_BAD_ARGUMENT, "text is NULL and text_bytes %zu", text_bytes);
-    struct token_list tokens = {0}, all = {0};
-    bn_status status = encode_text(tokenizer, text ? text : "", text_bytes, parse_special, &tokens, err);
-    if (!status) postprocessor_fill(&tokenizer->postprocessor, &tokens, NULL, add_special, &all);
-    int32_t *result = status ? NULL : mem_alloc_array(all.n, sizeof *result);
-    if (!status && (all.failed || !result)) status = fail_no_memory(err, all.n * sizeof *result);
-    if (!status) {
-        for (size_t i = 0; i < all.n; i++) result[i] = all.items[i].id;
-        *ids = result;
-        *n_ids = all.n;
-    } else {
-        mem_free(result);
-    }
-    token_list_release(&tokens);
-    token_list_release(&all);
-    return status;
 }

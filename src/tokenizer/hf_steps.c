@@ -178,6 +178,7 @@ static bn_status read_delimiter(bn_tokenizer *tokenizer, const json_t *object, b
 static bn_status read_metaspace(bn_tokenizer *tokenizer, const json_t *object, bn_error *err) {
     struct pretokenizer_step *step = pretokenizer_append(&tokenizer->pretokenizer, PRETOKENIZE_METASPACE);
     if (!step) return fail_no_memory(err, sizeof *step);
+    step->behavior = SPLIT_MERGED_WITH_NEXT;
     const char *scheme = "always";
     bool add_prefix_space = true; /* older files */
     step->split = true;

@@ -117,3 +117,44 @@ bool normal_form_is_trivial(const struct text *text, bool compatibility, bool co
     }
     return most < limit;
 }
+
+/* Does the form leave a character alone unless something behind it composes with it? It is a starter with no
+ * decomposition that is in no composition the second (utf8proc numbers those from 0x8000 on). */
+static bool is_inert(uint32_t code_point, bool compose) {
+    if (code_point < 0x300) return code_point < 0x80;
+    if (code_point >= INVALID_BYTE) return true;
+    const utf8proc_property_t *property = utf8proc_get_property((utf8proc_int32_t)code_point);
+    bool hangul = (code_point >= 0x1100 && code_point <= 0x11ff) || (code_point >= 0xac00 && code_point <= 0xd7a3);
+    return !property->combining_class && property->decomp_seqindex == UINT16_MAX && !hangul &&
+           (!compose || property->comb_index < 0x8000 || property->comb_index == UINT16_MAX);
+}
+
+/* A part begins with the character before the first one that isn't inert, which may compose with it, and ends before
+ * the next inert one. */
+bool normal_form_next_part(const struct text *text, size_t from, bool compatibility, bool compose, size_t *begin,
+                           size_t *end) {
+    const bool latin = compose && !compatibility; /* NFC leaves what is below U+0300 alone */
+    size_t previous = from;
+    for (size_t at = from, length; at < text->size; at += length) {
+        size_t run = unicode_ascii_run(text->bytes + at, text->size - at);
+        if (run > 0) {
+            previous = at + run - 1;
+            length = run;
+            continue;
+        }
+        uint32_t c;
+        length = unicode_next(text->bytes + at, text->size - at, &c);
+        if ((latin && c < 0x300) || is_inert(c, compose)) {
+            previous = at;
+            continue;
+        }
+        *begin = previous;
+        for (at += length; at < text->size; at += length) {
+            length = unicode_next(text->bytes + at, text->size - at, &c);
+            if (c < 0x80 || (latin && c < 0x300) || is_inert(c, compose)) break;
+        }
+        *end = at;
+        return true;
+    }
+    return false;
+}

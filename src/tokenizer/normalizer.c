@@ -62,20 +62,45 @@ static bool keeps(const struct normalizer_step *step, uint32_t *c) {
     }
 }
 
+/* Is this ASCII character left as it is? */
+static bool keeps_ascii(enum normalizer_kind kind, unsigned char c) {
+    switch (kind) {
+    case NORMALIZE_STRIP_ACCENTS:
+        return true;
+    case NORMALIZE_NMT:
+        return (c >= ' ' && c != 0x7f) || c == 0;
+    default:
+        return c >= ' ' && c != 0x7f;
+    }
+}
+
+/* Where the first character from `at` on is that the step may change. */
+static size_t skip_kept(enum normalizer_kind kind, const struct text *text, size_t at) {
+    while (at < text->size && (unsigned char)text->bytes[at] < 128 && keeps_ascii(kind, (unsigned char)text->bytes[at]))
+        at++;
+    return at;
+}
+
+/* Runs of kept characters are copied together, and nothing at all if every character is kept. */
 static void filter(const struct normalizer_step *step, struct text *text, struct normalizer_scratch *scratch) {
-    text_clear(&scratch->other, text->base);
-    for (size_t at = 0, length; at < text->size; at += length) {
+    struct text *out = &scratch->other;
+    size_t done = 0; /* copied up to here */
+    bool changed = false;
+    for (size_t at = 0, length; (at = skip_kept(step->kind, text, at)) < text->size; at += length) {
         uint32_t c;
         length = unicode_next(text->bytes + at, text->size - at, &c);
         uint32_t kept = c;
-        if (!keeps(step, &kept)) continue;
-        if (kept == c) {
-            text_append_text(&scratch->other, text, at, at + length);
-        } else {
-            char bytes[4];
-            text_append(&scratch->other, bytes, unicode_put(kept, bytes), text_span(text, at, at + length));
-        }
+        bool keep = keeps(step, &kept);
+        if (keep && kept == c) continue;
+        if (!changed) text_clear(out, text->base);
+        changed = true;
+        text_append_text(out, text, done, at);
+        done = at + length;
+        char bytes[4];
+        if (keep) text_append(out, bytes, unicode_put(kept, bytes), text_span(text, at, at + length));
     }
+    if (!changed) return;
+    text_append_text(out, text, done, text->size);
     swap(text, scratch);
 }
 
@@ -100,8 +125,32 @@ static void strip(const struct normalizer_step *step, struct text *text, struct 
 
 /* ---- steps that insert ---- */
 
+/* Lower case where nobody asks for alignment: ASCII in runs. */
+static void lowercase_unaligned(struct text *text, struct normalizer_scratch *scratch) {
+    struct text *out = &scratch->other;
+    text_clear(out, text->base);
+    for (size_t at = 0; at < text->size;) {
+        size_t run = unicode_ascii_run(text->bytes + at, text->size - at);
+        text_append_text(out, text, at, at + run);
+        if (out->failed) break;
+        for (char *c = out->own_bytes + out->size - run, *end = c + run; c < end; c++)
+            *c = (char)(*c + (*c >= 'A' && *c <= 'Z' ? 'a' - 'A' : 0));
+        if ((at += run) == text->size) break;
+        uint32_t c;
+        at += unicode_next(text->bytes + at, text->size - at, &c);
+        char bytes[4];
+        text_append(out, bytes, unicode_put(c == 0x130 ? 'i' : unicode_lowercase(c), bytes), (struct span){0, 0});
+        if (c == 0x130) text_append(out, "\xcc\x87", 2, (struct span){0, 0});
+    }
+    swap(text, scratch);
+}
+
 /* Full lower-case mapping without context: one character for one, but U+0130 (dotted capital I) gives two. */
 static void lowercase(struct text *text, struct normalizer_scratch *scratch) {
+    if (text->unaligned) {
+        lowercase_unaligned(text, scratch);
+        return;
+    }
     scratch->changes.n = 0;
     for (size_t at = 0; at < text->size;) {
         uint32_t c;
@@ -122,7 +171,14 @@ static bool is_chinese(uint32_t c) {
            (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
+static bool may_have_chinese(const struct text *text) {
+    unsigned char most = 0; /* they begin with bytes from 0xe3 on */
+    for (size_t i = 0; i < text->size; i++) most |= (unsigned char)text->bytes[i] >= 0xe3;
+    return most != 0;
+}
+
 static void space_chinese(struct text *text, struct normalizer_scratch *scratch) {
+    if (!may_have_chinese(text)) return;
     scratch->changes.n = 0;
     for (size_t at = 0; at < text->size;) {
         uint32_t c;
@@ -151,8 +207,22 @@ static void put_replacement(const struct normalizer_step *step, const struct tex
     struct span place = {text->base, text->base};
     uint32_t c;
     (void)begin;
-    if (end > 0) place = text_span(text, unicode_previous(text->bytes, end, &c), end);
+    if (end > 0 && !text->unaligned) place = text_span(text, unicode_previous(text->bytes, end, &c), end);
     text_append(out, step->content, step->content_size, place);
+}
+
+/* Where the literal occurs in text[from, …). */
+static bool find_literal(const struct normalizer_step *step, const struct text *text, size_t from, size_t *begin,
+                         size_t *end) {
+    const char *at = NULL;
+    if (step->pattern_size == 1 && from < text->size)
+        at = memchr(text->bytes + from, *step->pattern, text->size - from);
+    else if (step->pattern_size > 1)
+        at = memmem(text->bytes + from, text->size - from, step->pattern, step->pattern_size);
+    if (!at) return false;
+    *begin = (size_t)(at - text->bytes);
+    *end = *begin + step->pattern_size;
+    return true;
 }
 
 static bn_status replace(const struct normalizer_step *step, struct text *text, struct normalizer_scratch *scratch,
@@ -168,12 +238,7 @@ static bn_status replace(const struct normalizer_step *step, struct text *text, 
             status = regex_search_next(&search, text->bytes, text->size, from, &found, &begin, &end, err);
             if (status) break;
         } else {
-            const char *at = step->pattern_size
-                                 ? memmem(text->bytes + from, text->size - from, step->pattern, step->pattern_size)
-                                 : NULL;
-            found = at != NULL;
-            begin = found ? (size_t)(at - text->bytes) : 0;
-            end = begin + step->pattern_size;
+            found = find_literal(step, text, from, &begin, &end);
         }
         if (!found) break;
         text_append_text(&scratch->other, text, done, begin);
@@ -245,6 +310,13 @@ static void precompiled_by_grapheme(const struct normalizer_step *step, struct t
     changes->n = 0;
     bool modified = false;
     for (size_t at = 0, end; at < text->size; at = end) {
+        unsigned char first = (unsigned char)text->bytes[at];
+        bool alone = at + 1 == text->size || (unsigned char)text->bytes[at + 1] < 128; /* nothing combines with it */
+        if (alone && first != '\r' && precompiled_is_plain(&step->precompiled, (char)first)) {
+            changes_push(changes, first, 0);
+            end = at + 1;
+            continue;
+        }
         end = grapheme_end(text, at);
         size_t prefix;
         const char *replacement =
@@ -268,11 +340,34 @@ static void precompiled_by_grapheme(const struct normalizer_step *step, struct t
     if (modified) transform(text, scratch, 0);
 }
 
+/* Only the parts of a text that may change are taken through the form; what is between them is copied. */
+static bn_status normal_form_in_parts(const struct normalizer_step *step, struct text *text,
+                                      struct normalizer_scratch *scratch, bn_error *err) {
+    struct text *out = &scratch->other;
+    size_t done = 0, begin, end;
+    bool changed = false;
+    while (normal_form_next_part(text, done, step->compatibility, step->compose, &begin, &end)) {
+        if (!changed) text_clear(out, text->base);
+        changed = true;
+        text_append_text(out, text, done, begin);
+        struct text part = {.bytes = text->bytes + begin, .size = end - begin};
+        if (!normal_form_changes(&part, step->compatibility, step->compose, &scratch->changes))
+            return fail_no_memory(err, text->size);
+        text_append_changes(out, &scratch->changes);
+        done = end;
+    }
+    if (!changed) return BN_OK;
+    text_append_text(out, text, done, text->size);
+    swap(text, scratch);
+    return BN_OK;
+}
+
 static bn_status apply_step(const struct normalizer_step *step, struct text *text, struct normalizer_scratch *scratch,
                             bn_error *err) {
     switch (step->kind) {
     case NORMALIZE_FORM:
         if (normal_form_is_trivial(text, step->compatibility, step->compose)) return BN_OK;
+        if (text->unaligned) return normal_form_in_parts(step, text, scratch, err);
         if (!normal_form_changes(text, step->compatibility, step->compose, &scratch->changes))
             return fail_no_memory(err, text->size);
         transform(text, scratch, 0);

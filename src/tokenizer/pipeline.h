@@ -14,6 +14,7 @@
 #include "tokenizer/truncation.h"
 #include "tokenizer/unigram.h"
 #include "tokenizer/vocabulary.h"
+#include "tokenizer/word_cache.h"
 #include "tokenizer/wordpiece.h"
 
 enum model_kind { MODEL_BPE, MODEL_UNIGRAM, MODEL_WORDPIECE, MODEL_WORDLEVEL, MODEL_BYTES };
@@ -28,6 +29,7 @@ struct bn_tokenizer {
     struct unigram unigram;
     struct wordpiece wordpiece; /* WORDLEVEL uses its unknown_id */
     int32_t first_byte_id;      /* BYTES: id of byte 0 */
+    struct word_cache words;    /* what words became, for encodings without offsets */
     struct postprocessor postprocessor;
     struct decoder decoder;
     struct truncation truncation;

@@ -20,6 +20,23 @@ static uint32_t unit_value(uint32_t unit) {
     return unit & 0x7fffffffu;
 }
 
+/* What the unit leads to along an ASCII byte, 0 for nothing. */
+static size_t step(const struct precompiled *map, size_t node, uint8_t byte) {
+    node ^= byte;
+    if (node >= map->n_units || unit_label(map->units[node]) != byte) return 0;
+    return node;
+}
+
+static void find_plain(struct precompiled *map) {
+    const size_t root = unit_offset(map->units[0]);
+    for (unsigned c = 0; c < 128; c++) {
+        size_t node = c ? step(map, root, (uint8_t)c) : 0;
+        map->plain[c] = !node || !unit_has_leaf(map->units[node]);
+        for (unsigned next = 1; node && map->plain[c] && next < 128; next++)
+            map->plain[c] = !step(map, node ^ unit_offset(map->units[node]), (uint8_t)next);
+    }
+}
+
 bn_status precompiled_read(const uint8_t *blob, size_t size, struct precompiled *out, bn_error *err) {
     *out = (struct precompiled){0};
     if (size == 0) return BN_OK;
@@ -39,6 +56,7 @@ bn_status precompiled_read(const uint8_t *blob, size_t size, struct precompiled 
     }
     memcpy(out->units, units, trie_size);
     memcpy(out->replacements, blob + r.at, out->replacements_size);
+    find_plain(out);
     return BN_OK;
 }
 

@@ -13,6 +13,7 @@ struct precompiled {
     size_t n_units;
     char *replacements; /* NUL-terminated strings back to back */
     size_t replacements_size;
+    bool plain[128]; /* ASCII characters that nothing in the map begins with, but maybe with a combining character */
 };
 
 /* blob: size of the trie in bytes (u32), its units, the replacements. Copied. */
@@ -21,5 +22,9 @@ void precompiled_release(struct precompiled *map);
 /* The replacement of the shortest, or the longest, prefix of text that the map knows; NULL when there is none. */
 const char *precompiled_find(const struct precompiled *map, const char *text, size_t n, bool longest,
                              size_t *prefix_size);
+/* Does the map leave this character alone, when what is behind it is ASCII too or nothing? */
+static inline bool precompiled_is_plain(const struct precompiled *map, char c) {
+    return (unsigned char)c < 128 && (!map->units || map->plain[(unsigned char)c]);
+}
 
 #endif

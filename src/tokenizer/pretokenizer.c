@@ -1,5 +1,6 @@
 /* Cutting texts into pieces. A step reports the matches of its pattern and the gaps between them, in order, and the
- * split behaviour turns this stream of events into pieces. */
+ * split behaviour turns this stream of events into pieces. Each piece goes on to the next step at once, and from the
+ * last one to whoever wants them: no list of them is ever made, but before a step that rewrites the text. */
 #include "tokenizer/pretokenizer.h"
 
 #include <string.h>
@@ -22,21 +23,37 @@ void pretokenizer_scratch_release(struct pretokenizer_scratch *scratch) {
 
 /* ---- events to pieces ---- */
 
+/* One pass of a text through steps that only cut. */
+struct walk {
+    const struct text *text;
+    const struct piece_sink *sink;
+    bn_error *err;
+    bn_status status;
+};
+
 struct splitter {
-    struct pieces *out;
-    enum split_behavior behavior;
-    bool invert;
-    bool open; /* a piece is held back because it may still grow */
-    size_t begin, end;
+    struct walk *walk;
+    const struct pretokenizer_step *step, *end; /* this one, and where the steps end */
+    bool open;                                  /* a piece is held back because it may still grow */
+    size_t begin, stop;
     bool previous_match; /* what the event before was */
 };
 
+static void split_piece(struct walk *walk, const struct pretokenizer_step *step, const struct pretokenizer_step *end,
+                        size_t begin, size_t stop);
+
 static void emit(struct splitter *s, size_t begin, size_t end) {
-    if (begin < end) pieces_push(s->out, begin, end, -1);
+    struct walk *walk = s->walk;
+    if (begin >= end || walk->status) return;
+    if (s->step + 1 < s->end)
+        split_piece(walk, s->step + 1, s->end, begin, end);
+    else
+        walk->status = walk->sink->take(walk->sink->context, walk->text,
+                                        (struct piece){(uint32_t)begin, (uint32_t)end, -1}, walk->err);
 }
 
 static void close_piece(struct splitter *s) {
-    if (s->open) emit(s, s->begin, s->end);
+    if (s->open) emit(s, s->begin, s->stop);
     s->open = false;
 }
 
@@ -44,12 +61,12 @@ static void hold(struct splitter *s, size_t begin, size_t end) {
     close_piece(s);
     s->open = true;
     s->begin = begin;
-    s->end = end;
+    s->stop = end;
 }
 
 static void event(struct splitter *s, size_t begin, size_t end, bool match) {
-    match ^= s->invert;
-    switch (s->behavior) {
+    match ^= s->step->invert;
+    switch (s->step->behavior) {
     case SPLIT_REMOVED:
         if (!match) emit(s, begin, end);
         break;
@@ -58,13 +75,13 @@ static void event(struct splitter *s, size_t begin, size_t end, bool match) {
         break;
     case SPLIT_CONTIGUOUS:
         if (s->open && match == s->previous_match)
-            s->end = end;
+            s->stop = end;
         else
             hold(s, begin, end);
         break;
     case SPLIT_MERGED_WITH_PREVIOUS:
         if (s->open && match && !s->previous_match)
-            s->end = end;
+            s->stop = end;
         else
             hold(s, begin, end);
         break;
@@ -82,12 +99,11 @@ static void event(struct splitter *s, size_t begin, size_t end, bool match) {
 
 /* ---- patterns to events; all offsets in the whole text, [begin, end) is the piece ---- */
 
-static void events_of_scanner(split_scanner scan, const struct text *text, size_t begin, size_t end,
-                              struct splitter *s) {
+static void events_of_scanner(const struct text *text, size_t begin, size_t end, struct splitter *s) {
     const char *bytes = text->bytes + begin;
     size_t n = end - begin, gap = 0;
-    for (size_t at = 0; at < n;) {
-        size_t next = scan(bytes, n, at);
+    for (size_t at = 0; at < n && !s->walk->status;) {
+        size_t next = s->step->scan(bytes, n, at);
         if (next == at) {
             uint32_t c;
             at += unicode_next(bytes + at, n - at, &c);
@@ -100,13 +116,12 @@ static void events_of_scanner(split_scanner scan, const struct text *text, size_
     if (gap < n) event(s, begin + gap, end, false);
 }
 
-static void events_of_class(bool (*in_class)(uint32_t), const struct text *text, size_t begin, size_t end,
-                            struct splitter *s) {
+static void events_of_class(const struct text *text, size_t begin, size_t end, struct splitter *s) {
     size_t gap = begin;
     for (size_t at = begin, length; at < end; at += length) {
         uint32_t c;
         length = unicode_next(text->bytes + at, end - at, &c);
-        if (!in_class(c)) continue;
+        if (!s->step->in_class(c)) continue;
         if (gap < at) event(s, gap, at, false);
         event(s, at, at + length, true);
         gap = at + length;
@@ -114,8 +129,8 @@ static void events_of_class(bool (*in_class)(uint32_t), const struct text *text,
     if (gap < end) event(s, gap, end, false);
 }
 
-static void events_of_literal(const struct pretokenizer_step *step, const struct text *text, size_t begin, size_t end,
-                              struct splitter *s) {
+static void events_of_literal(const struct text *text, size_t begin, size_t end, struct splitter *s) {
+    const struct pretokenizer_step *step = s->step;
     size_t gap = begin;
     const char *found;
     while (step->literal_size && (found = memmem(text->bytes + gap, end - gap, step->literal, step->literal_size))) {
@@ -127,10 +142,10 @@ static void events_of_literal(const struct pretokenizer_step *step, const struct
     if (gap < end) event(s, gap, end, false);
 }
 
-static bn_status events_of_regex(const struct regex *regex, const struct text *text, size_t begin, size_t end,
-                                 struct splitter *s, bn_error *err) {
+static bn_status events_of_regex(const struct text *text, size_t begin, size_t end, struct splitter *s) {
+    bn_error *err = s->walk->err;
     struct regex_search search;
-    bn_status status = regex_search_begin(regex, &search, err);
+    bn_status status = regex_search_begin(s->step->regex, &search, err);
     if (status) return status;
     size_t gap = 0, n = end - begin, match_begin, match_end;
     bool found;
@@ -177,35 +192,42 @@ static void cut_scripts(const struct text *text, size_t begin, size_t end, struc
     emit(s, start, end);
 }
 
-static bn_status split_piece(const struct pretokenizer_step *step, const struct text *text, size_t begin, size_t end,
-                             struct pieces *out, bn_error *err) {
-    struct splitter s = {.out = out, .behavior = step->behavior, .invert = step->invert};
+static void split_piece(struct walk *walk, const struct pretokenizer_step *step, const struct pretokenizer_step *end,
+                        size_t begin, size_t stop) {
+    const struct text *text = walk->text;
+    struct splitter s = {.walk = walk, .step = step, .end = end};
     bn_status status = BN_OK;
     switch (step->kind) {
     case PRETOKENIZE_SCANNER:
-        events_of_scanner(step->scan, text, begin, end, &s);
+        events_of_scanner(text, begin, stop, &s);
         break;
     case PRETOKENIZE_REGEX:
-        status = events_of_regex(step->regex, text, begin, end, &s, err);
+        status = events_of_regex(text, begin, stop, &s);
         break;
     case PRETOKENIZE_LITERAL:
-        events_of_literal(step, text, begin, end, &s);
+        events_of_literal(text, begin, stop, &s);
         break;
     case PRETOKENIZE_CLASS:
-        events_of_class(step->in_class, text, begin, end, &s);
+        events_of_class(text, begin, stop, &s);
         break;
     case PRETOKENIZE_FIXED:
-        cut_fixed(step->length, text, begin, end, &s);
+        cut_fixed(step->length, text, begin, stop, &s);
         break;
     case PRETOKENIZE_SCRIPTS:
-        cut_scripts(text, begin, end, &s);
+        cut_scripts(text, begin, stop, &s);
         break;
-    case PRETOKENIZE_METASPACE:
+    case PRETOKENIZE_METASPACE: /* the text is rewritten already; each replacement begins a piece */
+        if (step->split)
+            events_of_literal(text, begin, stop, &s);
+        else
+            emit(&s, begin, stop);
+        break;
     case PRETOKENIZE_BYTE_LEVEL:
+        emit(&s, begin, stop);
         break;
     }
     close_piece(&s);
-    return status;
+    if (!walk->status) walk->status = status;
 }
 
 /* ---- steps that rewrite the text ---- */
@@ -219,10 +241,9 @@ static struct span first_character_span(const struct text *text, size_t begin, s
     return text_span(text, begin, begin + unicode_next(text->bytes + begin, end - begin, &c));
 }
 
-/* Spaces become the replacement, which is also put in front; then each replacement begins a piece. */
+/* Spaces become the replacement, which is also put in front. */
 static void metaspace(const struct pretokenizer_step *step, const struct text *text, const struct piece *piece,
-                      struct text *out, struct pieces *pieces) {
-    size_t start = out->size;
+                      struct text *out) {
     bool prefixed = text->bytes[piece->begin] == ' ' ||
                     begins_with(text, piece->begin, piece->end, step->literal, step->literal_size);
     struct span first = first_character_span(text, piece->begin, piece->end);
@@ -235,48 +256,40 @@ static void metaspace(const struct pretokenizer_step *step, const struct text *t
         if (space) text_append(out, step->literal, step->literal_size, text_span(text, stop, stop + 1));
         at = stop + (space != NULL);
     }
-    if (!step->split) {
-        pieces_push(pieces, start, out->size, -1);
-        return;
-    }
-    struct splitter s = {.out = pieces, .behavior = SPLIT_MERGED_WITH_NEXT};
-    events_of_literal(step, out, start, out->size, &s);
-    close_piece(&s);
 }
 
 static void byte_level(const struct pretokenizer_step *step, const struct text *text, const struct piece *piece,
-                       struct text *out, struct pieces *pieces) {
-    size_t start = out->size;
+                       struct text *out) {
     if (step->add_prefix_space && text->bytes[piece->begin] != ' ')
         text_append(out, " ", 1, first_character_span(text, piece->begin, piece->end));
-    for (size_t at = piece->begin, length; at < piece->end; at += length) {
+    if (!step->map_bytes) text_append_text(out, text, piece->begin, piece->end);
+    for (size_t at = piece->begin, length; step->map_bytes && at < piece->end; at += length) {
         uint32_t c;
         length = unicode_next(text->bytes + at, piece->end - at, &c);
         struct span span = text_span(text, at, at + length);
         for (size_t i = 0; i < length; i++) {
-            char bytes[4] = {text->bytes[at + i]};
-            text_append(out, bytes, step->map_bytes ? byte_alphabet_put((uint8_t)text->bytes[at + i], bytes) : 1, span);
+            char bytes[4];
+            text_append(out, bytes, byte_alphabet_put((uint8_t)text->bytes[at + i], bytes), span);
         }
     }
-    pieces_push(pieces, start, out->size, -1);
 }
 
-static void rewrite_pieces(const struct pretokenizer_step *step, struct text *text, const struct pieces *in,
-                           struct pretokenizer_scratch *scratch) {
-    struct text *out = &scratch->text;
+/* The step for every piece; the pieces stay the same pieces, of the new text. */
+static void rewrite_pieces(const struct pretokenizer_step *step, struct text *text, struct pieces *pieces,
+                           struct text *out) {
     text_clear(out, text->base);
-    for (size_t i = 0; i < in->n; i++) {
-        const struct piece *piece = &in->items[i];
-        if (piece->id >= 0) {
-            size_t start = out->size;
+    for (size_t i = 0; i < pieces->n; i++) {
+        struct piece *piece = &pieces->items[i];
+        size_t start = out->size;
+        if (piece->id >= 0)
             text_append_text(out, text, piece->begin, piece->end);
-            pieces_push(&scratch->pieces, start, out->size, piece->id);
-        } else if (step->kind == PRETOKENIZE_METASPACE) {
-            metaspace(step, text, piece, out, &scratch->pieces);
-        } else {
-            byte_level(step, text, piece, out, &scratch->pieces);
-        }
-        if (out->failed) return; /* what was pushed has no text behind it */
+        else if (step->kind == PRETOKENIZE_METASPACE)
+            metaspace(step, text, piece, out);
+        else
+            byte_level(step, text, piece, out);
+        if (out->failed) return; /* the pieces have no text behind them */
+        piece->begin = (uint32_t)start;
+        piece->end = (uint32_t)out->size;
     }
     struct text old = *text;
     *text = *out;
@@ -287,29 +300,43 @@ static bool rewrites(const struct pretokenizer_step *step) {
     return step->kind == PRETOKENIZE_METASPACE || step->kind == PRETOKENIZE_BYTE_LEVEL;
 }
 
+static bn_status collect(void *context, const struct text *text, struct piece piece, bn_error *err) {
+    struct pieces *pieces = context;
+    pieces_push(pieces, piece.begin, piece.end, piece.id);
+    return pieces->failed ? fail_no_memory(err, text->size) : BN_OK;
+}
+
+/* All pieces through [step, end). */
+static bn_status walk_pieces(const struct text *text, const struct pieces *pieces, const struct pretokenizer_step *step,
+                             const struct pretokenizer_step *end, const struct piece_sink *sink, bn_error *err) {
+    struct walk walk = {.text = text, .sink = sink, .err = err};
+    for (size_t i = 0; i < pieces->n && !walk.status; i++) {
+        struct piece piece = pieces->items[i];
+        if (step < end && piece.id < 0)
+            split_piece(&walk, step, end, piece.begin, piece.end);
+        else
+            walk.status = sink->take(sink->context, text, piece, err);
+    }
+    return walk.status;
+}
+
 bn_status pretokenizer_apply(const struct pretokenizer *pretokenizer, struct text *text, struct pieces *pieces,
-                             struct pretokenizer_scratch *scratch, bn_error *err) {
-    for (size_t k = 0; k < pretokenizer->n; k++) {
-        const struct pretokenizer_step *step = &pretokenizer->steps[k];
-        scratch->pieces.n = 0;
-        if (rewrites(step)) {
-            rewrite_pieces(step, text, pieces, scratch);
+                             struct pretokenizer_scratch *scratch, const struct piece_sink *sink, bn_error *err) {
+    const struct pretokenizer_step *step = pretokenizer->steps, *end = step + pretokenizer->n, *stop;
+    do {
+        if (step < end && rewrites(step)) {
+            rewrite_pieces(step, text, pieces, &scratch->text);
             if (scratch->text.failed || text->failed) return fail_no_memory(err, text->size);
-        } else {
-            for (size_t i = 0; i < pieces->n; i++) {
-                const struct piece *piece = &pieces->items[i];
-                if (piece->id >= 0) {
-                    pieces_push(&scratch->pieces, piece->begin, piece->end, piece->id);
-                    continue;
-                }
-                bn_status status = split_piece(step, text, piece->begin, piece->end, &scratch->pieces, err);
-                if (status) return status;
-            }
         }
-        if (scratch->pieces.failed) return fail_no_memory(err, scratch->pieces.n * sizeof *pieces->items);
+        for (stop = step < end ? step + 1 : end; stop < end && !rewrites(stop);) stop++;
+        if (stop == end) return walk_pieces(text, pieces, step, end, sink, err);
+        scratch->pieces.n = 0;
+        const struct piece_sink list = {collect, &scratch->pieces};
+        bn_status status = walk_pieces(text, pieces, step, stop, &list, err);
+        if (status) return status;
         struct pieces old = *pieces;
         *pieces = scratch->pieces;
         scratch->pieces = old;
-    }
-    return BN_OK;
+        step = stop;
+    } while (true);
 }

@@ -56,9 +56,16 @@ struct pretokenizer_scratch {
 };
 
 void pretokenizer_release(struct pretokenizer *pretokenizer);
-/* Rewrites *pieces, and *text where a step inserts characters. */
+/* Where pieces go, in order. What take returns ends the walk unless it is BN_OK. */
+struct piece_sink {
+    bn_status (*take)(void *context, const struct text *text, struct piece piece, bn_error *err);
+    void *context;
+};
+
+/* Cuts the plain ones of the given pieces of the text and hands all on. Rewrites *text where a step inserts characters,
+ * and *pieces on the way. */
 bn_status pretokenizer_apply(const struct pretokenizer *pretokenizer, struct text *text, struct pieces *pieces,
-                             struct pretokenizer_scratch *scratch, bn_error *err);
+                             struct pretokenizer_scratch *scratch, const struct piece_sink *sink, bn_error *err);
 void pretokenizer_scratch_release(struct pretokenizer_scratch *scratch);
 
 #endif

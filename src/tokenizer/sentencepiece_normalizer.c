@@ -46,6 +46,19 @@ static void append_escaped(struct text *out, const char *bytes, size_t n, struct
     }
 }
 
+/* How many characters at `at` stay as they are, one byte each: no spaces, nothing the map or a user symbol begins
+ * with. */
+static size_t plain_run(const struct normalizer_step *step, const struct text *text, size_t at) {
+    const struct trie *symbols = step->user_symbols;
+    const char *bytes = text->bytes;
+    size_t end = at;
+    while (end < text->size && bytes[end] != ' ' && precompiled_is_plain(&step->precompiled, bytes[end]) &&
+           !(symbols && symbols->root[(unsigned char)bytes[end]]))
+        end++;
+    bool whole = end == at || end == text->size || (unsigned char)bytes[end] < 128; /* nothing combines with the last */
+    return end - at - !whole;
+}
+
 void sentencepiece_normalize(const struct normalizer_step *step, const struct text *text, struct text *out) {
     size_t at = 0, size;
     const char *normalized;
@@ -61,7 +74,14 @@ void sentencepiece_normalize(const struct normalizer_step *step, const struct te
         text_append(out, escaped_space, 3, (struct span){origin, origin});
     bool after_space = step->remove_extra_whitespaces;
     while (at < text->size) {
-        size_t length = normalize_prefix(step, text, at, &normalized, &size);
+        size_t length = plain_run(step, text, at);
+        if (length > 0) {
+            text_append_text(out, text, at, at + length);
+            after_space = false;
+            at += length;
+            continue;
+        }
+        length = normalize_prefix(step, text, at, &normalized, &size);
         struct span span = text_span(text, at, at + length);
         while (after_space && size > 0 && *normalized == ' ') normalized++, size--;
         if (size > 0) {

@@ -30,24 +30,27 @@ void text_clear(struct text *text, size_t base) {
     text->base = (uint32_t)base;
 }
 
-static bool reserve(struct text *text, size_t more) {
-    if (more <= text->capacity - text->size) return true;
+static bool reserve_more(struct text *text, size_t more) {
     if (text->failed) return false;
     size_t capacity = max_size(text->capacity + text->capacity / 2, text->size + more);
     capacity = max_size(capacity, 256);
     char *bytes = mem_realloc_array(text->own_bytes, capacity, 1);
     if (bytes) text->bytes = text->own_bytes = bytes;
-    struct span *spans = mem_realloc_array(text->own_spans, capacity, sizeof *spans);
+    struct span *spans = text->unaligned ? NULL : mem_realloc_array(text->own_spans, capacity, sizeof *spans);
     if (spans) text->spans = text->own_spans = spans;
-    text->failed = !bytes || !spans;
+    text->failed = !bytes || (!spans && !text->unaligned);
     if (!text->failed) text->capacity = capacity;
     return !text->failed;
+}
+
+static inline bool reserve(struct text *text, size_t more) {
+    return more <= text->capacity - text->size || reserve_more(text, more);
 }
 
 void text_append(struct text *text, const char *bytes, size_t n, struct span span) {
     if (n == 0 || !reserve(text, n)) return;
     memcpy(text->own_bytes + text->size, bytes, n);
-    for (size_t i = 0; i < n; i++) text->own_spans[text->size + i] = span;
+    for (size_t i = 0; i < n && !text->unaligned; i++) text->own_spans[text->size + i] = span;
     text->size += n;
 }
 
@@ -63,11 +66,11 @@ static struct span character_span(const struct text *text, size_t at) {
 }
 
 void text_append_text(struct text *text, const struct text *from, size_t begin, size_t end) {
-    if (from->spans) {
+    if (from->spans || text->unaligned) {
         size_t n = end - begin;
         if (n == 0 || !reserve(text, n)) return;
         memcpy(text->own_bytes + text->size, from->bytes + begin, n);
-        memcpy(text->own_spans + text->size, from->spans + begin, n * sizeof *text->spans);
+        if (!text->unaligned) memcpy(text->own_spans + text->size, from->spans + begin, n * sizeof *text->spans);
         text->size += n;
         return;
     }
@@ -109,9 +112,21 @@ static size_t skip_characters(const struct text *text, size_t at, size_t n) {
     return at;
 }
 
+void text_append_changes(struct text *to, const struct changes *changes) {
+    to->failed |= changes->failed;
+    for (size_t i = 0; i < changes->n; i++) {
+        char bytes[4];
+        text_append(to, bytes, unicode_put(changes->items[i].code_point, bytes), (struct span){0, 0});
+    }
+}
+
 void text_transform(const struct text *from, struct text *to, const struct changes *changes, size_t skip) {
     text_clear(to, from->base);
     to->failed |= changes->failed;
+    if (to->unaligned) {
+        text_append_changes(to, changes);
+        return;
+    }
     size_t at = skip_characters(from, 0, skip);
     for (size_t i = 0; i < changes->n; i++) {
         struct change c = changes->items[i];

@@ -23,7 +23,8 @@ struct text {
     char *own_bytes;
     struct span *own_spans;
     size_t capacity;
-    bool failed; /* memory ran out; checked once at the end */
+    bool unaligned; /* nobody will ask where bytes came from: a changed text keeps no spans, text_span is meaningless */
+    bool failed;    /* memory ran out; checked once at the end */
 };
 
 void text_init(struct text *text);
@@ -51,6 +52,8 @@ struct changes {
 };
 void changes_push(struct changes *changes, uint32_t code_point, int32_t change);
 void changes_release(struct changes *changes);
+/* Appends the characters alone: for unaligned texts. */
+void text_append_changes(struct text *to, const struct changes *changes);
 /* to = from with the changes applied; the first `skip` characters of from are removed. */
 void text_transform(const struct text *from, struct text *to, const struct changes *changes, size_t skip);
 

@@ -17,6 +17,7 @@ bn_status tokenizer_create(size_t expected_tokens, bn_tokenizer **out, bn_error 
     tokenizer->unigram.unknown_id = -1;
     tokenizer->wordpiece.unknown_id = -1;
     bn_status status = vocabulary_init(&tokenizer->vocabulary, expected_tokens, err);
+    if (!status && !word_cache_init(&tokenizer->words)) status = fail_no_memory(err, sizeof *tokenizer->words.slots);
     if (status)
         bn_tokenizer_close(tokenizer);
     else
@@ -33,6 +34,7 @@ void bn_tokenizer_close(bn_tokenizer *tokenizer) {
     bpe_release(&tokenizer->bpe);
     unigram_release(&tokenizer->unigram);
     wordpiece_release(&tokenizer->wordpiece);
+    word_cache_release(&tokenizer->words);
     postprocessor_release(&tokenizer->postprocessor);
     decoder_release(&tokenizer->decoder);
     trie_release(&tokenizer->user_symbols);

@@ -15,7 +15,7 @@
 
 enum {
     CHUNK_BYTES = 1 << 16,
-    BLOCK_BYTES = 1 << 23, /* enough chunks for every thread; grows for a longer line only */
+    BLOCK_BYTES = 1 << 23,  /* enough chunks for every thread; grows for a longer line only */
     LONGEST_LINE = 1 << 26, /* what a normalizer makes of it still has 32-bit offsets */
 };
 
@@ -71,7 +71,8 @@ static bn_status insert_word(struct count_table *table, const char *text, size_t
     if (table->n == table->capacity) {
         size_t capacity = max_size(1024, table->capacity * 2);
         if (capacity > UINT32_MAX)
-            return fail(err, BN_STATUS_UNSUPPORTED, "more than %zu distinct words: train on a part of the corpus", table->n);
+            return fail(err, BN_STATUS_UNSUPPORTED, "more than %zu distinct words: train on a part of the corpus",
+                        table->n);
         struct word *items = mem_realloc_array(table->items, capacity, sizeof *items);
         if (!items) return fail_no_memory(err, capacity * sizeof *items);
         table->items = items;
@@ -90,6 +91,11 @@ static bn_status count_word(struct count_table *table, const char *text, size_t 
     return BN_OK;
 }
 
+static bn_status take_piece(void *context, const struct text *text, struct piece piece, bn_error *err) {
+    if (piece.begin == piece.end) return BN_OK;
+    return count_word(context, text->bytes + piece.begin, piece.end - piece.begin, 1, err);
+}
+
 /* The words of one text, as encoding would see them; nothing is looked up in a vocabulary. */
 static bn_status count_text(const bn_tokenizer *pipeline, struct count_table *table, const char *input, size_t size,
                             bn_error *err) {
@@ -101,17 +107,12 @@ static bn_status count_text(const bn_tokenizer *pipeline, struct count_table *ta
     pieces->n = 0;
     if (text->size) pieces_push(pieces, 0, text->size, -1);
     if (text->failed || pieces->failed) return fail_no_memory(err, size);
-    status = pretokenizer_apply(&pipeline->pretokenizer, text, pieces, &table->pretokenizer, err);
-    for (size_t i = 0; i < pieces->n && !status; i++) {
-        const struct piece *piece = &pieces->items[i];
-        if (piece->begin < piece->end)
-            status = count_word(table, text->bytes + piece->begin, piece->end - piece->begin, 1, err);
-    }
-    return status;
+    const struct piece_sink sink = {take_piece, table};
+    return pretokenizer_apply(&pipeline->pretokenizer, text, pieces, &table->pretokenizer, &sink, err);
 }
 
-static bn_status count_line(const struct word_counter *counter, struct count_table *table, const char *line, size_t size,
-                            bn_error *err) {
+static bn_status count_line(const struct word_counter *counter, struct count_table *table, const char *line,
+                            size_t size, bn_error *err) {
     if (!counter->pipeline->keeps_invalid_bytes && !utf8_valid(line, size))
         return fail(err, BN_STATUS_BAD_FILE,
                     "the line at byte %zu isn't UTF-8: convert the file, or train a byte-level tokenizer",
@@ -160,7 +161,8 @@ bn_status word_counter_create(const bn_tokenizer *pipeline, const struct trainer
 
 void word_counter_destroy(struct word_counter *counter) {
     if (!counter) return;
-    for (size_t i = 0; counter->tables && i < thread_pool_size(counter->pool); i++) count_table_release(&counter->tables[i]);
+    for (size_t i = 0; counter->tables && i < thread_pool_size(counter->pool); i++)
+        count_table_release(&counter->tables[i]);
     mem_free(counter->tables);
     mem_free(counter->block);
     mem_free(counter);
@@ -208,15 +210,18 @@ static bn_status count_block(struct word_counter *counter, size_t whole, bn_erro
     return BN_OK;
 }
 
-bn_status word_counter_add(struct word_counter *counter, FILE *stream, const char *name, size_t size_bytes, bn_error *err) {
+bn_status word_counter_add(struct word_counter *counter, FILE *stream, const char *name, size_t size_bytes,
+                           bn_error *err) {
     bn_status status;
     counter->size = counter->block_offset = 0;
     do {
         size_t whole = 0;
         status = read_block(counter, stream, &whole, err);
         if (!status) status = count_block(counter, whole, err);
-        if (status) error_prefix(err, "%s", name);
-        else status = trainer_report(counter->settings, "reading", counter->block_offset, size_bytes, err);
+        if (status)
+            error_prefix(err, "%s", name);
+        else
+            status = trainer_report(counter->settings, "reading", counter->block_offset, size_bytes, err);
     } while (!status && !feof(stream));
     return status;
 }

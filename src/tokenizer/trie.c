@@ -148,6 +148,8 @@ bool trie_search(const struct trie *trie, const char *text, size_t n, size_t fro
     bool found = false;
     uint32_t state = 0;
     for (size_t i = from; i < n; i++) {
+        while (state == 0 && i < n && !trie->root[(uint8_t)text[i]]) i++; /* nearly all of nearly every text */
+        if (i == n) break;
         uint8_t byte = (uint8_t)text[i];
         uint32_t next;
         while (!(next = trie_child(trie, state, byte)) && state) {

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define INVALID_BYTE 0x110000u
 
@@ -42,6 +43,16 @@ static inline size_t unicode_next(const char *text, size_t n, uint32_t *code_poi
         return 1;
     }
     return unicode_next_slow(text, n, code_point);
+}
+/* How many bytes of ASCII a text begins with. */
+static inline size_t unicode_ascii_run(const char *text, size_t n) {
+    size_t at = 0;
+    for (uint64_t word; at + 8 <= n; at += 8) {
+        memcpy(&word, text + at, 8);
+        if (word & UINT64_C(0x8080808080808080)) break;
+    }
+    while (at < n && (unsigned char)text[at] < 128) at++;
+    return at;
 }
 /* Writes a code point or pseudo code point; returns its length, at most 4. */
 size_t unicode_put(uint32_t code_point, char out[4]);

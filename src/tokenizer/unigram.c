@@ -101,7 +101,9 @@ static bool search(const struct unigram *unigram, const char *text, size_t size,
         }
         if (single) continue;
         if (unigram->unknown_id < 0) return false;
-        offer(unigram, &nodes[at + length], nodes[at].score + unigram->unknown_score, at, unigram->unknown_id);
+        double unknown = nodes[at].score + unigram->unknown_score;
+        if (unigram->single_precision) unknown = (float)unknown;
+        offer(unigram, &nodes[at + length], unknown, at, unigram->unknown_id);
     }
     return true;
 }

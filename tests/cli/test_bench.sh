@@ -44,4 +44,26 @@ bitnet bench demo -p 600 -n 0
 check "more than the context" fails_saying "doesn't fit into the context of 512" 2
 bitnet bench nothing.gguf
 check "a model that isn't there" fails_saying 'nothing.gguf' 1
+
+# the history
+bitnet bench demo -p 16 -n 0 -r 2 --record --commit first -o jsonl
+if says 'without SQLite'; then
+    skip "the history: built without SQLite"
+else
+    bitnet bench demo -p 16 -n 0 -r 2 --record --history here.db
+    check "a database of one's own" [ -s here.db ]
+    bitnet bench history --json
+    check "a run, with its commit" prints '"commit":"first".*"results":1'
+    bitnet bench history show 1
+    check "its results" prints '^ *1 *first *demo *pp16 '
+    bitnet bench demo -p 16 -n 0 -r 2 --record --commit second -q
+    bitnet bench history compare first second --json
+    check "compared" prints '"name":"pp16".*"verdict":"\(same\|faster\|slower\)"'
+    bitnet bench history compare first third
+    check "a commit that isn't there" fails_saying "nothing is recorded for commit 'third'" 1
+    bitnet bench history show 99
+    check "a run that isn't there" fails_saying 'no run 99' 1
+    bitnet bench history shwo
+    check "a verb that isn't there" fails_saying "isn't list, show or compare" 2
+fi
 finish

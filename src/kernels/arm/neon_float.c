@@ -1,6 +1,7 @@
 /* NEON: the float operations, four registers to the 16 lanes, and the table. */
 #include "kernels/arm/neon_lanes.h"
 
+#include "kernels/arm/int8.h"
 #include "kernels/arm/ternary.h"
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
@@ -8,4 +9,5 @@
 const struct kernels kernels_neon = {.name = "neon",
                                      .ternary_matmul = neon_ternary_matmul,
                                      .ternary_matmul_l12 = scalar_ternary_matmul_l12,
+                                     .int8_matmul = neon_int8_matmul,
                                      LANES_FLOAT_KERNELS};

@@ -3,9 +3,11 @@
 
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
+#include "kernels/x86/int8.h"
 #include "kernels/x86/ternary.h"
 
 const struct kernels kernels_avx2 = {.name = "avx2",
                                      .ternary_matmul = avx2_ternary_matmul,
                                      .ternary_matmul_l12 = avx2_ternary_matmul_l12,
+                                     .int8_matmul = avx2_int8_matmul,
                                      LANES_FLOAT_KERNELS};

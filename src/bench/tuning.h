@@ -1,0 +1,60 @@
+/* The engine settings that were found fastest for a model on this machine, remembered in the cache folder (tuned.json) by
+ * the identities of both. Threads, tokens per step and kernels never change a result; the type of the cached keys and
+ * values does in its last bits, so it is searched only when asked for. */
+#ifndef BENCH_TUNING_H
+#define BENCH_TUNING_H
+
+#include "base/json.h"
+#include "bench/speed.h"
+
+struct tuning {
+    size_t threads, batch_tokens; /* 0: the default */
+    bn_kv_type kv_type;           /* AUTO: the default */
+    char isa[16];                 /* "": the default */
+};
+
+/* Hexadecimal, equal for equal shapes, types and sizes of all weights. */
+void model_identity(const bn_model *model, char out[17]);
+
+/* What is remembered for the model; false when nothing is. */
+bool tuning_find(const bn_model *model, struct tuning *out);
+/* Sets what `options` leaves open; isa points into *tuning. */
+void tuning_apply(const struct tuning *tuning, bn_engine_options *options);
+
+/* Remembers it. `about`: further members of the entry (NULL: none), such as what was measured. */
+bn_status tuning_store(const bn_model *model, const struct tuning *tuning, json_t *about, bn_error *err);
+/* All entries for this machine: {model identity: {…}}; never NULL unless memory is out. */
+json_t *tuning_entries(void);
+/* Forgets the model's entry, or with NULL all of this machine; *n_forgotten is how many there were. */
+bn_status tuning_forget(const bn_model *model, size_t *n_forgotten, bn_error *err);
+
+/* ---- the search ---- */
+
+struct tuning_candidate {
+    struct tuning tuning;
+    double seconds;         /* median for the whole of prompt and output */
+    double prefill, decode; /* median tokens per second */
+    bool chosen;            /* of its stage */
+};
+
+enum { TUNING_MAX_CANDIDATES = 64 };
+
+struct tuning_search {
+    size_t prompt, output; /* what is timed: so many tokens of each */
+    size_t repeats;
+    bool kv_types; /* also try those */
+    bool (*cancelled)(void);
+    void (*progress)(void *context, size_t done); /* measurements so far; may be NULL */
+    void *progress_context;
+
+    /* results: the defaults are candidate 0 */
+    struct tuning_candidate candidates[TUNING_MAX_CANDIDATES];
+    size_t n_candidates;
+    struct tuning best;
+};
+
+/* One setting after the other (threads, tokens per step, kernels, …): all its values measured in turns, the fastest kept for the
+ * next; a default stays unless something is more than 3 % faster and the measurements don't overlap. */
+bn_status tuning_search(bn_model *model, struct tuning_search *search, bn_error *err);
+
+#endif

@@ -1,0 +1,233 @@
+/* Choosing tokens with a screened head.
+ *
+ * In tiles of MODEL_SCREEN_MAX rows: bounds of all logits in one pass over the int8 copy of the head; of each row, ids
+ * whose upper bound reaches a threshold; their exact logits; and the sampler on these. The threshold is a guess of how
+ * much the sampler needs: that the result is the one of all logits is proven by the sampler, from the one fact that no
+ * other id exceeds the threshold. */
+#include "engine/screen.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "engine/argmax.h"
+#include "engine/candidates.h"
+#include "engine/exact_math.h"
+
+#define BLOCK         16 /* ids, of whose lower bounds one counts when the k-th largest is looked for */
+#define LISTED_SHARE  8  /* lists are at most 1/8 of the vocabulary: reading more costs as much as all */
+#define LONGEST_PAUSE 63 /* tokens */
+#define WEIGHT_BLOCK  256
+#define N_DEPTHS      256     /* ids are counted by how far their upper bound lies below the largest, … */
+#define DEPTH_SCALE   4.0     /* … in quarters of the temperature */
+#define TAIL_WANTED   0x1p-16 /* of the mass: what top-p leaves unlisted */
+
+/* One row of the tile. */
+struct screen_row {
+    struct plan_item *item;
+    struct screen_need need;
+    struct partial_logits partial;
+    float *lower, *upper; /* [V] */
+    bool sound;           /* has bounds, and a list */
+};
+
+struct screen {
+    size_t vocab_size, capacity;
+    float *lower, *upper; /* [MODEL_SCREEN_MAX, V] */
+    bn_candidate *items;  /* [MODEL_SCREEN_MAX, capacity] */
+    struct screen_row rows[MODEL_SCREEN_MAX];
+    size_t n_rows;
+};
+
+struct screen *screen_create(size_t vocab_size) {
+    struct screen *screen = mem_calloc(1, sizeof *screen);
+    if (!screen) return NULL;
+    screen->vocab_size = vocab_size;
+    screen->capacity = vocab_size / LISTED_SHARE + 1;
+    screen->lower = mem_alloc_array(MODEL_SCREEN_MAX * vocab_size, sizeof(float));
+    screen->upper = mem_alloc_array(MODEL_SCREEN_MAX * vocab_size, sizeof(float));
+    screen->items = mem_alloc_array(MODEL_SCREEN_MAX * screen->capacity, sizeof *screen->items);
+    if (screen->lower && screen->upper && screen->items) return screen;
+    screen_destroy(screen);
+    return NULL;
+}
+
+void screen_destroy(struct screen *screen) {
+    if (!screen) return;
+    mem_free(screen->lower);
+    mem_free(screen->upper);
+    mem_free(screen->items);
+    mem_free(screen);
+}
+
+/* ---- which ids are listed ---- */
+
+/* A float that at least k lower bounds reach: the k-th largest of the maxima of blocks. */
+static float kth_lower_bound(const struct screen *screen, const float *lower, size_t k, bn_candidate *maxima) {
+    if (k == 1) return max_of(lower, screen->vocab_size);
+    size_t n = screen->vocab_size / BLOCK;
+    for (size_t i = 0; i < n; i++) maxima[i] = (bn_candidate){(int32_t)i, max_of(lower + i * BLOCK, BLOCK)};
+    return k <= n ? candidates_kth_largest(maxima, n, k) : -INFINITY;
+}
+
+/* Upper bounds of the masses, relative to exp(reference / temperature), of the ids at each depth. */
+static void masses_by_depth(const struct screen_row *row, size_t vocab_size, double reference,
+                            double masses[N_DEPTHS]) {
+    double temperature = row->need.temperature, weights[WEIGHT_BLOCK];
+    for (size_t d = 0; d < N_DEPTHS; d++) masses[d] = 0;
+    for (size_t begin = 0; begin < vocab_size; begin += WEIGHT_BLOCK) {
+        size_t n = min_size(WEIGHT_BLOCK, vocab_size - begin), depths[WEIGHT_BLOCK];
+        for (size_t i = 0; i < n; i++) {
+            double upper = (double)row->upper[begin + i];
+            /* the last term: what the sampler's division in float32 may add */
+            double x = (upper - reference) / temperature + 0x1p-22 * fabs(upper / temperature);
+            weights[i] = x < 0 ? x : 0; /* also where upper is infinite */
+            depths[i] = (size_t)fmin(-weights[i] * DEPTH_SCALE, N_DEPTHS - 1);
+        }
+        exact_exp(weights, n);
+        for (size_t i = 0; i < n; i++) masses[depths[i]] += weights[i];
+    }
+}
+
+/* The threshold that leaves little mass below, and a bound of what it leaves. */
+static float threshold_by_mass(struct screen_row *row, size_t vocab_size) {
+    double masses[N_DEPTHS], reference = (double)max_of(row->lower, vocab_size), tail = 0;
+    if (!isfinite(reference)) return -INFINITY;
+    masses_by_depth(row, vocab_size, reference, masses);
+    size_t depth = N_DEPTHS - 1; /* the deepest that is listed */
+    while (depth > 0 && tail + masses[depth] <= TAIL_WANTED) tail += masses[depth--];
+    row->partial.tail = tail * (1 + 0x1p-30);
+    row->partial.tail_reference = reference / row->need.temperature;
+    if (depth == N_DEPTHS - 1) return -INFINITY;
+    double distance = (double)(depth + 1) / DEPTH_SCALE * row->need.temperature;
+    /* A little lower, so that rounding counts an id twice rather than not at all. */
+    return (float)(reference - distance - 0x1p-20 * (fabs(reference) + distance));
+}
+
+/* Lists the ids whose upper bound reaches the threshold. False: too many. */
+static bool list_ids(const struct screen *screen, struct screen_row *row, float threshold) {
+    struct partial_logits *partial = &row->partial;
+    partial->n = 0;
+    partial->floor = nextafterf(threshold, -INFINITY);
+    for (size_t begin = 0; begin < screen->vocab_size; begin += BLOCK) {
+        size_t end = min_size(begin + BLOCK, screen->vocab_size);
+        if (max_of(row->upper + begin, end - begin) < threshold) continue;
+        for (size_t id = begin; id < end; id++) {
+            if (row->upper[id] < threshold) continue;
+            if (partial->n == screen->capacity) return false;
+            partial->items[partial->n++] = (bn_candidate){(int32_t)id, 0};
+        }
+    }
+    return true;
+}
+
+static void list_chunk(void *context, size_t chunk, size_t slot) {
+    const bn_engine *engine = context;
+    const struct screen *screen = engine->screen;
+    struct screen_row *row = &engine->screen->rows[chunk];
+    if (!row->sound) return;
+    const struct sequence *s = row->item->sequence;
+    const struct sampler_input input = request_sampler_input(s->request, s, NULL);
+    sampler_touch(s->sampler, &input, row->lower, row->upper);
+    row->partial.tail = INFINITY;
+    float threshold;
+    if (row->need.mass) {
+        threshold = threshold_by_mass(row, screen->vocab_size);
+    } else {
+        bn_candidate *maxima = (bn_candidate *)(void *)(engine->scratch + slot * engine->vocab_size);
+        float kth = kth_lower_bound(screen, row->lower, row->need.k, maxima);
+        threshold = nextafterf((float)((double)kth - row->need.depth), -INFINITY);
+    }
+    row->sound = isfinite(threshold) && list_ids(screen, row, threshold);
+}
+
+/* ---- drawing ---- */
+
+/* The list is left as it is if `keep`: other choices need it. False: undecided. */
+static bool draw(const bn_engine *engine, struct sequence *s, const struct partial_logits *listed, bool keep,
+                 size_t slot) {
+    struct partial_logits partial = *listed;
+    if (keep) {
+        partial.items = (bn_candidate *)(void *)(engine->scratch + slot * engine->vocab_size);
+        memcpy(partial.items, listed->items, listed->n * sizeof *listed->items);
+    }
+    struct sampler_input input = request_sampler_input(s->request, s, NULL);
+    input.partial = &partial;
+    s->draw.status = sampler_sample(s->sampler, &input, &s->draw.id, &s->draw.error);
+    return s->draw.id != SAMPLER_UNDECIDED;
+}
+
+static void draw_chunk(void *context, size_t chunk, size_t slot) {
+    const bn_engine *engine = context;
+    struct screen_row *row = &engine->screen->rows[chunk];
+    if (!row->sound) return;
+    bn_request *request = row->item->sequence->request;
+    bool decided = true;
+    if (request->forked)
+        decided = draw(engine, row->item->sequence, &row->partial, false, slot);
+    else
+        for (size_t i = 0; i < request->n_sequences && decided; i++)
+            decided = draw(engine, &request->sequences[i], &row->partial, i + 1 < request->n_sequences, slot);
+    row->item->drawn = decided;
+}
+
+/* ---- the plan ---- */
+
+/* Can this item be tried, and is it time to? */
+static bool tries(const bn_engine *engine, const struct plan_item *item, struct screen_need *need) {
+    struct sequence *s = item->sequence;
+    const bn_request *request = s->request;
+    if (item->n_rows != 1 || !s->sampler || request->logits || request->beams || request_wants_logprobs(request) ||
+        s->n_computed + s->n_planned != s->n_tokens || (request->prompt_logprobs && s->n_tokens == request->n_prompt))
+        return false;
+    if (!sampler_screens(s->sampler, need) || need->k > engine->vocab_size / (2 * BLOCK)) return false;
+    if (s->screen_pause == 0) return true;
+    s->screen_pause--;
+    return false;
+}
+
+static void run_tile(bn_engine *engine, const struct forward_options *options) {
+    struct screen *screen = engine->screen;
+    size_t numbers[MODEL_SCREEN_MAX];
+    bool sound[MODEL_SCREEN_MAX];
+    for (size_t i = 0; i < screen->n_rows; i++) {
+        struct screen_row *row = &screen->rows[i];
+        row->lower = screen->lower + i * screen->vocab_size;
+        row->upper = screen->upper + i * screen->vocab_size;
+        row->partial.items = screen->items + i * screen->capacity;
+        numbers[i] = row->item->first_row;
+    }
+    model_screen(engine->model, engine->workspace, options, numbers, screen->n_rows, screen->lower, screen->upper,
+                 sound);
+    for (size_t i = 0; i < screen->n_rows; i++) screen->rows[i].sound = sound[i];
+    thread_pool_run(engine->pool, list_chunk, engine, screen->n_rows);
+    for (size_t i = 0; i < screen->n_rows; i++) {
+        struct screen_row *row = &screen->rows[i];
+        if (!row->sound) continue;
+        model_rescore(engine->model, engine->workspace, options, row->item->first_row, row->partial.items,
+                      row->partial.n);
+        engine->plan.rescored += row->partial.n;
+    }
+    thread_pool_run(engine->pool, draw_chunk, engine, screen->n_rows);
+    for (size_t i = 0; i < screen->n_rows; i++) {
+        struct sequence *s = screen->rows[i].item->sequence;
+        bool drawn = screen->rows[i].item->drawn;
+        engine->plan.screened += drawn;
+        engine->plan.fallbacks += !drawn;
+        s->screen_pause = drawn ? 0 : s->screen_pauses;
+        s->screen_pauses = drawn ? s->screen_pauses / 2 : (uint32_t)min_size(2 * s->screen_pauses + 1, LONGEST_PAUSE);
+    }
+    screen->n_rows = 0;
+}
+
+void screen_draw(bn_engine *engine, const struct forward_options *options) {
+    struct screen *screen = engine->screen;
+    screen->n_rows = 0;
+    for (size_t i = 0; i < engine->plan.n_items; i++) {
+        struct screen_row *row = &screen->rows[screen->n_rows];
+        row->item = &engine->plan.items[i];
+        if (!tries(engine, row->item, &row->need)) continue;
+        if (++screen->n_rows == MODEL_SCREEN_MAX) run_tile(engine, options);
+    }
+    if (screen->n_rows) run_tile(engine, options);
+}

@@ -1,0 +1,88 @@
+/* The output head: all logits of some hidden states, bounds of them, or the logits of a few tokens. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "kernels/layout.h"
+#include "model/workspace.h"
+
+#define SCREEN_CHUNK  128 /* rows of the copy; their sums fit the scratch of a thread */
+#define RESCORE_CHUNK 16
+
+void model_logits(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
+                  const size_t *rows, size_t n, float *logits) {
+    const struct model_config *c = &model->config;
+    size_t d = c->hidden_size;
+    const float *x = workspace->normed;
+    if (rows) {
+        for (size_t i = 0; i < n; i++) memcpy(workspace->out + i * d, x + rows[i] * d, d * sizeof *x);
+        x = workspace->out;
+    }
+    workspace->linear.kernels = options->kernels;
+    workspace->linear.pool = options->pool;
+    struct activations in = {.x = x, .n_tokens = n, .n_cols = d};
+    linear_project(&workspace->linear, &in, &(struct projection){&model->weights.head, logits}, 1);
+    if (c->final_softcap > 0) options->kernels->softcap(logits, c->final_softcap, n * c->vocab_size);
+}
+
+bool model_is_screened(const struct bn_model *model) {
+    return model->weights.screen.codes != NULL;
+}
+
+/* ---- bounds ---- */
+
+_Static_assert(MODEL_SCREEN_MAX == SCREEN_INPUTS_MAX, "one number under two names: what the engine may see, and all");
+
+struct screening {
+    const struct bn_model *model;
+    const struct forward_options *options;
+    struct workspace *workspace;
+    const struct screen_input *inputs;
+    size_t n_inputs;
+    float *lower, *upper;
+};
+
+static void screen_chunk(void *context, size_t chunk, size_t slot) {
+    const struct screening *job = context;
+    const struct weights *weights = &job->model->weights;
+    struct linear_context *linear = &job->workspace->linear;
+    size_t row0 = chunk * SCREEN_CHUNK, n_rows = min_size(SCREEN_CHUNK, weights->head.n_rows - row0);
+    head_screen_rows(&weights->screen, &weights->head, job->options->kernels, job->inputs, job->n_inputs,
+                     job->workspace->screen_stride, row0, n_rows,
+                     (int32_t *)(void *)(linear->scratch + slot * linear->scratch_bytes), job->lower, job->upper);
+}
+
+void model_screen(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
+                  const size_t *rows, size_t n, float *lower, float *upper, bool *sound) {
+    size_t d = model->config.hidden_size;
+    struct screen_input inputs[SCREEN_INPUTS_MAX];
+    for (size_t i = 0; i < n; i++) {
+        inputs[i].q = workspace->screen_q + i * workspace->screen_stride;
+        sound[i] = screen_input_init(&inputs[i], &model->weights.screen, workspace->normed + rows[i] * d, d);
+    }
+    struct screening job = {model, options, workspace, inputs, n, lower, upper};
+    thread_pool_run(options->pool, screen_chunk, &job, (model->weights.head.n_rows + SCREEN_CHUNK - 1) / SCREEN_CHUNK);
+}
+
+/* ---- a few exact logits ---- */
+
+struct rescoring {
+    const struct bn_model *model;
+    const struct kernels *kernels;
+    const float *x;
+    bn_candidate *items;
+    size_t n;
+};
+
+static void rescore_chunk(void *context, size_t chunk, size_t slot) {
+    (void)slot;
+    const struct rescoring *job = context;
+    size_t end = min_size(job->n, (chunk + 1) * RESCORE_CHUNK);
+    for (size_t i = chunk * RESCORE_CHUNK; i < end; i++)
+        job->items[i].logit = linear_dot(job->kernels, &job->model->weights.head, (size_t)job->items[i].id, job->x);
+}
+
+void model_rescore(const struct bn_model *model, const struct workspace *workspace,
+                   const struct forward_options *options, size_t row, bn_candidate *items, size_t n) {
+    struct rescoring job = {model, options->kernels, workspace->normed + row * model->config.hidden_size, items, n};
+    thread_pool_run(options->pool, rescore_chunk, &job, (n + RESCORE_CHUNK - 1) / RESCORE_CHUNK);
+}

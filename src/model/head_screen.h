@@ -1,0 +1,53 @@
+/* The output head screened: which of its rows can matter is found on an int8 copy at half the memory traffic.
+ *
+ * For a hidden state x the copy gives an interval for every row that provably holds the logit which the exact head
+ * computes, its float rounding included (docs/head.md has the derivation). Whoever needs the largest logits only asks
+ * for the exact ones of the few rows whose intervals reach that far. */
+#ifndef MODEL_HEAD_SCREEN_H
+#define MODEL_HEAD_SCREEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "model/linear.h"
+
+/* W_r ≈ scales[r]·Q_r. V rows of d columns. */
+struct head_screen {
+    const uint8_t *codes;   /* R16 [V, d] (kernels/layout.h); NULL: the head isn't screened */
+    const float *scales;    /* [V] */
+    const float *residuals; /* [V] ≥ ‖W_r − scales[r]·Q_r‖₂ */
+    const float *norms;     /* [V] ≥ ‖scales[r]·Q_r‖₂ */
+    float largest;          /* ≥ residuals[r] + norms[r] ≥ ‖W_r‖₂ */
+};
+
+/* Can this head be screened, and is it big enough to gain from it? */
+bool head_screen_applies(const struct linear *head);
+bool head_screen_pays(const struct linear *head);
+
+/* Makes the copy in `arena`, reading the head once; `mapped`: its pages are dropped as they are done with. A head with
+ * weights that aren't finite, or beyond 2^60, gets no screen: codes stay NULL. BN_STATUS_NO_MEMORY. */
+bn_status head_screen_build(struct head_screen *screen, const struct linear *head, bool mapped, struct arena *arena,
+                            struct thread_pool *pool, bn_error *err);
+
+#define SCREEN_INPUTS_MAX 12 /* hidden states in one pass over the copy */
+
+/* A hidden state as the screen uses it. */
+struct screen_input {
+    int16_t *q; /* [q_stride] x ≈ scale·q */
+    float scale;
+    int32_t sum;         /* Σq */
+    float error, spread; /* a row's interval reaches residual·error + norm·spread to both sides */
+};
+
+/* Fills in all but q, and what q points at (4·r16_steps(n) elements). False: x isn't finite, or so large that logits could overflow. */
+bool screen_input_init(struct screen_input *input, const struct head_screen *screen, const float *x, size_t n);
+
+/* One pass over rows [row0, row0 + n_rows) (row0 a multiple of 16) for several hidden states whose q lie q_stride elements apart, beginning with
+ * inputs[0].q: lower[t·V + r] ≤ logit ≤ upper[t·V + r]. sums: room for n_rows · n_inputs. */
+void head_screen_rows(const struct head_screen *screen, const struct linear *head, const struct kernels *kernels,
+                      const struct screen_input *inputs, size_t n_inputs, size_t q_stride, size_t row0, size_t n_rows,
+                      int32_t *sums, float *lower, float *upper);
+
+#endif
