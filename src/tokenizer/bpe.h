@@ -25,6 +25,7 @@ struct bpe {
     const struct vocabulary *vocabulary;
     enum bpe_ranking ranking;
     struct merge_table merges; /* BPE_MERGES */
+    int32_t last_joined;       /* while merges are added: what the last one became */
     /* Vocabularies of byte strings: texts as bytes, not in GPT-2's alphabet, so that words needn't be rewritten. */
     bool byte_level;
     struct token_map by_bytes;
@@ -63,9 +64,14 @@ bn_status bpe_finish(struct bpe *bpe, bn_error *err);
 bn_status bpe_reopen(struct bpe *bpe, bn_error *err);
 /* Room for n merges. */
 bn_status bpe_reserve_merges(struct bpe *bpe, size_t n, bn_error *err);
-/* Adds the merge of rank `rank`, both spelled as in the vocabulary. */
-bn_status bpe_add_merge(struct bpe *bpe, const char *left, size_t left_size, const char *right, size_t right_size,
-                        size_t rank, bn_error *err);
+/* A merge as it is spelled in the vocabulary. */
+struct bpe_merge_text {
+    const char *left, *right;
+    size_t left_size, right_size;
+};
+/* Adds n merges, at most BPE_MERGE_BATCH, of ranks from `rank`. Several at once are faster. */
+enum { BPE_MERGE_BATCH = 32 };
+bn_status bpe_add_merges(struct bpe *bpe, const struct bpe_merge_text *texts, size_t n, size_t rank, bn_error *err);
 void bpe_release(struct bpe *bpe);
 void bpe_scratch_release(struct bpe_scratch *scratch);
 /* Does a text encode to the same ids whether it is cut before "▁" or not, wherever bpe_next_cut cuts? */

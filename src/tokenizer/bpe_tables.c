@@ -23,55 +23,108 @@ static void set_joins(struct bpe *bpe, char last, const char *right, size_t size
     if (size >= 3 && memcmp(right, "\xe2\x96\x81", 3) == 0) set_join(bpe, last, (char)BPE_JOINS_SPACE);
 }
 
-static int32_t find_joined(const struct bpe *bpe, const char *left, size_t left_size, const char *right,
-                           size_t right_size) {
+/* What a merge's halves become. Merges come in the order of what they become, or nearly: it is what the one before
+ * became, or the token after that, or has to be looked up. */
+static int32_t find_joined(const struct bpe *bpe, const struct bpe_merge_text *merge, int32_t before) {
+    const struct vocabulary *vocabulary = bpe->vocabulary;
+    size_t skip = min_size(bpe->prefix_size, merge->right_size), right_size = merge->right_size - skip;
+    const char *right = merge->right + skip;
+    for (int32_t id = before; id <= before + 1; id++) {
+        const struct vocabulary_token token = vocabulary_token(vocabulary, (size_t)id);
+        if (token.size != merge->left_size + right_size || !(token.flags & TOKEN_MODEL)) continue;
+        if (memcmp(token.text, merge->left, merge->left_size) != 0) continue;
+        if (memcmp(token.text + merge->left_size, right, right_size) == 0) return id;
+    }
     char small[256], *joined = small;
-    if (left_size + right_size > sizeof small && !(joined = mem_alloc(left_size + right_size))) return -1;
-    memcpy(joined, left, left_size);
-    memcpy(joined + left_size, right, right_size);
-    int32_t id = vocabulary_find_model(bpe->vocabulary, joined, left_size + right_size);
+    if (merge->left_size + right_size > sizeof small && !(joined = mem_alloc(merge->left_size + right_size))) return -1;
+    memcpy(joined, merge->left, merge->left_size);
+    memcpy(joined + merge->left_size, right, right_size);
+    int32_t id = vocabulary_find_model(vocabulary, joined, merge->left_size + right_size);
     if (joined != small) mem_free(joined);
     return id;
 }
 
-bn_status bpe_add_merge(struct bpe *bpe, const char *left, size_t left_size, const char *right, size_t right_size,
-                        size_t rank, bn_error *err) {
-    int32_t a = vocabulary_find_model(bpe->vocabulary, left, left_size);
-    int32_t b = vocabulary_find_model(bpe->vocabulary, right, right_size);
-    if (a < 0 || b < 0)
-        return fail(err, BN_STATUS_BAD_FILE, "merge %zu: '%.60s' isn't in the vocabulary", rank, a < 0 ? left : right);
-    size_t skip = bpe->prefix_size <= right_size ? bpe->prefix_size : right_size;
-    int32_t joined = find_joined(bpe, left, left_size, right + skip, right_size - skip);
-    if (joined < 0)
-        return fail(err, BN_STATUS_BAD_FILE,
-                    "merge %zu: '%.60s' and '%.60s' join to a token that isn't in the vocabulary", rank, left, right);
-    if (rank >= 1u << 24) return fail(err, BN_STATUS_UNSUPPORTED, "more than %u merges", 1u << 24);
-    if (!merge_table_add(&bpe->merges, (struct bpe_merge){a, b, (int32_t)rank, joined}))
-        return fail(err, BN_STATUS_BAD_FILE, "merge %zu: the table of merges is full", rank);
-    if (left_size && right_size) set_joins(bpe, left[left_size - 1], right, right_size);
+static bn_status add_merge(struct bpe *bpe, const struct bpe_merge_text *text, struct bpe_merge *merge, bn_error *err) {
+    const char *left = text->left, *right = text->right;
+    int left_size = (int)min_size(text->left_size, 60), right_size = (int)min_size(text->right_size, 60);
+    if (merge->left < 0 || merge->right < 0)
+        return fail(err, BN_STATUS_BAD_FILE, "merge %d: '%.*s' isn't in the vocabulary", merge->rank,
+                    merge->left < 0 ? left_size : right_size, merge->left < 0 ? left : right);
+    if (merge->id < 0)
+        return fail(err, BN_STATUS_BAD_FILE, "merge %d: '%.*s' and '%.*s' join to a token that isn't in the vocabulary",
+                    merge->rank, left_size, left, right_size, right);
+    if (merge->rank >= 1 << 24) return fail(err, BN_STATUS_UNSUPPORTED, "more than %d merges", 1 << 24);
+    if (!merge_table_add(&bpe->merges, *merge))
+        return fail(err, BN_STATUS_BAD_FILE, "merge %d: the table of merges is full", merge->rank);
+    if (text->left_size && text->right_size) set_join(bpe, left[text->left_size - 1], right[0]);
     return BN_OK;
+}
+
+bn_status bpe_add_merges(struct bpe *bpe, const struct bpe_merge_text *texts, size_t n, size_t rank, bn_error *err) {
+    const struct token_map *map = &bpe->vocabulary->by_text;
+    const struct text_pool *pool = &bpe->vocabulary->texts;
+    struct bpe_merge merges[BPE_MERGE_BATCH];
+    uint32_t hashes[BPE_MERGE_BATCH][2];
+    for (size_t i = 0; i < n; i++) {
+        hashes[i][0] = token_map_hash(map, texts[i].left, texts[i].left_size);
+        hashes[i][1] = token_map_hash(map, texts[i].right, texts[i].right_size);
+        for (size_t side = 0; side < 2; side++) token_map_prefetch_slot(map, hashes[i][side]);
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t side = 0; side < 2; side++) token_map_prefetch_text(map, pool, hashes[i][side]);
+    for (size_t i = 0; i < n; i++) {
+        const struct bpe_merge_text *text = &texts[i];
+        merges[i].left = token_map_find_hashed(map, pool, text->left, text->left_size, hashes[i][0]);
+        merges[i].right = token_map_find_hashed(map, pool, text->right, text->right_size, hashes[i][1]);
+        merges[i].rank = (int32_t)min_size(rank + i, INT32_MAX);
+        merge_table_prefetch(&bpe->merges, merges[i].left, merges[i].right);
+    }
+    bn_status status = BN_OK;
+    for (size_t i = 0; i < n && !status; i++) {
+        merges[i].id = bpe->last_joined = find_joined(bpe, &texts[i], bpe->last_joined);
+        status = add_merge(bpe, &texts[i], &merges[i], err);
+    }
+    return status;
 }
 
 /* ---- the rest ---- */
 
-static bn_status index_bytes(struct bpe *bpe, bn_error *err) {
+/* The texts of all tokens as bytes. */
+static bn_status collect_bytes(struct bpe *bpe, struct rewritten_token *found, size_t *n, bn_error *err) {
     const struct vocabulary *vocabulary = bpe->vocabulary;
-    if (!token_map_init(&bpe->by_bytes, vocabulary->by_text.count)) return fail_no_memory(err, vocabulary->size);
     char *bytes = mem_alloc(bpe->longest_token + 1);
     bn_status status = bytes ? BN_OK : fail_no_memory(err, bpe->longest_token);
     for (size_t id = 0; id < vocabulary->size && !status; id++) {
         const struct vocabulary_token token = vocabulary_token(vocabulary, id);
         size_t size;
-        uint32_t place;
+        struct rewritten_token item = {.id = (int32_t)id};
         if (!token.text || !(token.flags & TOKEN_MODEL)) continue;
         if (!byte_alphabet_decode(token.text, token.size, bytes, &size) || size == 0) continue;
-        if (!text_pool_add(&bpe->bytes, bytes, size, &place) ||
-            token_map_insert(&bpe->by_bytes, &bpe->bytes, place, (uint32_t)size, (int32_t)id) < 0)
-            status = fail_no_memory(err, size);
+        item.size = (uint32_t)size;
+        if (!text_pool_add(&bpe->bytes, bytes, size, &item.text)) status = fail_no_memory(err, size);
         if (size == 1) bpe->byte_ids[(uint8_t)*bytes] = (int32_t)id;
+        found[(*n)++] = item;
     }
     mem_free(bytes);
-    bpe->by_bytes.n_ids = vocabulary->size;
+    return status;
+}
+
+static bn_status index_bytes(struct bpe *bpe, bn_error *err) {
+    enum { AHEAD = 16 };
+    struct token_map *map = &bpe->by_bytes;
+    const struct text_pool *pool = &bpe->bytes;
+    size_t n = 0, n_ids = bpe->vocabulary->size;
+    if (!token_map_init(map, bpe->vocabulary->by_text.count)) return fail_no_memory(err, n_ids);
+    struct rewritten_token *tokens = mem_alloc_array(n_ids + 1, sizeof *tokens);
+    bn_status status = tokens ? collect_bytes(bpe, tokens, &n, err) : fail_no_memory(err, n_ids * sizeof *tokens);
+    for (size_t i = 0; i < n && !status; i++) {
+        const struct rewritten_token *token = &tokens[i], *ahead = &tokens[min_size(i + AHEAD, n - 1)];
+        token_map_prefetch_slot(map, token_map_hash(map, pool->bytes + ahead->text, ahead->size));
+        if (token_map_insert(map, pool, token->text, token->size, token->id) < 0)
+            status = fail_no_memory(err, token->size);
+    }
+    mem_free(tokens);
+    map->n_ids = n_ids;
     return status;
 }
 

@@ -52,12 +52,9 @@ static bn_status read_ids(struct gguf_vocabulary *v, bn_error *err) {
         const char *key;
         size_t *id;
     } ids[] = {
-        {"tokenizer.ggml.bos_token_id", &v->bos},
-        {"tokenizer.ggml.eos_token_id", &v->eos},
-        {"tokenizer.ggml.unknown_token_id", &v->unknown},
-        {"tokenizer.ggml.cls_token_id", &v->cls},
-        {"tokenizer.ggml.padding_token_id", &v->pad},
-        {"tokenizer.ggml.seperator_token_id", &v->separator},
+        {"tokenizer.ggml.bos_token_id", &v->bos},         {"tokenizer.ggml.eos_token_id", &v->eos},
+        {"tokenizer.ggml.unknown_token_id", &v->unknown}, {"tokenizer.ggml.cls_token_id", &v->cls},
+        {"tokenizer.ggml.padding_token_id", &v->pad},     {"tokenizer.ggml.seperator_token_id", &v->separator},
     };
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         *ids[i].id = SIZE_MAX;
@@ -144,14 +141,18 @@ static const struct gguf_pre *choose_pre(const bn_tokenizer *tokenizer, const st
 static bn_status read_merges(struct bpe *bpe, const struct gguf_value *merges, bn_error *err) {
     size_t n = merges ? merges->array.n : 0;
     bn_status status = bpe_reserve_merges(bpe, n, err);
-    for (size_t rank = 0; rank < n && !status; rank++) {
-        struct gguf_string line = gguf_array_string(merges, rank);
-        const char *space = line.size > 1 ? memchr(line.text + 1, ' ', line.size - 1) : NULL;
-        if (!space)
-            return fail(err, BN_STATUS_BAD_FILE, "'tokenizer.ggml.merges[%zu]' must be two tokens with a space between",
-                        rank);
-        size_t left = (size_t)(space - line.text);
-        status = bpe_add_merge(bpe, line.text, left, space + 1, line.size - left - 1, rank, err);
+    for (size_t rank = 0, count; rank < n && !status; rank += count) {
+        struct bpe_merge_text batch[BPE_MERGE_BATCH];
+        for (count = 0; count < BPE_MERGE_BATCH && rank + count < n; count++) {
+            struct gguf_string line = gguf_array_string(merges, rank + count);
+            const char *space = line.size > 1 ? memchr(line.text + 1, ' ', line.size - 1) : NULL;
+            if (!space)
+                return fail(err, BN_STATUS_BAD_FILE,
+                            "'tokenizer.ggml.merges[%zu]' must be two tokens with a space between", rank + count);
+            size_t left = (size_t)(space - line.text);
+            batch[count] = (struct bpe_merge_text){line.text, space + 1, left, line.size - left - 1};
+        }
+        status = bpe_add_merges(bpe, batch, count, rank, err);
     }
     return status;
 }

@@ -132,13 +132,13 @@ static void choose_byte_level(bn_tokenizer *tokenizer) {
     pretokenizer->n--;
 }
 
-static bn_status read_all(bn_tokenizer *tokenizer, const json_t *root, bn_error *err) {
+static bn_status read_all(bn_tokenizer *tokenizer, const json_t *root, const struct hf_large *large, bn_error *err) {
     const json_t *model = json_object_get(root, "model");
-    bn_status status = hf_read_model(tokenizer, model, err);
+    bn_status status = hf_read_model(tokenizer, model, large, err);
     if (!status) status = hf_read_normalizer(tokenizer, json_object_get(root, "normalizer"), 0, err);
     if (!status) status = hf_read_pretokenizer(tokenizer, json_object_get(root, "pre_tokenizer"), 0, err);
     if (!status) choose_byte_level(tokenizer);
-    if (!status) status = hf_finish_model(tokenizer, model, err);
+    if (!status) status = hf_finish_model(tokenizer, model, large, err);
     if (!status) status = read_added_tokens(tokenizer, json_object_get(root, "added_tokens"), err);
     if (!status) status = hf_read_postprocessor(tokenizer, json_object_get(root, "post_processor"), 0, err);
     if (!status) status = hf_read_decoder(tokenizer, json_object_get(root, "decoder"), 0, err);
@@ -148,27 +148,46 @@ static bn_status read_all(bn_tokenizer *tokenizer, const json_t *root, bn_error 
     return status;
 }
 
-bn_status tokenizer_from_json_tree(const json_t *root, const char *name, bn_tokenizer **out, bn_error *err) {
-    bn_tokenizer *tokenizer = NULL;
-    const json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
-    bn_status status =
-        tokenizer_create(json_is_object(vocab) ? json_object_size(vocab) : json_array_size(vocab), &tokenizer, err);
+static bn_status read_tree(const json_t *root, const struct hf_large *large, bn_tokenizer **out, bn_error *err) {
+    bn_tokenizer *tokenizer;
+    size_t n_pieces = json_array_size(json_object_get(json_object_get(root, "model"), "vocab"));
+    bn_status status = tokenizer_create(max_size(n_pieces, large->vocab.n), &tokenizer, err);
     if (status) return status;
-    status = read_all(tokenizer, root, err);
-    if (status) {
-        error_prefix(err, "%s", name);
+    status = read_all(tokenizer, root, large, err);
+    if (status)
         bn_tokenizer_close(tokenizer);
-    } else {
+    else
         *out = tokenizer;
+    return status;
+}
+
+bn_status hf_read_text(const char *text, size_t size, const char *name, bool *found, bn_tokenizer **out,
+                       bn_error *err) {
+    struct hf_large large;
+    struct buffer rest;
+    json_t *root = NULL;
+    buffer_init(&rest);
+    *found = hf_large_take(text, size, &large, &rest);
+    bn_status status = *found ? json_parse(rest.data, rest.size, name, &root, err) : BN_OK;
+    if (rest.failed || large.no_memory) {
+        *found = true;
+        status = fail_no_memory(err, size);
     }
+    buffer_release(&rest);
+    if (status || !*found) return status;
+    status = read_tree(root, &large, out, err);
+    if (status) error_prefix(err, "%s", name);
+    json_decref(root);
     return status;
 }
 
 bn_status tokenizer_from_json(const char *text, size_t size, const char *name, bn_tokenizer **out, bn_error *err) {
+    bool found;
+    bn_status status = hf_read_text(text, size, name, &found, out, err);
+    if (found) return status;
     json_t *root;
-    bn_status status = json_parse(text, size, name, &root, err);
+    status = json_parse(text, size, name, &root, err);
     if (status) return status;
-    status = tokenizer_from_json_tree(root, name, out, err);
     json_decref(root);
-    return status;
+    return fail(err, BN_STATUS_BAD_FILE, "%s: no 'model': this isn't a tokenizer.json", name);
 }

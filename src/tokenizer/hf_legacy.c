@@ -1,5 +1,6 @@
 /* Tokenizers from before tokenizer.json: GPT-2's vocab.json and merges.txt, which are rewritten as a tokenizer.json
  * and read as that, and ByT5, which is code in transformers and only has its added tokens in files. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -74,7 +75,9 @@ bn_status hf_from_vocab(const json_t *vocab, const char *folder, const char *nam
                       (json_t *)vocab, "merges", merges, "added_tokens", special, "pre_tokenizer", "type", "ByteLevel",
                       "add_prefix_space", json_is_true(json_object_get(config, "add_prefix_space")), "post_processor",
                       "type", "ByteLevel", "trim_offsets", 0, "decoder", "type", "ByteLevel");
-        status = root ? tokenizer_from_json_tree(root, name, out, err) : fail_no_memory(err, 0);
+        char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+        status = text ? tokenizer_from_json(text, strlen(text), name, out, err) : fail_no_memory(err, 0);
+        free(text); /* jansson allocated it */
         json_decref(root);
     } else if (!status) {
         status = fail_no_memory(err, 0);

@@ -4,20 +4,66 @@
 #include "base/memory.h"
 #include "tokenizer/hf_json.h"
 
-static bn_status read_vocab_object(bn_tokenizer *tokenizer, const json_t *vocab, bn_error *err) {
+static bn_status finish_pull(struct json_pull *pull, bn_status status, const char *what, bn_error *err) {
+    bool bad = pull->failed || json_pull_peek(pull), no_memory = pull->no_memory;
+    json_pull_release(pull);
+    if (no_memory) return fail_no_memory(err, 0);
+    return bad && !status ? fail(err, BN_STATUS_BAD_FILE, "'%s' isn't valid JSON", what) : status;
+}
+
+enum { ENTRY_BATCH = 32 };
+
+struct entry {
     const char *text;
-    json_t *id;
-    if (!json_is_object(vocab))
-        return fail(err, BN_STATUS_BAD_FILE, "'model.vocab' must be an object of tokens and ids");
-    json_object_foreach((json_t *)vocab, text, id) {
-        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX)
-            return fail(err, BN_STATUS_BAD_FILE, "the id of token '%.60s' must be an integer from 0 to %d", text,
-                        INT32_MAX);
-        bn_status status = vocabulary_add(&tokenizer->vocabulary, (size_t)json_integer_value(id), text, strlen(text),
-                                          TOKEN_MODEL, err);
+    size_t size;
+    uint64_t id;
+};
+
+static bn_status pull_entry(struct json_pull *pull, struct entry *entry, bn_error *err) {
+    if (!json_pull_string(pull, &entry->text, &entry->size)) return BN_OK;
+    json_pull_expect(pull, ':');
+    if (json_pull_index(pull, INT32_MAX, &entry->id) || pull->failed) return BN_OK;
+    return fail(err, BN_STATUS_BAD_FILE, "the id of token '%.*s' must be an integer from 0 to %d",
+                (int)min_size(entry->size, 60), entry->text, INT32_MAX);
+}
+
+static bn_status add_entries(struct vocabulary *vocabulary, const struct entry *entries, size_t n, bn_error *err) {
+    bn_status status = BN_OK;
+    for (size_t i = 0; i < n && !status; i++)
+        status = vocabulary_add(vocabulary, entries[i].id, entries[i].text, entries[i].size, TOKEN_MODEL, err);
+    return status;
+}
+
+/* In batches, so that the places in the hash map come from memory side by side. A string that had escapes lies in the
+ * reader's memory until the next one: its entry ends a batch. */
+static bn_status pull_entries(struct vocabulary *vocabulary, struct json_pull *pull, bn_error *err) {
+    struct entry batch[ENTRY_BATCH];
+    size_t n = 0;
+    bool more;
+    do {
+        unsigned turn = pull->turn;
+        bn_status status = pull_entry(pull, &batch[n], err);
         if (status) return status;
-    }
+        if (pull->failed) return BN_OK;
+        vocabulary_prefetch(vocabulary, batch[n].text, batch[n].size);
+        n++;
+        more = json_pull_accept(pull, ',');
+        if (more && n < ENTRY_BATCH && pull->turn == turn) continue;
+        status = add_entries(vocabulary, batch, n, err);
+        if (status) return status;
+        n = 0;
+    } while (more);
+    json_pull_expect(pull, '}');
     return BN_OK;
+}
+
+static bn_status read_vocab_object(bn_tokenizer *tokenizer, const struct json_slice *vocab, bn_error *err) {
+    if (!vocab->text) return fail(err, BN_STATUS_BAD_FILE, "'model.vocab' must be an object of tokens and ids");
+    struct json_pull pull = json_pull_over(vocab->text, vocab->size);
+    bn_status status = BN_OK;
+    json_pull_expect(&pull, '{');
+    if (!json_pull_accept(&pull, '}')) status = pull_entries(&tokenizer->vocabulary, &pull, err);
+    return finish_pull(&pull, status, "model.vocab", err);
 }
 
 static int32_t find_token(const bn_tokenizer *tokenizer, const json_t *model, const char *key) {
@@ -26,11 +72,11 @@ static int32_t find_token(const bn_tokenizer *tokenizer, const json_t *model, co
     return vocabulary_find_model(&tokenizer->vocabulary, json_string_value(value), json_string_length(value));
 }
 
-static bn_status read_bpe(bn_tokenizer *tokenizer, const json_t *model, bn_error *err) {
+static bn_status read_bpe(bn_tokenizer *tokenizer, const json_t *model, const struct json_slice *vocab, bn_error *err) {
     struct bpe *bpe = &tokenizer->bpe;
     tokenizer->model = MODEL_BPE;
     bpe->ranking = BPE_MERGES;
-    bn_status status = read_vocab_object(tokenizer, json_object_get(model, "vocab"), err);
+    bn_status status = read_vocab_object(tokenizer, vocab, err);
     if (!status) status = json_get_bool(model, "fuse_unk", &bpe->fuse_unknown, err);
     if (!status) status = json_get_bool(model, "byte_fallback", &bpe->byte_fallback, err);
     if (!status) status = json_get_bool(model, "ignore_merges", &bpe->ignore_merges, err);
@@ -45,31 +91,61 @@ static bn_status read_bpe(bn_tokenizer *tokenizer, const json_t *model, bn_error
     return status;
 }
 
-bn_status hf_add_merge_line(struct bpe *bpe, const char *line, size_t size, size_t rank, bn_error *err) {
+static bn_status split_line(const char *line, size_t size, size_t rank, struct bpe_merge_text *out, bn_error *err) {
     const char *space = memchr(line, ' ', size);
     size_t left = space ? (size_t)(space - line) : 0;
     if (left == 0 || left + 1 >= size || memchr(space + 1, ' ', size - left - 1))
-        return fail(err, BN_STATUS_BAD_FILE, "merge %zu, '%.60s', must be two tokens with a space between", rank, line);
-    return bpe_add_merge(bpe, line, left, space + 1, size - left - 1, rank, err);
+        return fail(err, BN_STATUS_BAD_FILE, "merge %zu, '%.*s', must be two tokens with a space between", rank,
+                    (int)min_size(size, 60), line);
+    *out = (struct bpe_merge_text){line, space + 1, left, size - left - 1};
+    return BN_OK;
 }
 
-static bn_status read_merges(struct bpe *bpe, const json_t *merges, bn_error *err) {
-    size_t rank;
-    json_t *merge;
-    if (!json_is_array(merges)) return fail(err, BN_STATUS_BAD_FILE, "'model.merges' must be an array");
-    bn_status status = bpe_reserve_merges(bpe, json_array_size(merges), err);
-    json_array_foreach(merges, rank, merge) {
-        const json_t *left = json_array_get(merge, 0), *right = json_array_get(merge, 1);
-        if (status) break;
-        if (json_is_string(merge))
-            status = hf_add_merge_line(bpe, json_string_value(merge), json_string_length(merge), rank, err);
-        else if (json_is_string(left) && json_is_string(right) && json_array_size(merge) == 2)
-            status = bpe_add_merge(bpe, json_string_value(left), json_string_length(left), json_string_value(right),
-                                   json_string_length(right), rank, err);
-        else
-            status = fail(err, BN_STATUS_BAD_FILE, "merge %zu must be a string or two strings", rank);
-    }
-    return status;
+/* "a b" or ["a", "b"] */
+static bn_status pull_merge(struct json_pull *pull, size_t rank, struct bpe_merge_text *out, bn_error *err) {
+    const char *line;
+    size_t size;
+    if (json_pull_peek(pull) == '"')
+        return json_pull_string(pull, &line, &size) ? split_line(line, size, rank, out, err) : BN_OK;
+    bool pair = json_pull_accept(pull, '[') && json_pull_peek(pull) == '"' &&
+                json_pull_string(pull, &out->left, &out->left_size) && json_pull_accept(pull, ',') &&
+                json_pull_peek(pull) == '"' && json_pull_string(pull, &out->right, &out->right_size) &&
+                json_pull_accept(pull, ']');
+    if (pair || pull->failed) return BN_OK;
+    return fail(err, BN_STATUS_BAD_FILE, "merge %zu must be a string or two strings", rank);
+}
+
+/* Merges are added in batches. A string that had escapes lies in the reader's memory until the next one: its merge ends
+ * a batch. */
+static bn_status pull_merges(struct bpe *bpe, struct json_pull *pull, bn_error *err) {
+    struct bpe_merge_text batch[BPE_MERGE_BATCH];
+    size_t n = 0, rank = 0;
+    bool more;
+    do {
+        unsigned turn = pull->turn;
+        bn_status status = pull_merge(pull, rank + n, &batch[n], err);
+        if (status) return status;
+        if (pull->failed) return BN_OK;
+        n++;
+        more = json_pull_accept(pull, ',');
+        if (more && n < BPE_MERGE_BATCH && pull->turn == turn) continue;
+        status = bpe_add_merges(bpe, batch, n, rank, err);
+        if (status) return status;
+        rank += n;
+        n = 0;
+    } while (more);
+    json_pull_expect(pull, ']');
+    return BN_OK;
+}
+
+static bn_status read_merges(struct bpe *bpe, const struct json_slice *merges, bn_error *err) {
+    if (!merges->text) return fail(err, BN_STATUS_BAD_FILE, "'model.merges' must be an array");
+    bn_status status = bpe_reserve_merges(bpe, merges->n, err);
+    if (status) return status;
+    struct json_pull pull = json_pull_over(merges->text, merges->size);
+    json_pull_expect(&pull, '[');
+    if (!json_pull_accept(&pull, ']')) status = pull_merges(bpe, &pull, err);
+    return finish_pull(&pull, status, "model.merges", err);
 }
 
 static bn_status read_unigram(bn_tokenizer *tokenizer, const json_t *model, bn_error *err) {
@@ -98,10 +174,11 @@ static bn_status read_unigram(bn_tokenizer *tokenizer, const json_t *model, bn_e
     return status;
 }
 
-static bn_status read_wordpiece(bn_tokenizer *tokenizer, const json_t *model, bn_error *err) {
+static bn_status read_wordpiece(bn_tokenizer *tokenizer, const json_t *model, const struct json_slice *vocab,
+                                bn_error *err) {
     tokenizer->model = MODEL_WORDPIECE;
     tokenizer->wordpiece.max_characters = 100;
-    bn_status status = read_vocab_object(tokenizer, json_object_get(model, "vocab"), err);
+    bn_status status = read_vocab_object(tokenizer, vocab, err);
     if (!status)
         status =
             json_get_size(model, "max_input_chars_per_word", 0, INT32_MAX, &tokenizer->wordpiece.max_characters, err);
@@ -109,9 +186,10 @@ static bn_status read_wordpiece(bn_tokenizer *tokenizer, const json_t *model, bn
     return status;
 }
 
-static bn_status read_wordlevel(bn_tokenizer *tokenizer, const json_t *model, bn_error *err) {
+static bn_status read_wordlevel(bn_tokenizer *tokenizer, const json_t *model, const struct json_slice *vocab,
+                                bn_error *err) {
     tokenizer->model = MODEL_WORDLEVEL;
-    bn_status status = read_vocab_object(tokenizer, json_object_get(model, "vocab"), err);
+    bn_status status = read_vocab_object(tokenizer, vocab, err);
     tokenizer->wordpiece.unknown_id = find_token(tokenizer, model, "unk_token");
     return status;
 }
@@ -124,30 +202,29 @@ static const char *guess_type(const json_t *model) {
     return json_object_get(model, "continuing_subword_prefix") ? "WordPiece" : "WordLevel";
 }
 
-bn_status hf_read_model(bn_tokenizer *tokenizer, const json_t *model, bn_error *err) {
+bn_status hf_read_model(bn_tokenizer *tokenizer, const json_t *model, const struct hf_large *large, bn_error *err) {
     if (!json_is_object(model)) return fail(err, BN_STATUS_BAD_FILE, "no 'model': this isn't a tokenizer.json");
     const char *type = guess_type(model);
-    if (strcmp(type, "BPE") == 0) return read_bpe(tokenizer, model, err);
+    if (strcmp(type, "BPE") == 0) return read_bpe(tokenizer, model, &large->vocab, err);
     if (strcmp(type, "Unigram") == 0) return read_unigram(tokenizer, model, err);
-    if (strcmp(type, "WordPiece") == 0) return read_wordpiece(tokenizer, model, err);
-    if (strcmp(type, "WordLevel") == 0) return read_wordlevel(tokenizer, model, err);
+    if (strcmp(type, "WordPiece") == 0) return read_wordpiece(tokenizer, model, &large->vocab, err);
+    if (strcmp(type, "WordLevel") == 0) return read_wordlevel(tokenizer, model, &large->vocab, err);
     return fail(err, BN_STATUS_UNSUPPORTED, "model type '%s'; BPE, Unigram, WordPiece and WordLevel can be read", type);
 }
 
-bn_status hf_finish_model(bn_tokenizer *tokenizer, const json_t *model, bn_error *err) {
+bn_status hf_finish_model(bn_tokenizer *tokenizer, const json_t *model, const struct hf_large *large, bn_error *err) {
     bn_status status;
     struct wordpiece *wordpiece = &tokenizer->wordpiece;
     size_t size;
     switch (tokenizer->model) {
     case MODEL_BPE:
-        status = read_merges(&tokenizer->bpe, json_object_get(model, "merges"), err);
+        status = read_merges(&tokenizer->bpe, &large->merges, err);
         return status ? status : bpe_finish(&tokenizer->bpe, err);
     case MODEL_UNIGRAM:
         return unigram_finish(&tokenizer->unigram, false, err);
     case MODEL_WORDPIECE:
         status = hf_copy_text(tokenizer, model, "continuing_subword_prefix", "##", &wordpiece->prefix, &size, err);
-        return status ? status
-                      : wordpiece_finish(wordpiece, &tokenizer->vocabulary, wordpiece->prefix, NULL, err);
+        return status ? status : wordpiece_finish(wordpiece, &tokenizer->vocabulary, wordpiece->prefix, NULL, err);
     case MODEL_WORDLEVEL:
     case MODEL_BYTES:
         break;

@@ -35,6 +35,10 @@ static inline size_t merge_table_slot(const struct merge_table *table, int32_t l
     return (size_t)((uint64_t)product ^ (uint64_t)(product >> 64)) & (table->capacity - 1);
 }
 
+static inline void merge_table_prefetch(const struct merge_table *table, int32_t left, int32_t right) {
+    __builtin_prefetch(&table->slots[merge_table_slot(table, left, right)], 1);
+}
+
 /* NULL when the pair can't be merged. */
 static inline const struct bpe_merge *merge_table_find(const struct merge_table *table, int32_t left, int32_t right) {
     size_t i = merge_table_slot(table, left, right);

@@ -48,22 +48,25 @@ static char *folder_of(const char *path) {
     return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t)(slash - path));
 }
 
-static bn_status open_json(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out,
-                           bn_error *err) {
+/* JSON that isn't a tokenizer.json: Mistral's, or GPT-2's vocab.json. */
+static bn_status open_other_json(const char *text, size_t size, const char *path, const char *folder, bool *is_hf,
+                                 bn_tokenizer **out, bn_error *err) {
     json_t *root;
     bn_status status = json_parse(text, size, path, &root, err);
     if (status) return status;
-    bn_tokenizer *tokenizer = NULL;
-    if (json_object_get(root, "model")) {
-        status = tokenizer_from_json_tree(root, path, &tokenizer, err);
-        if (!status) status = hf_read_companions(tokenizer, folder, err);
-    } else if (json_is_array(json_object_get(root, "vocab"))) {
-        status = tokenizer_from_tekken(root, path, &tokenizer, err);
-    } else {
-        status = hf_from_vocab(root, folder, path, &tokenizer, err);
-        if (!status) status = hf_read_companions(tokenizer, folder, err);
-    }
+    *is_hf = !json_is_array(json_object_get(root, "vocab"));
+    status = *is_hf ? hf_from_vocab(root, folder, path, out, err) : tokenizer_from_tekken(root, path, out, err);
     json_decref(root);
+    return status;
+}
+
+static bn_status open_json(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out,
+                           bn_error *err) {
+    bool is_hf;
+    bn_tokenizer *tokenizer = NULL;
+    bn_status status = hf_read_text(text, size, path, &is_hf, &tokenizer, err);
+    if (!is_hf) status = open_other_json(text, size, path, folder, &is_hf, &tokenizer, err);
+    if (!status && is_hf) status = hf_read_companions(tokenizer, folder, err);
     if (status)
         bn_tokenizer_close(tokenizer);
     else

@@ -64,8 +64,6 @@ bn_status pretokenizer_append_regex(struct pretokenizer *pretokenizer, const cha
 /* The token as an added one: id of the model's token with this text, else `id`. */
 bn_status tokenizer_add_token(bn_tokenizer *tokenizer, struct added_token token, bn_error *err);
 
-/* A parsed tokenizer.json. */
-bn_status tokenizer_from_json_tree(const json_t *root, const char *name, bn_tokenizer **out, bn_error *err);
 /* Other kinds of files; `name` is for messages. encoding (may be NULL): tiktoken's pattern and special tokens. */
 bn_status tokenizer_from_sentencepiece(const uint8_t *bytes, size_t size, const char *name, bn_tokenizer **out,
                                        bn_error *err);

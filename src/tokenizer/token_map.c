@@ -72,12 +72,12 @@ static bool grow(struct token_map *map) {
 
 int token_map_insert(struct token_map *map, const struct text_pool *pool, uint32_t text, uint32_t size, int32_t id) {
     const char *bytes = pool->bytes + text;
-    if (token_map_find(map, pool, bytes, size) >= 0) return 0;
+    uint32_t hash = token_map_hash(map, bytes, size);
+    if (token_map_find_hashed(map, pool, bytes, size, hash) >= 0) return 0;
     /* Long probes don't happen with a seed nobody knows; a table that has them all the same gets sparser. */
     bool full = map->count + 1 > map->capacity / 2 || map->probes >= TOKEN_MAP_MAX_PROBES;
     if (full && !grow(map)) return -1;
-    struct token_slot slot = {(uint32_t)(hash_bytes(bytes, size, map->seed) >> 32), text, size, id};
-    place(map, &slot);
+    place(map, &(struct token_slot){hash, text, size, id});
     map->count++;
     return 1;
 }

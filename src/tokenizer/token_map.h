@@ -45,10 +45,23 @@ void token_map_release(struct token_map *map);
 /* 1 inserted, 0 the text was there already (its id unchanged), -1 no memory. */
 int token_map_insert(struct token_map *map, const struct text_pool *pool, uint32_t text, uint32_t size, int32_t id);
 
-/* The id of a text, -1 for none. */
-static inline int32_t token_map_find(const struct token_map *map, const struct text_pool *pool, const char *text,
-                                     size_t size) {
-    uint32_t hash = (uint32_t)(hash_bytes(text, size, map->seed) >> 32);
+static inline uint32_t token_map_hash(const struct token_map *map, const char *text, size_t size) {
+    return (uint32_t)(hash_bytes(text, size, map->seed) >> 32);
+}
+
+/* Many lookups are done in three rounds: their slots and then their texts come from memory side by side, not one after
+ * the other. */
+static inline void token_map_prefetch_slot(const struct token_map *map, uint32_t hash) {
+    __builtin_prefetch(&map->slots[hash & (map->capacity - 1)]);
+}
+static inline void token_map_prefetch_text(const struct token_map *map, const struct text_pool *pool, uint32_t hash) {
+    const struct token_slot *slot = &map->slots[hash & (map->capacity - 1)];
+    if (slot->id >= 0) __builtin_prefetch(pool->bytes + slot->text);
+}
+
+/* The id of a text whose hash is known, -1 for none. */
+static inline int32_t token_map_find_hashed(const struct token_map *map, const struct text_pool *pool, const char *text,
+                                            size_t size, uint32_t hash) {
     size_t mask = map->capacity - 1;
     for (size_t i = hash & mask, left = map->probes; left > 0; i = (i + 1) & mask, left--) {
         const struct token_slot *slot = &map->slots[i];
@@ -58,6 +71,12 @@ static inline int32_t token_map_find(const struct token_map *map, const struct t
             return (size_t)slot->id < map->n_ids ? slot->id : -1;
     }
     return -1;
+}
+
+/* The id of a text, -1 for none. */
+static inline int32_t token_map_find(const struct token_map *map, const struct text_pool *pool, const char *text,
+                                     size_t size) {
+    return token_map_find_hashed(map, pool, text, size, token_map_hash(map, text, size));
 }
 
 #endif

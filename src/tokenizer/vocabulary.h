@@ -51,8 +51,8 @@ struct vocabulary {
     size_t capacity;
     size_t expected; /* how many tokens the file has */
     struct text_pool texts;
-    struct token_map by_text; /* the model's own tokens */
-    struct token_map added;   /* added tokens: looked at first */
+    struct token_map by_text;          /* the model's own tokens */
+    struct token_map added;            /* added tokens: looked at first */
     struct rewritten_token *rewritten; /* ascending ids */
     size_t n_rewritten;
     struct arena arena; /* other small strings of the tokenizer */
@@ -64,6 +64,10 @@ void vocabulary_release(struct vocabulary *vocabulary);
  * reason. A model token whose text is there already is refused. */
 bn_status vocabulary_add(struct vocabulary *vocabulary, size_t id, const char *text, size_t size, uint32_t flags,
                          bn_error *err);
+/* Says that a model token of this text will be added soon. */
+static inline void vocabulary_prefetch(const struct vocabulary *vocabulary, const char *text, size_t size) {
+    token_map_prefetch_slot(&vocabulary->by_text, token_map_hash(&vocabulary->by_text, text, size));
+}
 /* Remembers what the REWRITTEN token `id` decodes to. */
 bn_status vocabulary_rewrite(struct vocabulary *vocabulary, int32_t id, const char *text, size_t size, bn_error *err);
 /* Once everything is added: ids that come out of lookups are below size. */
