@@ -38,7 +38,8 @@ extern const struct command command_tokenizer_encode, command_tokenizer_decode, 
 extern const struct command command_tokenizer_convert, command_tokenizer_compile, command_tokenizer_inspect;
 extern const struct command command_template_render;
 extern const struct command command_eval_logits, command_eval_perplexity;
-extern const struct command command_bench, command_bench_machine, command_bench_history, command_profile, command_tune;
+extern const struct command command_bench, command_bench_machine, command_bench_history, command_bench_load,
+    command_bench_compare, command_profile, command_tune;
 extern const struct command command_doctor, command_man, command_completion;
 
 #endif

@@ -30,6 +30,8 @@ static const struct command *const commands[] = {
     &command_eval_perplexity,
     &command_bench,
     &command_bench_machine,
+    &command_bench_load,
+    &command_bench_compare,
     &command_bench_history,
     &command_profile,
     &command_tune,

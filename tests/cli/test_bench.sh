@@ -45,6 +45,37 @@ check "more than the context" fails_saying "doesn't fit into the context of 512"
 bitnet bench nothing.gguf
 check "a model that isn't there" fails_saying 'nothing.gguf' 1
 
+# start to first token
+bitnet bench load demo -r 2 --json
+rows
+check "load: four figures" same "$(of_rows 'rows | map(attribute="unit") | join(" ")')" "ms ms ms MiB"
+check "all of them positive" same "$(of_rows 'rows | map(attribute="min") | min > 0')" True
+
+# other programs: one that answers as llama-bench does, one that fails
+cat >fake <<'END'
+#!/bin/sh
+echo "$@" >>calls
+echo '[{"avg_ts": 0.5}]'
+END
+cat >broken <<'END'
+#!/bin/sh
+echo starting >&2
+echo "no such model" >&2
+exit 3
+END
+chmod +x fake broken
+bitnet bench compare demo -p 16 -n 8 -t 1 -r 2 --no-start --llama-bench ./fake --peer-model "$DATA" --json
+rows
+check "compare: ours and theirs, test by test" same "$(of_rows 'rows | map(attribute="engine") | join(" ")')" \
+    "ours llama.cpp ours llama.cpp ours llama.cpp"
+check "the ratio" same "$(of_rows '(rows[1].ratio - rows[0].median / 0.5) | round(6)')" 0.0
+check "each measurement is a call" same "$(wc -l <calls)" 4
+check "with the peer's model" eval 'head -1 calls | grep -qxF -- "-m $DATA -p 16 -n 0 -t 1 -r 1 -o json"'
+bitnet bench compare demo -p 16 -n 0 -t 1 -r 1 --no-start --bitnet-cpp ./broken
+check "a peer that fails: its reason, and exit status 1" eval 'exits 1 && says "bitnet.cpp: .* exited with 3: no such model" && prints "^pp16 .*ours"'
+bitnet bench compare demo -p 16 -n 0 -t 1 -r 1 --no-start --python ./missing
+check "a peer that isn't there" eval 'exits 1 && says "can.t start"'
+
 # the history
 bitnet bench demo -p 16 -n 0 -r 2 --record --commit first -o jsonl
 if says 'without SQLite'; then

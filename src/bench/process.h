@@ -1,0 +1,21 @@
+/* One measurement as a process of its own: what it prints, when its first byte comes, and the memory it had at most. */
+#ifndef BENCH_PROCESS_H
+#define BENCH_PROCESS_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+struct process_result {
+    char *output; /* NUL-terminated, mem_free */
+    size_t output_bytes;
+    double first_byte_s, total_s; /* from just before it was started */
+    size_t peak_bytes;            /* resident, mapped pages included */
+};
+
+/* Runs argv (found in PATH) with an empty standard input until it ends. BN_STATUS_NOT_FOUND when it can't be started;
+ * BN_STATUS_IO, with the last line of its standard error, when it exits with anything but 0, is killed, or takes longer
+ * than limit_s (then it is killed). result->output is NULL after a failure. */
+bn_status process_run(char *const argv[], double limit_s, struct process_result *result, bn_error *err);
+
+#endif
