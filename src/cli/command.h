@@ -35,7 +35,8 @@ extern const struct command command_generate, command_run, command_batch;
 extern const struct command command_model_show, command_model_list, command_model_verify, command_model_tensors;
 extern const struct command command_tokenizer_encode, command_tokenizer_decode, command_tokenizer_train,
     command_tokenizer_bench;
-extern const struct command command_tokenizer_convert, command_tokenizer_compile, command_tokenizer_inspect;
+extern const struct command command_tokenizer_convert, command_tokenizer_compile, command_tokenizer_inspect,
+    command_tokenizer_special;
 extern const struct command command_template_render;
 extern const struct command command_eval_logits, command_eval_perplexity;
 extern const struct command command_bench, command_bench_machine, command_bench_history, command_bench_load,

@@ -25,6 +25,7 @@ static const struct command *const commands[] = {
     &command_tokenizer_convert,
     &command_tokenizer_compile,
     &command_tokenizer_inspect,
+    &command_tokenizer_special,
     &command_template_render,
     &command_eval_logits,
     &command_eval_perplexity,

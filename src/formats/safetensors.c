@@ -33,6 +33,12 @@ static const struct {
 static const char *const other_dtypes[] = {"F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ",
                                            "F4",      "F6_E2M3", "F6_E3M2", "C64"};
 
+const char *safetensors_dtype_name(enum tensor_type type) {
+    for (size_t i = 0; i < sizeof dtypes / sizeof dtypes[0]; i++)
+        if (dtypes[i].type == type) return dtypes[i].name;
+    return NULL;
+}
+
 static bool same_text(const json_t *string, const char *text) {
     return json_string_length(string) == strlen(text) && memcmp(json_string_value(string), text, strlen(text)) == 0;
 }

@@ -10,4 +10,7 @@ bn_status safetensors_open(const char *path, struct tensor_set *out, bn_error *e
 /* One file's bytes in memory (must outlive *out). For fuzzing and tests. */
 bn_status safetensors_parse(const uint8_t *bytes, size_t size, const char *name, struct tensor_set *out, bn_error *err);
 
+/* The format's name of a type, NULL for one that it lacks. */
+const char *safetensors_dtype_name(enum tensor_type type);
+
 #endif
