@@ -18,8 +18,9 @@
 #define LISTED_SHARE  8  /* lists are at most 1/8 of the vocabulary: reading more costs as much as all */
 #define LONGEST_PAUSE 63 /* tokens */
 #define WEIGHT_BLOCK  256
-#define N_DEPTHS      256     /* ids are counted by how far their upper bound lies below the largest, … */
-#define DEPTH_SCALE   4.0     /* … in quarters of the temperature */
+#define ROWS_KEPT     512 /* listed rows whose pages may stay, with the 64 KiB around that the system maps with each */
+#define N_DEPTHS      256 /* ids are counted by how far their upper bound lies below the largest, … */
+#define DEPTH_SCALE   4.0 /* … in quarters of the temperature */
 #define TAIL_WANTED   0x1p-16 /* of the mass: what top-p leaves unlisted */
 
 /* One row of the tile. */
@@ -37,6 +38,7 @@ struct screen {
     bn_candidate *items;  /* [MODEL_SCREEN_MAX, capacity] */
     struct screen_row rows[MODEL_SCREEN_MAX];
     size_t n_rows;
+    size_t rows_read; /* of the exact head since its pages were dropped */
 };
 
 struct screen *screen_create(size_t vocab_size) {
@@ -173,6 +175,20 @@ static void draw_chunk(void *context, size_t chunk, size_t slot) {
 
 /* ---- the plan ---- */
 
+/* Keeps the exact head out of memory while the screen does without it. */
+static void drop_pages(bn_engine *engine) {
+    const struct plan *plan = &engine->plan;
+    size_t *rows_read = &engine->screen->rows_read;
+    for (size_t i = 0; i < plan->n_items; i++) {
+        if (plan->items[i].drawn || plan->items[i].n_rows == 0) continue;
+        *rows_read = ROWS_KEPT; /* all of it is about to be read */
+        return;
+    }
+    if (*rows_read < ROWS_KEPT) return;
+    model_drop_head_pages(engine->model);
+    *rows_read = 0;
+}
+
 /* Can this item be tried, and is it time to? */
 static bool tries(const bn_engine *engine, const struct plan_item *item, struct screen_need *need) {
     struct sequence *s = item->sequence;
@@ -207,6 +223,7 @@ static void run_tile(bn_engine *engine, const struct forward_options *options) {
         model_rescore(engine->model, engine->workspace, options, row->item->first_row, row->partial.items,
                       row->partial.n);
         engine->plan.rescored += row->partial.n;
+        screen->rows_read += row->partial.n;
     }
     thread_pool_run(engine->pool, draw_chunk, engine, screen->n_rows);
     for (size_t i = 0; i < screen->n_rows; i++) {
@@ -230,4 +247,5 @@ void screen_draw(bn_engine *engine, const struct forward_options *options) {
         if (++screen->n_rows == MODEL_SCREEN_MAX) run_tile(engine, options);
     }
     if (screen->n_rows) run_tile(engine, options);
+    drop_pages(engine);
 }

@@ -49,6 +49,11 @@ static void screen_chunk(void *context, size_t chunk, size_t slot) {
     head_screen_rows(&weights->screen, &weights->head, job->options->kernels, job->inputs, job->n_inputs,
                      job->workspace->screen_stride, row0, n_rows,
                      (int32_t *)(void *)(linear->scratch + slot * linear->scratch_bytes), job->lower, job->upper);
+    float cap = job->model->config.final_softcap;
+    for (size_t i = 0; i < job->n_inputs && cap > 0; i++) { /* monotone, its rounding included */
+        job->options->kernels->softcap(job->lower + i * weights->head.n_rows + row0, cap, n_rows);
+        job->options->kernels->softcap(job->upper + i * weights->head.n_rows + row0, cap, n_rows);
+    }
 }
 
 void model_screen(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
@@ -61,6 +66,11 @@ void model_screen(const struct bn_model *model, struct workspace *workspace, con
     }
     struct screening job = {model, options, workspace, inputs, n, lower, upper};
     thread_pool_run(options->pool, screen_chunk, &job, (model->weights.head.n_rows + SCREEN_CHUNK - 1) / SCREEN_CHUNK);
+}
+
+void model_drop_head_pages(const struct bn_model *model) {
+    const struct weights *weights = &model->weights;
+    if (weights->head_is_mapped) head_drop_pages(&weights->head, 0, weights->head.n_rows);
 }
 
 /* ---- a few exact logits ---- */
@@ -77,8 +87,12 @@ static void rescore_chunk(void *context, size_t chunk, size_t slot) {
     (void)slot;
     const struct rescoring *job = context;
     size_t end = min_size(job->n, (chunk + 1) * RESCORE_CHUNK);
-    for (size_t i = chunk * RESCORE_CHUNK; i < end; i++)
-        job->items[i].logit = linear_dot(job->kernels, &job->model->weights.head, (size_t)job->items[i].id, job->x);
+    float cap = job->model->config.final_softcap;
+    for (size_t i = chunk * RESCORE_CHUNK; i < end; i++) {
+        float logit = linear_dot(job->kernels, &job->model->weights.head, (size_t)job->items[i].id, job->x);
+        if (cap > 0) job->kernels->softcap(&logit, cap, 1);
+        job->items[i].logit = logit;
+    }
 }
 
 void model_rescore(const struct bn_model *model, const struct workspace *workspace,

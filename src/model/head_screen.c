@@ -74,8 +74,7 @@ static void build_row(const struct build *job, size_t r, int8_t *q, float *w) {
     job->residuals[r] = round_up_to_float(residual * (1 + SAFETY) + 0x1p-60);
 }
 
-/* Whole pages of rows [row0, row0 + n_rows): clean, so they can be read again. */
-static void drop_pages(const struct linear *head, size_t row0, size_t n_rows) {
+void head_drop_pages(const struct linear *head, size_t row0, size_t n_rows) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     const uint8_t *begin = head->data + row0 * head->row_bytes;
     size_t skip = (page - (uintptr_t)begin % page) % page, bytes = n_rows * head->row_bytes;
@@ -93,7 +92,7 @@ static void build_chunk(void *context, size_t chunk, size_t slot) {
         r16_pack_group(job->codes + r / R16_ROWS * r16_group_bytes(job->head->n_cols), rows, job->row_stride, n,
                        job->head->n_cols);
     }
-    if (job->mapped) drop_pages(job->head, row0, end - row0);
+    if (job->mapped) head_drop_pages(job->head, row0, end - row0);
 }
 
 bn_status head_screen_build(struct head_screen *screen, const struct linear *head, bool mapped, struct arena *arena,

@@ -33,6 +33,9 @@ bn_status head_screen_build(struct head_screen *screen, const struct linear *hea
 
 #define SCREEN_INPUTS_MAX 12 /* hidden states in one pass over the copy */
 
+/* Drops whole pages of mapped rows [row0, row0 + n_rows): they are clean and can be read again. Thread-safe. */
+void head_drop_pages(const struct linear *head, size_t row0, size_t n_rows);
+
 /* A hidden state as the screen uses it. */
 struct screen_input {
     int16_t *q; /* [q_stride] x ≈ scale·q */

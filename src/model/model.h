@@ -104,6 +104,10 @@ void model_screen(const struct bn_model *model, struct workspace *workspace, con
 void model_rescore(const struct bn_model *model, const struct workspace *workspace,
                    const struct forward_options *options, size_t row, bn_candidate *items, size_t n);
 
+/* Gives back the memory of a mapped head's exact weights, which the system otherwise keeps in this process's share once
+ * they have been read. Thread-safe. */
+void model_drop_head_pages(const struct bn_model *model);
+
 /* Two sequences whose reserved lengths have the same class are given the same position factors, so that equal tokens
  * give equal keys and pages may be shared between them. 0 for models whose factors don't depend on the length. */
 size_t model_rope_class(const struct bn_model *model, size_t reserved_length);

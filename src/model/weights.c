@@ -496,13 +496,13 @@ static void load_embedding_and_head(struct loader *l) {
         load_matrix(l, &m, &w->head);
 }
 
-/* A softcap would make ties of different logits, which a bound on these can't see. */
 static void load_screen(struct loader *l) {
     struct weights *w = &l->model->weights;
     bool wanted = l->model->head == BN_HEAD_SCREEN ? head_screen_applies(&w->head)
                                                    : l->model->head == BN_HEAD_AUTO && head_screen_pays(&w->head);
-    if (l->status != BN_OK || l->n_missing || !wanted || l->config->final_softcap > 0) return;
-    l->status = head_screen_build(&w->screen, &w->head, is_mapped(l, w->head.data), l->arena, l->pool, l->err);
+    if (l->status != BN_OK || l->n_missing || !wanted) return;
+    w->head_is_mapped = is_mapped(l, w->head.data);
+    l->status = head_screen_build(&w->screen, &w->head, w->head_is_mapped, l->arena, l->pool, l->err);
 }
 
 bn_status weights_load(struct bn_model *model, enum i2s_layout layout, struct thread_pool *pool, bn_error *err) {

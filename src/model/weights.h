@@ -43,6 +43,7 @@ struct weights {
     struct linear head;               /* [V, d]; shares the embedding's data when tied */
     bool tied;
     struct head_screen screen; /* of the head; codes NULL where it isn't screened */
+    bool head_is_mapped;       /* then its pages can be dropped; said of screened heads only */
     struct arena arena;        /* what isn't used where it is mapped */
 };
 

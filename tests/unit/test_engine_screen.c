@@ -254,12 +254,62 @@ static void test_confusing_heads(void **state) {
     }
 }
 
+/* ---- capped logits ---- */
+
+/* All floats of which tanh isn't the float itself or 1: bounds may be capped only because this holds. */
+static void test_softcap_is_monotone(void **state) {
+    (void)state;
+    enum { N = 4096 };
+    static float x[N], y[N];
+    uint32_t from = f32_bits(0x1p-14f), end = f32_bits(12);
+    float before = 0;
+    for (uint32_t bits = from; bits < end; bits += N) {
+        for (uint32_t i = 0; i < N; i++) x[i] = y[i] = f32_from_bits(bits + i);
+        kernels_best()->softcap(y, 1, N);
+        for (size_t i = 0; i < N; i++) {
+            if (!(y[i] >= before)) test_fail("softcap(%a) is %a, below the one before", (double)x[i], (double)y[i]);
+            before = y[i];
+        }
+    }
+    float ends[] = {0x1p-14f, -0x1p-14f, 0x1p-30f, 0x1p-140f, 12, -12, 1e30f};
+    kernels_best()->softcap(ends, 1, 7);
+    assert_true(ends[0] == 0x1p-14f && ends[1] == -0x1p-14f && ends[2] == 0x1p-30f && ends[3] == 0x1p-140f);
+    assert_true(ends[4] == 1 && ends[5] == -1 && ends[6] == 1);
+}
+
+/* Gemma 2 caps at 30; where its logits are made large, caps make ties of most. */
+static void test_capped(void **state) {
+    (void)state;
+    bn_model *models[2];
+    bn_engine *engines[2];
+    for (int m = 0; m < 2; m++) {
+        bn_model_options options = {.size = sizeof options, .head = m ? BN_HEAD_SCREEN : BN_HEAD_EXACT};
+        bn_error err = {0};
+        assert_ok(bn_model_open(TEST_DATA "/models/gemma2", &options, &models[m], &err), err);
+    }
+    for (int large = 0; large < 2; large++) {
+        for (int m = 0; m < 2; m++) {
+            float *norm = (float *)(uintptr_t)models[m]->weights.output_norm.weight; /* the model's own copy */
+            for (size_t i = 0; i < models[m]->config.hidden_size && large; i++) norm[i] *= 400;
+            engines[m] = make_engine(models[m], NULL);
+        }
+        for (size_t which = 0; which < 8; which++)
+            for (uint64_t seed = 0; seed < 4; seed++) check_same(engines[0], engines[1], which, seed);
+        bn_engine_stats stats = stats_of(engines[1]);
+        assert_true(stats.head_screened + stats.head_fallbacks > 0);
+        for (int m = 0; m < 2; m++) bn_engine_destroy(engines[m]);
+    }
+    bn_model_close(models[0]), bn_model_close(models[1]);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_sampler),
         cmocka_unit_test(test_everywhere_alike),
         cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_confusing_heads),
+        cmocka_unit_test(test_softcap_is_monotone),
+        cmocka_unit_test(test_capped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
