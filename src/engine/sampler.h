@@ -34,8 +34,8 @@ struct sampler_input {
 struct screen_need {
     size_t k;           /* the k largest, and … */
     double depth;       /* … those at most this far below the k-th; */
-    bool mass;          /* instead of these: enough to have nearly all the mass at … */
-    double temperature; /* … this temperature */
+    double left_out;    /* > 0: instead of these, enough to tell where all but this share of the mass … */
+    double temperature; /* … at this temperature is reached */
 };
 /* False: it needs all logits. */
 bool sampler_screens(const struct sampler *sampler, struct screen_need *need);

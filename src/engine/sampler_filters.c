@@ -112,8 +112,8 @@ void stage_top_p(struct sampler *sampler, const struct sampler_input *input) {
 }
 
 enum screening screen_top_p(const struct sampler *sampler, struct screen_need *need) {
-    need->mass = sampler->options.top_p < 1;
-    return need->mass ? SCREENING_ENDS : SCREENING_GOES_ON;
+    need->left_out = 1 - (double)sampler->options.top_p;
+    return need->left_out > 0 ? SCREENING_ENDS : SCREENING_GOES_ON;
 }
 
 /* Meister et al., "Locally Typical Sampling", 2022: closest to the expected information first.

@@ -21,7 +21,8 @@
 #define ROWS_KEPT     512 /* listed rows whose pages may stay, with the 64 KiB around that the system maps with each */
 #define N_DEPTHS      256 /* ids are counted by how far their upper bound lies below the largest, … */
 #define DEPTH_SCALE   4.0 /* … in quarters of the temperature */
-#define TAIL_WANTED   0x1p-16 /* of the mass: what top-p leaves unlisted */
+#define TAIL_WANTED   (1.0 / 128) /* of what top-p leaves out: mass that may stay unlisted … */
+#define TAIL_HOPELESS 0.25        /* … and how much leaves it hardly a chance to be decided */
 
 /* One row of the tile. */
 struct screen_row {
@@ -72,11 +73,15 @@ static float kth_lower_bound(const struct screen *screen, const float *lower, si
     return k <= n ? candidates_kth_largest(maxima, n, k) : -INFINITY;
 }
 
-/* Upper bounds of the masses, relative to exp(reference / temperature), of the ids at each depth. */
-static void masses_by_depth(const struct screen_row *row, size_t vocab_size, double reference,
-                            double masses[N_DEPTHS]) {
+/* Ids by how far their upper bound lies below the largest lower bound, and their masses at most, relative to the latter's. */
+struct depths {
+    double masses[N_DEPTHS];
+    size_t counts[N_DEPTHS];
+};
+
+static void count_depths(const struct screen_row *row, size_t vocab_size, double reference, struct depths *out) {
     double temperature = row->need.temperature, weights[WEIGHT_BLOCK];
-    for (size_t d = 0; d < N_DEPTHS; d++) masses[d] = 0;
+    *out = (struct depths){0};
     for (size_t begin = 0; begin < vocab_size; begin += WEIGHT_BLOCK) {
         size_t n = min_size(WEIGHT_BLOCK, vocab_size - begin), depths[WEIGHT_BLOCK];
         for (size_t i = 0; i < n; i++) {
@@ -87,21 +92,31 @@ static void masses_by_depth(const struct screen_row *row, size_t vocab_size, dou
             depths[i] = (size_t)fmin(-weights[i] * DEPTH_SCALE, N_DEPTHS - 1);
         }
         exact_exp(weights, n);
-        for (size_t i = 0; i < n; i++) masses[depths[i]] += weights[i];
+        for (size_t i = 0; i < n; i++) {
+            out->masses[depths[i]] += weights[i];
+            out->counts[depths[i]]++;
+        }
     }
 }
 
-/* The threshold that leaves little mass below, and a bound of what it leaves. */
-static float threshold_by_mass(struct screen_row *row, size_t vocab_size) {
-    double masses[N_DEPTHS], reference = (double)max_of(row->lower, vocab_size), tail = 0;
+/* The threshold that leaves little mass below, or what lists hold, and a bound of what it leaves. */
+static float threshold_by_mass(const struct screen *screen, struct screen_row *row) {
+    struct depths depths;
+    double reference = (double)max_of(row->lower, screen->vocab_size), tail = 0;
     if (!isfinite(reference)) return -INFINITY;
-    masses_by_depth(row, vocab_size, reference, masses);
-    size_t depth = N_DEPTHS - 1; /* the deepest that is listed */
-    while (depth > 0 && tail + masses[depth] <= TAIL_WANTED) tail += masses[depth--];
+    count_depths(row, screen->vocab_size, reference, &depths);
+    size_t capacity_depth = 0, listed = depths.counts[0];
+    while (capacity_depth + 1 < N_DEPTHS && listed + depths.counts[capacity_depth + 1] <= screen->capacity)
+        listed += depths.counts[++capacity_depth];
+    size_t deepest = N_DEPTHS - 1; /* that is listed */
+    for (;
+         deepest > 0 && (deepest > capacity_depth || tail + depths.masses[deepest] <= TAIL_WANTED * row->need.left_out);
+         deepest--)
+        tail += depths.masses[deepest];
+    if (!(tail <= TAIL_HOPELESS * row->need.left_out)) return -INFINITY;
     row->partial.tail = tail * (1 + 0x1p-30);
     row->partial.tail_reference = reference / row->need.temperature;
-    if (depth == N_DEPTHS - 1) return -INFINITY;
-    double distance = (double)(depth + 1) / DEPTH_SCALE * row->need.temperature;
+    double distance = (double)(deepest + 1) / DEPTH_SCALE * row->need.temperature;
     /* A little lower, so that rounding counts an id twice rather than not at all. */
     return (float)(reference - distance - 0x1p-20 * (fabs(reference) + distance));
 }
@@ -133,8 +148,8 @@ static void list_chunk(void *context, size_t chunk, size_t slot) {
     sampler_touch(s->sampler, &input, row->lower, row->upper);
     row->partial.tail = INFINITY;
     float threshold;
-    if (row->need.mass) {
-        threshold = threshold_by_mass(row, screen->vocab_size);
+    if (row->need.left_out > 0) {
+        threshold = threshold_by_mass(screen, row);
     } else {
         bn_candidate *maxima = (bn_candidate *)(void *)(engine->scratch + slot * engine->vocab_size);
         float kth = kth_lower_bound(screen, row->lower, row->need.k, maxima);
