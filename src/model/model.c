@@ -85,6 +85,7 @@ static bn_status load(bn_model *model, const bn_model_options *options, bn_error
     } else {
         status = weights_load(model, I2S_UNKNOWN, pool, err);
     }
+    if (status == BN_OK) status = weights_screen_head(model, pool, err);
     thread_pool_release(pool);
     return status;
 }

@@ -159,8 +159,7 @@ static struct matrix whole_matrix(size_t layer, const char *names, size_t n_rows
                            .bias = bias};
 }
 
-static bool is_mapped(const struct loader *l, const uint8_t *data) {
-    const struct tensor_set *set = l->set;
+static bool is_mapped(const struct tensor_set *set, const uint8_t *data) {
     bool mapped = false;
     for (size_t i = 0; i < set->n_files; i++)
         mapped |= data >= set->files[i].data && data < set->files[i].data + set->files[i].size;
@@ -169,7 +168,7 @@ static bool is_mapped(const struct loader *l, const uint8_t *data) {
 
 /* Drops the pages of a mapped tensor that has been repacked: they are clean and can be read again. */
 static void forget_mapped(const struct loader *l, const struct tensor *t) {
-    bool mapped = is_mapped(l, t->data);
+    bool mapped = is_mapped(l->set, t->data);
     size_t page = (size_t)sysconf(_SC_PAGESIZE), skip = (page - (uintptr_t)t->data % page) % page;
     if (mapped && t->size_bytes > skip + page)
         madvise((void *)(t->data + skip), (t->size_bytes - skip) / page * page, MADV_DONTNEED);
@@ -496,15 +495,6 @@ static void load_embedding_and_head(struct loader *l) {
         load_matrix(l, &m, &w->head);
 }
 
-static void load_screen(struct loader *l) {
-    struct weights *w = &l->model->weights;
-    bool wanted = l->model->head == BN_HEAD_SCREEN ? head_screen_applies(&w->head)
-                                                   : l->model->head == BN_HEAD_AUTO && head_screen_pays(&w->head);
-    if (l->status != BN_OK || l->n_missing || !wanted) return;
-    w->head_is_mapped = is_mapped(l, w->head.data);
-    l->status = head_screen_build(&w->screen, &w->head, w->head_is_mapped, l->arena, l->pool, l->err);
-}
-
 bn_status weights_load(struct bn_model *model, enum i2s_layout layout, struct thread_pool *pool, bn_error *err) {
     const struct model_config *c = &model->config;
     struct weights *w = &model->weights;
@@ -531,10 +521,18 @@ bn_status weights_load(struct bn_model *model, enum i2s_layout layout, struct th
     }
     load_norm(&l, GLOBAL, l.names->output_norm, c->hidden_size, &w->output_norm);
     for (size_t i = 0; i < c->n_layers && l.status == BN_OK; i++) load_layer(&l, i, &w->layers[i]);
-    load_screen(&l);
     report_missing(&l);
     buffer_release(&l.missing);
     return l.status;
+}
+
+bn_status weights_screen_head(struct bn_model *model, struct thread_pool *pool, bn_error *err) {
+    struct weights *w = &model->weights;
+    bool wanted = model->head == BN_HEAD_SCREEN ? head_screen_applies(&w->head)
+                                                : model->head == BN_HEAD_AUTO && head_screen_pays(&w->head);
+    if (!wanted) return BN_OK;
+    w->head_is_mapped = is_mapped(model_tensors(model), w->head.data);
+    return head_screen_build(&w->screen, &w->head, w->head_is_mapped, &w->arena, pool, err);
 }
 
 void weights_release(struct weights *weights) {

@@ -32,7 +32,9 @@ static bn_request_options busy_options(void) {
 
 static int open_model(void **state) {
     (void)state;
-    model = open_demo();
+    bn_error err = {0};
+    bn_model_options model_options = {.size = sizeof model_options, .head = BN_HEAD_SCREEN};
+    assert_ok(bn_model_open(DEMO_MODEL, &model_options, &model, &err), err);
     int32_t prompt[N_PROMPT];
     bn_request_options options = busy_options();
     bn_engine *engine = make_engine(model, NULL);

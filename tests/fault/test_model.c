@@ -36,7 +36,7 @@ static void test_open(void **state) {
         TEST_DATA "/models/bitnet-silu-tq1_0/bitnet-silu-tq1_0.gguf",
         TEST_DATA "/models/qwen3-q2_0/qwen3-q2_0.gguf",
     };
-    bn_model_options options = {.size = sizeof options, .n_threads = 1, .no_tokenizer = true};
+    bn_model_options options = {.size = sizeof options, .n_threads = 1, .no_tokenizer = true, .head = BN_HEAD_SCREEN};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) refuse_each(paths[i], &options);
 }
 
@@ -45,7 +45,7 @@ static void test_workspace(void **state) {
     bn_model *model = NULL;
     bn_error err;
     struct thread_pool *pool;
-    bn_model_options options = {.size = sizeof options, .n_threads = 1, .no_tokenizer = true};
+    bn_model_options options = {.size = sizeof options, .n_threads = 1, .no_tokenizer = true, .head = BN_HEAD_SCREEN};
     assert_ok(bn_model_open(TEST_DATA "/models/made/llama-bitlinear-rms", &options, &model, &err), err);
     assert_ok(thread_pool_acquire(2, &pool, &err), err);
     for (long n = 0;; n++) {
