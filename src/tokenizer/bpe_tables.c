@@ -56,7 +56,7 @@ static bn_status add_merge(struct bpe *bpe, const struct bpe_merge_text *text, s
     if (merge->rank >= 1 << 24) return fail(err, BN_STATUS_UNSUPPORTED, "more than %d merges", 1 << 24);
     if (!merge_table_add(&bpe->merges, *merge))
         return fail(err, BN_STATUS_BAD_FILE, "merge %d: the table of merges is full", merge->rank);
-    if (text->left_size && text->right_size) set_join(bpe, left[text->left_size - 1], right[0]);
+    if (text->left_size && text->right_size) set_joins(bpe, left[text->left_size - 1], right, text->right_size);
     return BN_OK;
 }
 

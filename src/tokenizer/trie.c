@@ -21,22 +21,6 @@ void trie_release(struct trie *trie) {
     memset(trie, 0, sizeof *trie);
 }
 
-uint32_t trie_child(const struct trie *trie, uint32_t node, uint8_t byte) {
-    if (node == 0) return trie->root[byte];
-    const struct trie_node *n = &trie->nodes[node];
-    if ((uint64_t)n->first_edge + n->n_edges >= trie->n_nodes) return 0; /* a hostile file */
-    const uint8_t *labels = trie->labels + n->first_edge;
-    uint32_t low = 0, high = n->n_edges;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (labels[middle] < byte)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < n->n_edges && labels[low] == byte ? n->first_edge + low + 1 : 0;
-}
-
 /* Gives node its edges: keys[low, high) share its path of `depth` bytes. ranges[i] is where the keys of node i begin.
  * */
 static void expand(struct trie *trie, const struct trie_key *keys, uint32_t node, uint32_t (*ranges)[2]) {

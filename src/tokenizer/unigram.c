@@ -1,4 +1,8 @@
-/* Viterbi over byte positions. A node keeps the best way to reach it; equal scores keep the earlier one. */
+/* Viterbi over byte positions. A node keeps the best way to reach it; equal scores keep the earlier one.
+ *
+ * Where no piece begins before a position and ends behind it, every path goes through that position: the path up to it
+ * is final, its tokens are given out, and the search begins anew there with the score so far. Natural text has such
+ * positions at nearly every space, so the nodes of a long text fit in the first cache. */
 #include "tokenizer/unigram.h"
 
 #include <float.h>
@@ -7,7 +11,10 @@
 #include "base/memory.h"
 #include "tokenizer/unicode.h"
 
-enum { LONGEST_PIECE = 2048 };
+enum {
+    LONGEST_PIECE = 2048,
+    LEAST_WINDOW = 256, /* bytes that are searched before their path is given out */
+};
 #define UNKNOWN_PENALTY 10.0
 
 struct unigram_node {
@@ -83,63 +90,102 @@ static double extended(const struct unigram *unigram, double so_far, int32_t id,
     return (float)so_far + (float)unigram->scores[id];
 }
 
-/* Fills nodes[0 … size]; false where a character is in no piece and there is no unknown token. */
-static bool search(const struct unigram *unigram, const char *text, size_t size, struct unigram_node *nodes) {
+/* The part of a text that is searched. Positions are relative to its beginning. */
+struct window {
+    const char *text;
+    size_t size;                /* up to the end of the text */
+    size_t furthest;            /* the last node reached so far; those behind it aren't initialized */
+    struct unigram_node *nodes; /* the scratch's */
+};
+
+/* The node at `to`, which may be the furthest yet. */
+static struct unigram_node *reach(struct window *w, size_t to) {
+    while (w->furthest < to) w->nodes[++w->furthest].id = -1;
+    return &w->nodes[to];
+}
+
+/* All pieces that begin with the character of `length` bytes at `at`; false when it is in none and there is no unknown
+ * token. */
+static bool extend(const struct unigram *unigram, struct window *w, size_t at, size_t length) {
     const struct trie *trie = &unigram->trie;
-    for (size_t i = 0; i <= size; i++) nodes[i].id = -1;
-    nodes[0].score = 0;
-    for (size_t at = 0, length; at < size; at += length) {
-        uint32_t c, node = 0;
-        length = unicode_next(text + at, size - at, &c);
-        bool single = false;
-        size_t end = min_size(size, at + trie->longest);
-        for (size_t i = at; trie->n_nodes > 1 && i < end && (node = trie_child(trie, node, (uint8_t)text[i])); i++) {
-            int32_t id = trie_value(trie, node);
-            if (id < 0) continue;
-            offer(unigram, &nodes[i + 1], extended(unigram, nodes[at].score, id, i + 1 - at), at, id);
-            single |= i + 1 - at == length;
-        }
-        if (single) continue;
-        if (unigram->unknown_id < 0) return false;
-        double unknown = nodes[at].score + unigram->unknown_score;
-        if (unigram->single_precision) unknown = (float)unknown;
-        offer(unigram, &nodes[at + length], unknown, at, unigram->unknown_id);
+    const double so_far = w->nodes[at].score;
+    const size_t end = min_size(w->size, at + trie->longest);
+    uint32_t node = 0;
+    bool single = false;
+    for (size_t i = at; trie->n_nodes > 1 && i < end && (node = trie_child(trie, node, (uint8_t)w->text[i])); i++) {
+        int32_t id = trie_value(trie, node);
+        if (id < 0) continue;
+        offer(unigram, reach(w, i + 1), extended(unigram, so_far, id, i + 1 - at), at, id);
+        single |= i + 1 - at == length;
     }
+    if (single) return true;
+    if (unigram->unknown_id < 0) return false;
+    double unknown = so_far + unigram->unknown_score;
+    if (unigram->single_precision) unknown = (float)unknown;
+    offer(unigram, reach(w, at + length), unknown, at, unigram->unknown_id);
     return true;
 }
 
-static void emit_unknown(const struct unigram *unigram, const char *text, size_t begin, size_t end,
+/* An unknown run, bytes [begin, end) of the window, which begins at `base` of the text. */
+static void emit_unknown(const struct unigram *unigram, const struct window *w, size_t base, size_t begin, size_t end,
                          struct token_list *out) {
     bool bytes = unigram->byte_fallback;
-    for (size_t i = begin; bytes && i < end; i++) bytes = unigram->byte_ids[(uint8_t)text[i]] >= 0;
+    for (size_t i = begin; bytes && i < end; i++) bytes = unigram->byte_ids[(uint8_t)w->text[i]] >= 0;
     if (!bytes)
-        token_list_push(out, unigram->unknown_id, begin, end);
+        token_list_push(out, unigram->unknown_id, base + begin, base + end);
     else
-        for (size_t i = begin; i < end; i++) token_list_push(out, unigram->byte_ids[(uint8_t)text[i]], begin, end);
+        for (size_t i = begin; i < end; i++)
+            token_list_push(out, unigram->byte_ids[(uint8_t)w->text[i]], base + begin, base + end);
 }
 
-bn_status unigram_encode(const struct unigram *unigram, const char *text, size_t size, struct unigram_scratch *scratch,
-                         struct token_list *out, bn_error *err) {
-    if (size + 1 > scratch->capacity) {
-        struct unigram_node *nodes = mem_realloc_array(scratch->nodes, size + 1, sizeof *nodes);
-        if (!nodes) return fail_no_memory(err, (size + 1) * sizeof *nodes);
-        scratch->nodes = nodes;
-        scratch->capacity = size + 1;
-    }
-    struct unigram_node *nodes = scratch->nodes;
-    if (!search(unigram, text, size, nodes))
-        return fail(err, BN_STATUS_BAD_FILE,
-                    "the text has a character that is in no token, and the vocabulary has no unknown token");
+/* The tokens of the best path to the node at `size`. */
+static void emit_path(const struct unigram *unigram, struct window *w, size_t base, size_t size,
+                      struct token_list *out) {
+    struct unigram_node *nodes = w->nodes;
     for (size_t at = size; at > 0; at = nodes[at].from) nodes[nodes[at].from].to = (uint32_t)at;
     for (size_t begin = 0, end; begin < size; begin = end) {
         end = nodes[begin].to;
         int32_t id = nodes[end].id;
         if (id != unigram->unknown_id) {
-            token_list_push(out, id, begin, end);
+            token_list_push(out, id, base + begin, base + end);
             continue;
         }
         while (end < size && nodes[nodes[end].to].id == id) end = nodes[end].to; /* runs of unknowns fuse */
-        emit_unknown(unigram, text, begin, end, out);
+        emit_unknown(unigram, w, base, begin, end, out);
+    }
+}
+
+static bool reserve_nodes(struct unigram_scratch *scratch, size_t n) {
+    if (n <= scratch->capacity) return true;
+    size_t capacity = max_size(n, scratch->capacity * 2);
+    struct unigram_node *nodes = mem_realloc_array(scratch->nodes, capacity, sizeof *nodes);
+    if (!nodes) return false;
+    scratch->nodes = nodes;
+    scratch->capacity = capacity;
+    return true;
+}
+
+bn_status unigram_encode(const struct unigram *unigram, const char *text, size_t size, struct unigram_scratch *scratch,
+                         struct token_list *out, bn_error *err) {
+    const size_t reach_of_one = max_size(unigram->trie.longest, 4) + 1;
+    double score = 0;
+    for (size_t base = 0, at; base < size; base += at) {
+        struct window w = {.text = text + base, .size = size - base};
+        for (at = 0; at < w.size;) {
+            if (!reserve_nodes(scratch, at + min_size(reach_of_one, w.size - at + 1)))
+                return fail_no_memory(err, (at + reach_of_one) * sizeof *w.nodes);
+            w.nodes = scratch->nodes;
+            if (at == 0) w.nodes[0] = (struct unigram_node){.score = score};
+            uint32_t c;
+            size_t length = unicode_next(w.text + at, w.size - at, &c);
+            if (!extend(unigram, &w, at, length))
+                return fail(err, BN_STATUS_BAD_FILE,
+                            "the text has a character that is in no token, and the vocabulary has no unknown token");
+            at += length;
+            if (at == w.furthest && at >= LEAST_WINDOW && w.nodes[at].id != unigram->unknown_id) break;
+        }
+        score = w.nodes[at].score;
+        emit_path(unigram, &w, base, at, out);
     }
     return BN_OK;
 }
