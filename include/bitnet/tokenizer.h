@@ -32,6 +32,21 @@ typedef struct bn_encode_options {
 BN_API bn_status bn_tokenizer_encode(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes,
                                      const bn_encode_options *options, int32_t **ids, size_t *n_ids, bn_error *err);
 
+/* The ids of many texts: those of text i are ids[begins[i]] … ids[begins[i + 1] - 1]. */
+typedef struct bn_id_batch {
+    int32_t *ids;
+    size_t *begins; /* [number of texts + 1] */
+} bn_id_batch;
+
+/* Encodes n_texts texts with up to n_threads threads, the caller's included (0: one per CPU this process may use, at
+ * most 256). The result is the same for any number of threads, and that of bn_tokenizer_encode for each text. *out is
+ * allocated by the library: bn_id_batch_release it. If texts fail, the error is that of the first one, whose number it
+ * names, and *out is left alone. Thread-safe. */
+BN_API bn_status bn_tokenizer_encode_batch(const bn_tokenizer *tokenizer, const char *const *texts,
+                                           const size_t *text_bytes, size_t n_texts, const bn_encode_options *options,
+                                           size_t n_threads, bn_id_batch *out, bn_error *err);
+BN_API void bn_id_batch_release(bn_id_batch *batch);
+
 /* Decodes ids to text; *text is NUL-terminated and allocated by the library: bn_free it. Ids outside the vocabulary
  * are an error. skip_special leaves special tokens out. Incomplete UTF-8 at the end becomes U+FFFD. */
 BN_API bn_status bn_tokenizer_decode(const bn_tokenizer *tokenizer, const int32_t *ids, size_t n_ids, bool skip_special,

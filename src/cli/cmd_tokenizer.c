@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/threads.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/json_output.h"
@@ -12,6 +13,7 @@
 
 struct tokenizer_settings {
     bool jsonl, no_special, offsets, skip_special;
+    size_t threads;
     const char *file, *parse_special;
 };
 #define FIELD(name) offsetof(struct tokenizer_settings, name)
@@ -19,6 +21,8 @@ struct tokenizer_settings {
 static const struct option encode_options[] = {
     {"jsonl", 0, OPTION_FLAG, FIELD(jsonl), NULL, 0, 0, "a JSON object per line of standard input, an answer per line",
      NULL},
+    {"threads", 't', OPTION_SIZE, FIELD(threads), "N", 0, 256,
+     "with --jsonl: threads (1; 0: one per CPU); with several, lines are read and answered in blocks, in order", NULL},
     {"file", 'f', OPTION_TEXT, FIELD(file), "FILE", 0, 0,
      "the text of a file (with --jsonl: its lines); -: standard input", NULL},
     {"no-special", 0, OPTION_FLAG, FIELD(no_special), NULL, 0, 0, "without BOS, EOS and their like around the text",
@@ -32,10 +36,16 @@ static const struct option encode_options[] = {
 static const struct option decode_options[] = {
     {"jsonl", 0, OPTION_FLAG, FIELD(jsonl), NULL, 0, 0, "a JSON object per line of standard input, an answer per line",
      NULL},
+    {"threads", 't', OPTION_SIZE, FIELD(threads), "N", 0, 256,
+     "with --jsonl: threads (1; 0: one per CPU); with several, lines are read and answered in blocks, in order", NULL},
     {"file", 'f', OPTION_TEXT, FIELD(file), "FILE", 0, 0, "ids from a file; -: standard input", NULL},
     {"skip-special", 0, OPTION_FLAG, FIELD(skip_special), NULL, 0, 0, "leave special tokens out", NULL},
     {0},
 };
+static void set_defaults(void *settings) {
+    ((struct tokenizer_settings *)settings)->threads = 1;
+}
+
 static const struct option_group encode_groups[] = {{"Encoding", encode_options, 0}, {0}};
 static const struct option_group decode_groups[] = {{"Decoding", decode_options, 0}, {0}};
 
@@ -163,36 +173,95 @@ static bn_status decode_line(const struct tokenizer_settings *settings, const bn
     return status;
 }
 
-static bn_status answer_line(const struct tokenizer_settings *settings, const bn_tokenizer *tokenizer,
-                             line_function function, const struct line_reader *lines, json_t **answer, bn_error *err) {
+enum { LINES_PER_THREAD = 64 };
+
+/* Lines that are answered together, by several threads, and written in order. */
+struct line {
+    char *text;
+    size_t size, capacity;
+    json_t *answer;
+    bool failed;
+};
+struct block {
+    const struct tokenizer_settings *settings;
+    const bn_tokenizer *tokenizer;
+    line_function function;
+    struct thread_pool *pool;
+    struct line *lines; /* [capacity] */
+    size_t n, capacity;
+};
+
+static bn_status answer_line(const struct block *block, struct line *line, bn_error *err) {
     json_t *object;
-    bn_status status = json_parse(lines->text, lines->size, "input", &object, err);
+    bn_status status = json_parse(line->text, line->size, "input", &object, err);
     if (status) return status;
-    status = json_is_object(object) ? function(settings, tokenizer, object, answer, err)
+    status = json_is_object(object) ? block->function(block->settings, block->tokenizer, object, &line->answer, err)
                                     : fail(err, BN_STATUS_BAD_ARGUMENT, "the line must be a JSON object");
     json_decref(object);
     return status;
 }
 
 /* A bad line gives its error and the next goes on. */
+static void answer_chunk(void *context, size_t chunk, size_t slot) {
+    const struct block *block = context;
+    struct line *line = &block->lines[chunk];
+    bn_error error = {0};
+    (void)slot;
+    line->answer = NULL;
+    line->failed = answer_line(block, line, &error) != BN_OK;
+    if (line->failed) line->answer = json_pack("{s:o}", "error", json_text(error.message, strlen(error.message)));
+}
+
+static bn_status keep_line(struct line *line, const struct line_reader *from, bn_error *err) {
+    if (from->size + 1 > line->capacity) {
+        char *text = mem_realloc_array(line->text, from->size + 1, 2);
+        if (!text) return fail_no_memory(err, from->size);
+        line->text = text;
+        line->capacity = 2 * (from->size + 1);
+    }
+    memcpy(line->text, from->text, from->size + 1);
+    line->size = from->size;
+    return BN_OK;
+}
+
+/* Fills the block, answers it and writes it; *more: there may be further lines. */
+static bn_status answer_block(struct block *block, struct line_reader *reader, bool *any_failed, bool *more,
+                              bn_error *err) {
+    bn_status status = BN_OK;
+    for (block->n = 0; !status && block->n < block->capacity && (*more = line_reader_next(reader) > 0); block->n++)
+        status = keep_line(&block->lines[block->n], reader, err);
+    if (!status) thread_pool_run(block->pool, answer_chunk, block, block->n);
+    for (size_t i = 0; i < block->n; i++) {
+        struct line *line = &block->lines[i];
+        *any_failed |= line->failed;
+        if (status)
+            json_decref(line->answer);
+        else
+            status = json_write_line(stdout, line->answer, err);
+        line->answer = NULL;
+    }
+    *more &= output_flush();
+    return status;
+}
+
 static bn_status answer_lines(const struct tokenizer_settings *settings, const bn_tokenizer *tokenizer,
                               line_function function, bool *any_failed, bn_error *err) {
-    struct line_reader lines = {.stream = stdin};
-    if (settings->file && strcmp(settings->file, "-") != 0 && !(lines.stream = fopen(settings->file, "rb")))
+    struct line_reader reader = {.stream = stdin};
+    const size_t n_threads = settings->threads ? settings->threads : cpu_count();
+    struct block block = {.settings = settings, .tokenizer = tokenizer, .function = function};
+    block.capacity = n_threads > 1 ? n_threads * LINES_PER_THREAD : 1; /* one thread answers each line at once */
+    if (settings->file && strcmp(settings->file, "-") != 0 && !(reader.stream = fopen(settings->file, "rb")))
         return fail(err, BN_STATUS_NOT_FOUND, "%s: can't open", settings->file);
-    bn_status status = BN_OK;
-    while (!status && line_reader_next(&lines) > 0) {
-        json_t *answer = NULL;
-        bn_error line_error = {0};
-        if (answer_line(settings, tokenizer, function, &lines, &answer, &line_error)) {
-            *any_failed = true;
-            answer = json_pack("{s:o}", "error", json_text(line_error.message, strlen(line_error.message)));
-        }
-        status = json_write_line(stdout, answer, err);
-        if (!output_flush()) break;
-    }
-    if (lines.stream != stdin) fclose(lines.stream);
-    line_reader_release(&lines);
+    bool more = true;
+    bn_status status = thread_pool_acquire(n_threads, &block.pool, err);
+    if (!status && !(block.lines = mem_calloc(block.capacity, sizeof *block.lines)))
+        status = fail_no_memory(err, block.capacity * sizeof *block.lines);
+    while (!status && more) status = answer_block(&block, &reader, any_failed, &more, err);
+    for (size_t i = 0; block.lines && i < block.capacity; i++) mem_free(block.lines[i].text);
+    mem_free(block.lines);
+    thread_pool_release(block.pool);
+    if (reader.stream != stdin) fclose(reader.stream);
+    line_reader_release(&reader);
     return status;
 }
 
@@ -292,6 +361,7 @@ const struct command command_tokenizer_encode = {
                 "echo '{\"text\":\"Once\",\"offsets\":true}' | bitnet tokenizer encode demo --jsonl",
     .groups = encode_groups,
     .settings_bytes = sizeof(struct tokenizer_settings),
+    .set_defaults = set_defaults,
     .min_arguments = 1,
     .max_arguments = 4096,
     .run = run_encode,
@@ -309,6 +379,7 @@ const struct command command_tokenizer_decode = {
                 "echo '{\"ids\":[1688,387],\"stream\":true}' | bitnet tokenizer decode demo --jsonl",
     .groups = decode_groups,
     .settings_bytes = sizeof(struct tokenizer_settings),
+    .set_defaults = set_defaults,
     .min_arguments = 1,
     .max_arguments = 4096,
     .run = run_decode,

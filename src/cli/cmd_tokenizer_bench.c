@@ -1,6 +1,7 @@
 /* `bitnet tokenizer bench`: how fast a tokenizer encodes, decodes and loads, and how fast others do.
  *
- * Figures are CPU time of one thread, for us and for the others, so that a busy machine disturbs them little.
+ * Figures are CPU time of one thread, for us and for the others, so that a busy machine disturbs them little; only a
+ * batch over several threads is wall time.
  * Everything runs once to warm up, then all take turns, so that what slows the machine down for a while slows all. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ enum { MAX_REPEATS = 1000, GENERATED_BYTES = 1 << 20, MAX_SERIES = 32 };
 #define SHORTEST_RUN 0.02 /* seconds; what is faster runs several times in a row */
 
 struct bench_settings {
-    size_t repeats;
+    size_t repeats, threads;
     bool compare;
     const char *python;
 };
@@ -31,6 +32,8 @@ struct bench_settings {
 
 static const struct option bench_options[] = {
     {"repeats", 0, OPTION_SIZE, FIELD(repeats), "N", 1, MAX_REPEATS, "timed runs, after one to warm up (5)", NULL},
+    {"threads", 't', OPTION_SIZE, FIELD(threads), "N", 0, 256, "measure a batch of all lines over N threads, too",
+     NULL},
     {"compare", 0, OPTION_FLAG, FIELD(compare), NULL, 0, 0,
      "measure tokenizers, tiktoken and sentencepiece on the same text in turns with us, where Python has them", NULL},
     {"python", 0, OPTION_TEXT, FIELD(python), "PATH", 0, 0, "the Python for --compare (python3)", NULL},
@@ -163,6 +166,18 @@ static bn_status run_whole(struct bench *bench, struct series *series, bool chec
     return encode_one(bench, series, bench->text.data, bench->text.size, check, err);
 }
 
+static bn_status run_batch(struct bench *bench, struct series *series, bool check, bn_error *err) {
+    const struct lines *lines = &bench->lines;
+    bn_id_batch batch;
+    bn_status status = bn_tokenizer_encode_batch(bench->tokenizer, lines->texts, lines->sizes, lines->n,
+                                                 &bench->options, bench->settings->threads, &batch, err);
+    if (status) return status;
+    series->n_tokens += batch.begins[lines->n];
+    if (check) series->checksum = adler32(series->checksum, batch.ids, batch.begins[lines->n]);
+    bn_id_batch_release(&batch);
+    return BN_OK;
+}
+
 static bn_status run_decode(struct bench *bench, struct series *series, bool check, bn_error *err) {
     (void)check;
     char *text;
@@ -184,9 +199,10 @@ static bn_status run_load(struct bench *bench, struct series *series, bool check
 
 /* ---- timing ---- */
 
-static double cpu_seconds(void) {
+/* Of this thread on its CPU, or by the clock on the wall. */
+static double seconds_now(bool wall) {
     struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    clock_gettime(wall ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID, &time);
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
@@ -205,14 +221,15 @@ static bn_status time_once(struct bench *bench, const struct work *work, struct 
         series->checksum = run.checksum;
         return status;
     }
-    double begin = cpu_seconds(), seconds;
+    const bool wall = work->run == run_batch;
+    double begin = seconds_now(wall), seconds;
     size_t runs = 0;
     do {
         series->n_tokens = 0;
         bn_status status = work->run(bench, series, false, err);
         if (status) return status;
         runs++;
-        seconds = cpu_seconds() - begin;
+        seconds = seconds_now(wall) - begin;
     } while (seconds < SHORTEST_RUN);
     series->seconds[repeat] = seconds / (double)runs;
     return BN_OK;
@@ -233,6 +250,11 @@ static void list_work(struct bench *bench, struct work *works) {
         add_series(bench, works, "encode", "lines", (struct work){.run = run_lines}),
         add_series(bench, works, "encode", "whole", (struct work){.run = run_whole}),
     };
+    if (bench->settings->threads > 0) {
+        char name[64];
+        snprintf(name, sizeof name, "batch, %zu threads", bench->settings->threads);
+        add_series(bench, works, name, "lines", (struct work){.run = run_batch});
+    }
     add_series(bench, works, "decode", "whole", (struct work){.run = run_decode});
     add_series(bench, works, "load", "file", (struct work){.run = run_load});
     for (size_t shape = 0; shape < 2; shape++)
@@ -403,7 +425,8 @@ const struct command command_tokenizer_bench = {
     .description =
         "Encodes a text (-: standard input; without one, a megabyte of made-up words) line by line and as a whole, "
         "decodes it, and loads the tokenizer, each several times after a warm-up; reports the median and half the "
-        "distance of the quartiles. Figures are of one thread, in CPU time.\n\n"
+        "distance of the quartiles. Figures are of one thread, in CPU time; with -t N, also a batch of all lines over "
+        "N threads, in wall time.\n\n"
         "With --compare, Hugging Face tokenizers, tiktoken and sentencepiece run in turns with it, on the same text, "
         "one "
         "thread each, as far as they are installed and can read the tokenizer, and it is checked that the ids are the "

@@ -77,6 +77,11 @@ bitnet_reading "{\"ids\":[$ids],\"stream\":true}" tokenizer decode demo --jsonl
 check "pieces hold back incomplete characters" same "$(json '(pieces | select | join) ~ (pieces | first is none)')" 🙂True
 
 # lines answer at once: a script can talk to the program
+for i in $(seq 300); do echo "{\"text\":\"line $i of many\"}"; echo "{bad $i"; done >many.jsonl
+bitnet tokenizer encode demo --jsonl -f many.jsonl
+cp out one.jsonl
+bitnet tokenizer encode demo --jsonl -f many.jsonl -t 3
+check "lines over threads: the same answers in order" eval 'exits 1 && cmp out one.jsonl'
 coproc TOKENIZER { "$BITNET" tokenizer encode demo --jsonl; }
 echo '{"text":"Once"}' >&"${TOKENIZER[1]}"
 read -r -t 5 reply <&"${TOKENIZER[0]}"

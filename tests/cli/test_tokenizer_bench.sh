@@ -9,6 +9,8 @@ check "measures" eval 'exits 0 && prints "^encode  *lines .* MB/s" && prints "^d
 bitnet tokenizer bench demo text.txt --repeats 2 --json
 check "as JSON" same "$(json lines)" 2
 check "the tokens are those of encode" same "$(json 'results[1].tokens')" "$tokens"
+bitnet tokenizer bench demo text.txt --repeats 1 -t 2
+check "a batch over threads" eval 'exits 0 && prints "^batch, 2 threads"'
 bitnet tokenizer bench demo --repeats 1 --json
 check "without a text, makes one up" eval 'exits 0 && [ "$(json bytes)" -ge 1000000 ]'
 bitnet tokenizer bench demo text.txt --repeats 1 --compare --python /nonexistent
