@@ -37,9 +37,14 @@ typedef struct bn_engine_options {
     bn_kv_type kv_type;   /* AUTO: f32 where a full context of it takes ≤ 64 MiB (exact, and cheap there), else f16 */
     bool no_prefix_cache; /* don't reuse the KV pages of earlier prompts */
     const char *isa;      /* kernels by name ("scalar", "avx2", …); NULL = the best */
+    /* Speculative decoding: a step may compute guesses of the next tokens along, as far as that pays by what guesses and
+     * tokens have turned out to be worth. It changes how fast tokens come and never which ones. */
+    bool no_speculation;
+    size_t max_drafts;     /* guesses per sequence and step, 1 … 11; 0 = 8 */
+    bn_model *draft_model; /* guesses for this one, whose vocabulary it must have; NULL = repetitions are guessed */
 } bn_engine_options;
 
-/* The model must outlive the engine. options may be NULL. */
+/* The models must outlive the engine. options may be NULL. */
 BN_API bn_status bn_engine_create(bn_model *model, const bn_engine_options *options, bn_engine **out, bn_error *err);
 /* All requests must have been released. */
 BN_API void bn_engine_destroy(bn_engine *engine);
@@ -167,6 +172,7 @@ typedef struct bn_engine_stats {
     /* The screened head (docs/head.md): rows of logits it saved, exact logits it computed for that, and rows that it left
      * undecided, so that all logits were computed after all. */
     uint64_t head_screened, head_rescored, head_fallbacks;
+    uint64_t draft_tokens, draft_tokens_accepted; /* guesses computed, and those that came true */
 } bn_engine_stats;
 BN_API void bn_engine_get_stats(bn_engine *engine, bn_engine_stats *out);
 

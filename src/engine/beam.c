@@ -76,7 +76,7 @@ void beam_score(const struct sequence *s, float *logits, size_t vocab_size, doub
     beam->any.n = beam->open.n = 0;
     logprobs_all(logits, vocab_size, scratch);
     for (size_t id = 0; id < vocab_size; id++) logits[id] = (float)scratch[id];
-    struct sampler_input input = request_sampler_input(request, s, logits);
+    struct sampler_input input = request_sampler_input(request, s, s->n_tokens, logits);
     sampler_apply_penalties(s->sampler, &input);
     for (size_t id = 0; id < vocab_size; id++) {
         /* What bias and penalties left alone keeps its float64. */

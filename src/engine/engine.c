@@ -115,7 +115,8 @@ static bn_status init(bn_engine *engine, bn_model *model, const bn_engine_option
     if (!status) status = thread_pool_acquire(engine->n_threads, &engine->pool, err);
     if (!status) status = init_cache(engine, o, err);
     if (!status) status = collect_end_ids(engine, err);
-    return status ? status : init_buffers(engine, err);
+    if (!status) status = init_buffers(engine, err);
+    return status ? status : speculation_init(engine, o, err);
 }
 
 bn_status bn_engine_create(bn_model *model, const bn_engine_options *options, bn_engine **out, bn_error *err) {
@@ -136,6 +137,7 @@ bn_status bn_engine_create(bn_model *model, const bn_engine_options *options, bn
 void bn_engine_destroy(bn_engine *engine) {
     if (!engine) return;
     if (engine->workspace) workspace_destroy(engine->workspace);
+    speculation_release(&engine->speculation);
     if (engine->pool) thread_pool_release(engine->pool);
     kv_cache_release(&engine->cache);
     mem_free_aligned(engine->logits);
@@ -277,6 +279,8 @@ void bn_engine_get_stats(bn_engine *engine, bn_engine_stats *out) {
                             .prompt_tokens = engine->prompt_tokens,
                             .output_tokens = engine->output_tokens,
                             .cached_tokens = engine->cached_tokens,
+                            .draft_tokens = engine->speculation.drafts,
+                            .draft_tokens_accepted = engine->speculation.accepted,
                             .isa = engine->kernels->name,
                             .n_threads = engine->n_threads,
                             .context_length = engine->context_length,

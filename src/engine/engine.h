@@ -7,6 +7,7 @@
 #include "engine/kv_cache.h"
 #include "engine/prefix_tree.h"
 #include "engine/request.h"
+#include "engine/speculation.h"
 #include "kernels/kernels.h"
 #include "model/model.h"
 
@@ -53,6 +54,7 @@ struct bn_engine {
     double *scratch; /* [n_threads, vocab_size]: a row per working thread, as doubles or floats */
     struct plan plan;
     struct screen *screen;                   /* NULL: the head isn't screened */
+    struct speculation speculation;          /* its counts are guarded by lock */
     struct sequence *touched, *last_touched; /* sequences of this step with news or an end to tell, linked by next */
 
     /* Guarded by lock. */
@@ -102,7 +104,7 @@ bool engine_run_step(bn_engine *engine, bool *finished);
 
 /* ---- outcome.c: under the lock, by the driving thread ---- */
 
-/* Appends the token in s->draw to the sequence, with its text, and ends the sequence if that ends it. */
+/* Appends the token of s->draw to the sequence, with its text, and ends the sequence if that ends it. */
 void sequence_append(bn_engine *engine, struct sequence *s);
 void sequence_finish(bn_engine *engine, struct sequence *s, bn_finish finish);
 /* Ends a beam search with its hypotheses as the request's choices. */

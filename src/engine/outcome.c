@@ -32,6 +32,7 @@ void sequence_finish(bn_engine *engine, struct sequence *s, bn_finish finish) {
         note_error(request, &error);
     }
     sequence_drop_pages(s, &engine->cache, engine_prefixes(engine));
+    draft_model_drop(engine->speculation.model, s);
     s->state = SEQUENCE_DONE;
     touch(engine, s);
     if (++request->n_done == request->n_sequences && request->options.best_of) request_rank(request);
@@ -56,7 +57,7 @@ static bn_status push_text(bn_engine *engine, struct sequence *s, int32_t id, bn
 
 void sequence_append(bn_engine *engine, struct sequence *s) {
     bn_request *request = s->request;
-    struct draw *draw = &s->draw;
+    struct draw *draw = s->draw;
     size_t n_output = s->n_tokens - request->n_prompt;
     if (!draw->status) draw->status = push_text(engine, s, draw->id, &draw->error);
     if (draw->status) {
@@ -114,12 +115,12 @@ static void tell_end(bn_request *request, struct sequence *s, size_t choice) {
 }
 
 static void tell_token(bn_request *request, struct sequence *s) {
-    bn_token_event event = {.choice = s->index, .id = s->draw.id, .logprob = NAN};
+    bn_token_event event = {.choice = s->index, .id = s->draw->id, .logprob = NAN};
     event.text = s->text.buffer.data ? s->text.buffer.data + s->n_told : "";
     event.text_bytes = s->text.n_sure - s->n_told;
     if (request->options.n_logprobs >= 0) {
-        event.logprob = s->draw.logprob;
-        event.top = s->top;
+        event.logprob = s->draw->logprob;
+        event.top = s->draw->top;
         event.n_top = (size_t)request->options.n_logprobs;
     }
     s->n_told = s->text.n_sure;

@@ -131,15 +131,34 @@ static bn_status create_sequence(bn_request *request, size_t index, const int32_
     bool ok = s->tokens && s->pages && s->page_data;
     if (ok && request_wants_logprobs(request))
         ok = (s->logprobs = arena_alloc_array(arena, n_output, sizeof *s->logprobs)) != NULL;
-    if (ok && request->options.n_logprobs > 0)
-        ok = (s->top = arena_alloc_array(arena, (size_t)request->options.n_logprobs, sizeof *s->top)) != NULL;
     if (!ok) return fail_no_memory(err, capacity * sizeof *s->tokens);
     memcpy(s->tokens, prompt, request->n_prompt * sizeof *s->tokens);
     return BN_OK;
 }
 
+/* Room for what a step may draw, and for the draft model's page table. */
+static bn_status create_draws(bn_request *request, struct sequence *s, bn_error *err) {
+    struct arena *arena = &request->arena;
+    const struct speculation *speculation = &request->engine->speculation;
+    size_t n = 1 + speculation->max_drafts, n_pages = pages_for(request->capacity);
+    size_t n_top = request->options.n_logprobs > 0 ? (size_t)request->options.n_logprobs : 0;
+    s->draws = arena_alloc_array(arena, n, sizeof *s->draws);
+    bool ok = s->draws != NULL;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = (s->draws[i].top = arena_alloc_array(arena, n_top, sizeof *s->draws->top)) != NULL;
+    if (ok && speculation->model) {
+        s->draft_pages.pages = arena_alloc_array(arena, n_pages, sizeof(struct kv_page *));
+        s->draft_pages.data = arena_alloc_array(arena, n_pages, sizeof(uint8_t *));
+        ok = s->draft_pages.pages && s->draft_pages.data;
+    }
+    s->draw = s->draws;
+    return ok ? BN_OK : fail_no_memory(err, n * sizeof *s->draws);
+}
+
 static bn_status create_output(bn_request *request, struct sequence *s, bn_error *err) {
     const bn_engine *engine = request->engine;
+    bn_status drawable = create_draws(request, s, err);
+    if (drawable) return drawable;
     bn_status status = sampler_create(&request->options.sampling, engine->vocab_size, engine->tokenizer,
                                       (uint32_t)s->index, &s->sampler, err);
     if (status) return status;
@@ -258,17 +277,26 @@ bool request_is_end(const bn_request *request, int32_t id) {
 }
 
 bool request_wants_row(const bn_request *request, const struct sequence *s, size_t position) {
-    if (position + 1 == s->n_tokens) return true;
+    if (position + 1 >= s->n_tokens) return true;
     if (request->logits) return !request->last_row_only;
     return request->prompt_logprobs && position + 1 < request->n_prompt && position >= request->n_echoed;
 }
 
-struct sampler_input request_sampler_input(const bn_request *request, const struct sequence *s, float *logits) {
-    size_t n_output = s->n_tokens - request->n_prompt;
+bool request_draws_end(const struct sequence *s) {
+    if (s->n_draws == 0) return false;
+    size_t n_right = s->n_draws - 1;
+    const struct draw *last = &s->draws[n_right];
+    return last->status || n_right == s->n_drafts || last->id != s->tokens[s->n_tokens + n_right] ||
+           request_is_end(s->request, last->id);
+}
+
+struct sampler_input request_sampler_input(const bn_request *request, const struct sequence *s, size_t n_history,
+                                           float *logits) {
+    size_t n_output = n_history - request->n_prompt;
     bool too_early = n_output < request->options.min_tokens;
     return (struct sampler_input){.logits = logits,
                                   .history = s->tokens,
-                                  .n_history = s->n_tokens,
+                                  .n_history = n_history,
                                   .n_prompt = request->n_prompt,
                                   .forbidden = too_early ? request->end_ids : NULL,
                                   .n_forbidden = too_early ? request->n_end_ids : 0,

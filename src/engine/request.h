@@ -66,13 +66,17 @@ void request_destroy(bn_request *request);
 bool request_is_end(const bn_request *request, int32_t id);
 /* Will the row of logits of this position be needed? */
 bool request_wants_row(const bn_request *request, const struct sequence *s, size_t position);
+/* Are the draws of this step complete? They are when the last one ends the generation, failed, or isn't what was
+ * guessed: what lies behind it counts for nothing. */
+bool request_draws_end(const struct sequence *s);
 /* Whether log-probabilities of drawn tokens are needed. */
 static inline bool request_wants_logprobs(const bn_request *r) {
     return r->options.n_logprobs >= 0 || r->ranked;
 }
 
-/* What the sampler needs to know besides the logits. */
-struct sampler_input request_sampler_input(const bn_request *request, const struct sequence *s, float *logits);
+/* What the sampler needs to know besides the logits, to draw what follows the first n_history tokens. */
+struct sampler_input request_sampler_input(const bn_request *request, const struct sequence *s, size_t n_history,
+                                           float *logits);
 
 /* Sorts the sequences of a finished best_of request by mean log-probability, ties by index. */
 void request_rank(bn_request *request);

@@ -129,15 +129,18 @@ static void take_prefix(bn_engine *engine, struct sequence *s) {
     sequence_copy_tail(s, &engine->cache, &match);
 }
 
-/* Takes as many of the pending tokens of a sequence into the step as the rest of the budget and of the rows allow. */
+/* Takes as many of the pending tokens of a sequence, and then of its guesses, into the step as the rest of the budget
+ * and of the rows allow. */
 static void plan_chunk(struct sequence *s, size_t *tokens_left, size_t *rows_left) {
-    size_t end = s->n_computed + min_size(sequence_pending(s), *tokens_left), position = s->n_computed;
+    size_t n_ahead = sequence_pending(s) + s->n_drafts;
+    size_t end = s->n_computed + min_size(n_ahead, *tokens_left), position = s->n_computed;
     for (; position < end; position++) {
         bool wanted = request_wants_row(s->request, s, position);
         if (wanted && *rows_left == 0) break;
         *rows_left -= wanted;
     }
     s->n_planned = position - s->n_computed;
+    if (s->n_drafts) s->n_drafts = position > s->n_tokens ? position - s->n_tokens : 0;
     *tokens_left -= s->n_planned;
 }
 
@@ -169,6 +172,7 @@ static void preempt(bn_engine *engine, struct sequence *s) {
         struct sequence *other = &request->sequences[i];
         if ((other != s && !request->beams) || other->state != SEQUENCE_RUNNING) continue;
         sequence_drop_pages(other, &engine->cache, engine_prefixes(engine));
+        draft_model_drop(engine->speculation.model, other);
         other->state = SEQUENCE_WAITING;
     }
     if (request->beams) request->beams->n_ready = 0;
@@ -191,13 +195,18 @@ static bool runs_alone(const bn_engine *engine, const struct sequence *s) {
 }
 
 /* Makes the pages writable that a sequence's planned tokens go to, at the cost of those served after it; the last in
- * line gives up its own place. Alone and still without a page, the system is out of memory. */
+ * line gives up its own place. Guesses go without. Alone and still without a page, the system is out of memory. */
 static void secure_pages(bn_engine *engine, struct sequence *s) {
     size_t position = s->n_computed, end = s->n_computed + s->n_planned;
     while (position < end) {
         if (sequence_secure_page(s, &engine->cache, position)) {
             position = (position / KV_PAGE_TOKENS + 1) * KV_PAGE_TOKENS;
             continue;
+        }
+        if (position >= s->n_tokens) {
+            s->n_planned = position - s->n_computed;
+            s->n_drafts = position - s->n_tokens;
+            return;
         }
         if (runs_alone(engine, s)) {
             bn_error error;
@@ -238,7 +247,7 @@ void scheduler_plan(bn_engine *engine) {
     struct plan *plan = &engine->plan;
     plan->n_items = plan->n_tokens = plan->n_rows = 0;
     plan->screened = plan->rescored = plan->fallbacks = 0;
-    for (size_t i = 0; i < engine->n_live; i++) engine->live[i]->n_planned = 0;
+    for (size_t i = 0; i < engine->n_live; i++) engine->live[i]->n_planned = engine->live[i]->n_draws = 0;
     admit(engine);
     share_budget(engine);
     for (size_t i = 0; i < engine->n_live; i++) {

@@ -24,9 +24,10 @@
 #define TAIL_WANTED   (1.0 / 128) /* of what top-p leaves out: mass that may stay unlisted … */
 #define TAIL_HOPELESS 0.25        /* … and how much leaves it hardly a chance to be decided */
 
-/* One row of the tile. */
+/* One row of the tile. An item's rows lie together, in order. */
 struct screen_row {
     struct plan_item *item;
+    size_t n_right; /* guesses that are taken for right in this row */
     struct screen_need need;
     struct partial_logits partial;
     float *lower, *upper; /* [V] */
@@ -144,7 +145,7 @@ static void list_chunk(void *context, size_t chunk, size_t slot) {
     struct screen_row *row = &engine->screen->rows[chunk];
     if (!row->sound) return;
     const struct sequence *s = row->item->sequence;
-    const struct sampler_input input = request_sampler_input(s->request, s, NULL);
+    const struct sampler_input input = request_sampler_input(s->request, s, s->n_tokens + row->n_right, NULL);
     sampler_touch(s->sampler, &input, row->lower, row->upper);
     row->partial.tail = INFINITY;
     float threshold;
@@ -160,31 +161,44 @@ static void list_chunk(void *context, size_t chunk, size_t slot) {
 
 /* ---- drawing ---- */
 
-/* The list is left as it is if `keep`: other choices need it. False: undecided. */
-static bool draw(const bn_engine *engine, struct sequence *s, const struct partial_logits *listed, bool keep,
-                 size_t slot) {
+/* What follows the tokens and n_right guesses. The list is left as it is if `keep`: other choices need it. False:
+ * undecided. */
+static bool draw(const bn_engine *engine, struct sequence *s, size_t n_right, const struct partial_logits *listed,
+                 bool keep, size_t slot) {
+    struct draw *draw = &s->draws[n_right];
     struct partial_logits partial = *listed;
     if (keep) {
         partial.items = (bn_candidate *)(void *)(engine->scratch + slot * engine->vocab_size);
         memcpy(partial.items, listed->items, listed->n * sizeof *listed->items);
     }
-    struct sampler_input input = request_sampler_input(s->request, s, NULL);
+    struct sampler_input input = request_sampler_input(s->request, s, s->n_tokens + n_right, NULL);
     input.partial = &partial;
-    s->draw.status = sampler_sample(s->sampler, &input, &s->draw.id, &s->draw.error);
-    return s->draw.id != SAMPLER_UNDECIDED;
+    draw->status = sampler_sample(s->sampler, &input, &draw->id, &draw->error);
+    return draw->id != SAMPLER_UNDECIDED;
+}
+
+/* Along the guesses, as far as the rows decide. */
+static bool draw_along(const bn_engine *engine, const struct screen_row *rows, size_t slot) {
+    struct sequence *s = rows->item->sequence;
+    for (; !request_draws_end(s); s->n_draws++) {
+        const struct screen_row *row = &rows[s->n_draws];
+        if (!row->sound || !draw(engine, s, row->n_right, &row->partial, false, slot)) return false;
+    }
+    return true;
 }
 
 static void draw_chunk(void *context, size_t chunk, size_t slot) {
     const bn_engine *engine = context;
     struct screen_row *row = &engine->screen->rows[chunk];
-    if (!row->sound) return;
+    if (row->n_right) return; /* its item's first row sees to it */
     bn_request *request = row->item->sequence->request;
     bool decided = true;
     if (request->forked)
-        decided = draw(engine, row->item->sequence, &row->partial, false, slot);
+        decided = draw_along(engine, row, slot);
     else
         for (size_t i = 0; i < request->n_sequences && decided; i++)
-            decided = draw(engine, &request->sequences[i], &row->partial, i + 1 < request->n_sequences, slot);
+            decided = row->sound &&
+                      draw(engine, &request->sequences[i], 0, &row->partial, i + 1 < request->n_sequences, slot);
     row->item->drawn = decided;
 }
 
@@ -208,9 +222,9 @@ static void drop_pages(bn_engine *engine) {
 static bool tries(const bn_engine *engine, const struct plan_item *item, struct screen_need *need) {
     struct sequence *s = item->sequence;
     const bn_request *request = s->request;
-    if (item->n_rows != 1 || !s->sampler || request->logits || request->beams || request_wants_logprobs(request) ||
-        s->n_computed + s->n_planned != s->n_tokens || (request->prompt_logprobs && s->n_tokens == request->n_prompt))
-        return false;
+    if (!s->sampler || request->logits || request->beams || request_wants_logprobs(request) ||
+        s->n_computed + s->n_planned != s->n_tokens + s->n_drafts || item->n_rows != 1 + s->n_drafts)
+        return false; /* the last: a prompt whose log-probabilities are wanted */
     if (!sampler_screens(s->sampler, need) || need->k > engine->vocab_size / (2 * BLOCK)) return false;
     if (s->screen_pause == 0) return true;
     s->screen_pause--;
@@ -226,7 +240,7 @@ static void run_tile(bn_engine *engine, const struct forward_options *options) {
         row->lower = screen->lower + i * screen->vocab_size;
         row->upper = screen->upper + i * screen->vocab_size;
         row->partial.items = screen->items + i * screen->capacity;
-        numbers[i] = row->item->first_row;
+        numbers[i] = row->item->first_row + row->n_right;
     }
     model_screen(engine->model, engine->workspace, options, numbers, screen->n_rows, screen->lower, screen->upper,
                  sound);
@@ -235,8 +249,7 @@ static void run_tile(bn_engine *engine, const struct forward_options *options) {
     for (size_t i = 0; i < screen->n_rows; i++) {
         struct screen_row *row = &screen->rows[i];
         if (!row->sound) continue;
-        model_rescore(engine->model, engine->workspace, options, row->item->first_row, row->partial.items,
-                      row->partial.n);
+        model_rescore(engine->model, engine->workspace, options, numbers[i], row->partial.items, row->partial.n);
         engine->plan.rescored += row->partial.n;
         screen->rows_read += row->partial.n;
     }
@@ -244,7 +257,8 @@ static void run_tile(bn_engine *engine, const struct forward_options *options) {
     for (size_t i = 0; i < screen->n_rows; i++) {
         struct sequence *s = screen->rows[i].item->sequence;
         bool drawn = screen->rows[i].item->drawn;
-        engine->plan.screened += drawn;
+        if (screen->rows[i].n_right) continue;
+        engine->plan.screened += drawn ? screen->rows[i].item->n_rows : s->n_draws;
         engine->plan.fallbacks += !drawn;
         s->screen_pause = drawn ? 0 : s->screen_pauses;
         s->screen_pauses = drawn ? s->screen_pauses / 2 : (uint32_t)min_size(2 * s->screen_pauses + 1, LONGEST_PAUSE);
@@ -256,10 +270,12 @@ void screen_draw(bn_engine *engine, const struct forward_options *options) {
     struct screen *screen = engine->screen;
     screen->n_rows = 0;
     for (size_t i = 0; i < engine->plan.n_items; i++) {
-        struct screen_row *row = &screen->rows[screen->n_rows];
-        row->item = &engine->plan.items[i];
-        if (!tries(engine, row->item, &row->need)) continue;
-        if (++screen->n_rows == MODEL_SCREEN_MAX) run_tile(engine, options);
+        struct plan_item *item = &engine->plan.items[i];
+        struct screen_need need;
+        if (!tries(engine, item, &need)) continue;
+        if (screen->n_rows + item->n_rows > MODEL_SCREEN_MAX) run_tile(engine, options);
+        for (size_t r = 0; r < item->n_rows; r++)
+            screen->rows[screen->n_rows++] = (struct screen_row){.item = item, .n_right = r, .need = need};
     }
     if (screen->n_rows) run_tile(engine, options);
     drop_pages(engine);

@@ -8,9 +8,11 @@
 #include <stdint.h>
 
 #include "bitnet/engine.h"
+#include "engine/draft_model.h"
 #include "engine/output_text.h"
 #include "engine/prefix_tree.h"
 #include "engine/sampler.h"
+#include "engine/speculation.h"
 
 enum sequence_state {
     SEQUENCE_IDLE,    /* takes no part yet: another sequence of its request runs the prompt for it, or a dead beam */
@@ -19,10 +21,11 @@ enum sequence_state {
     SEQUENCE_DONE
 };
 
-/* The token drawn in the step that is in progress; written by the thread that works on its row. */
+/* A token drawn in the step that is in progress; written by the thread that works on its row. */
 struct draw {
     int32_t id;
     float logprob;
+    bn_logprob *top; /* [n_logprobs] */
     bn_status status;
     bn_error error;
 };
@@ -35,17 +38,21 @@ struct sequence {
     int32_t *tokens; /* [request->capacity] prompt and output */
     size_t n_tokens;
     size_t n_computed;      /* of these have keys and values in pages; the rest is pending */
-    size_t n_planned;       /* of the pending ones are in this step's batch */
+    size_t n_planned;       /* of the pending ones and the guesses behind them are in this step's batch */
+    size_t n_drafts;        /* guesses in tokens[n_tokens …], computed along in this step */
     struct kv_page **pages; /* [pages of capacity] */
     uint8_t **page_data;    /* their data, as the forward pass wants them */
     size_t n_pages;
     bool fresh; /* admitted, nothing computed yet */
 
     struct sampler *sampler; /* NULL: bn_engine_logits */
-    struct draw draw;
+    struct draw *draws; /* of this step: what follows the tokens, then what follows each guess that came true … */
+    size_t n_draws;     /* … so many … */
+    struct draw *draw;  /* … of which this is the one being booked or told */
+    struct draft_record drafting;
+    struct draft_pages draft_pages;
     uint32_t screen_pause;  /* tokens to choose from all logits before the screen is tried again … */
     uint32_t screen_pauses; /* … and how many it will be when it fails then */
-    bn_logprob *top;        /* [n_logprobs] of the last token */
     float *logprobs;        /* [output capacity]; NULL: not asked for */
     double sum_logprob;
     struct output_text text;

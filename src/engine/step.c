@@ -1,5 +1,6 @@
-/* One step: plan, forward pass, a draw for every row that ends a sequence's tokens, and what comes of it. The lock is
- * held while plans are made and results booked, which is short, and not while anything is computed. */
+/* One step: guesses, plan, forward pass, a draw for every row that ends a sequence's tokens or a right guess, and what
+ * comes of it. The lock is held while plans are made and results booked, which is short, and not while anything is
+ * computed. */
 #include "engine/beam.h"
 #include "engine/engine.h"
 
@@ -11,33 +12,41 @@
 
 /* ---- rows of logits; on any thread, without the lock ---- */
 
-/* Draws one token. The row is left as it is if `keep`: others need it, or its log-probabilities are. */
-static void draw_token(const bn_engine *engine, struct sequence *s, float *row, bool keep, size_t slot) {
+/* Draws what follows the tokens and n_right guesses. The row is left as it is if `keep`: others need it, or its
+ * log-probabilities are. */
+static void draw_token(const bn_engine *engine, struct sequence *s, size_t n_right, float *row, bool keep,
+                       size_t slot) {
     const bn_request *request = s->request;
-    struct draw *draw = &s->draw;
+    struct draw *draw = &s->draws[n_right];
     float *logits = row;
     bool want_logprobs = request_wants_logprobs(request);
     if (keep || want_logprobs) {
         logits = (float *)(engine->scratch + slot * engine->vocab_size);
         memcpy(logits, row, engine->vocab_size * sizeof *row);
     }
-    struct sampler_input input = request_sampler_input(request, s, logits);
+    struct sampler_input input = request_sampler_input(request, s, s->n_tokens + n_right, logits);
     draw->status = sampler_sample(s->sampler, &input, &draw->id, &draw->error);
     if (draw->status || !want_logprobs) return;
     size_t n_top = request->options.n_logprobs > 0 ? (size_t)request->options.n_logprobs : 0;
-    logprobs_of(row, engine->vocab_size, draw->id, &draw->logprob, s->top, n_top);
+    logprobs_of(row, engine->vocab_size, draw->id, &draw->logprob, draw->top, n_top);
 }
 
-/* The last row of a sequence: the first of a request serves all of its choices. */
+/* Draws along the guesses, after what a screened head has decided. */
+static void draw_along(const bn_engine *engine, struct sequence *s, float *rows, size_t slot) {
+    for (; !request_draws_end(s); s->n_draws++, rows += engine->vocab_size)
+        draw_token(engine, s, s->n_draws, rows, false, slot);
+}
+
+/* The last row of a sequence, with those of its guesses: the first of a request serves all of its choices. */
 static void draw_next(const bn_engine *engine, struct sequence *s, float *row, size_t slot) {
     bn_request *request = s->request;
     if (request->beams) {
         beam_score(s, row, engine->vocab_size, engine->scratch + slot * engine->vocab_size);
     } else if (request->forked) {
-        draw_token(engine, s, row, false, slot);
+        draw_along(engine, s, row, slot);
     } else {
         for (size_t i = 0; i < request->n_sequences; i++)
-            draw_token(engine, &request->sequences[i], row, i + 1 < request->n_sequences, slot);
+            draw_token(engine, &request->sequences[i], 0, row, i + 1 < request->n_sequences, slot);
     }
 }
 
@@ -55,7 +64,10 @@ static void process_rows(const bn_engine *engine, const struct plan_item *item, 
         } else {
             if (request->prompt_logprobs && position >= request->n_echoed && position + 1 < request->n_prompt)
                 logprobs_of(row, vocab_size, s->tokens[position + 1], &request->prompt_logprobs[position + 1], NULL, 0);
-            if (position + 1 == s->n_tokens) draw_next(engine, s, row, slot);
+            if (position + 1 == s->n_tokens) {
+                draw_next(engine, s, row, slot);
+                return;
+            }
         }
         row += vocab_size;
     }
@@ -80,7 +92,7 @@ static void compute_logits(bn_engine *engine, const struct forward_options *opti
         struct plan_item *item = &plan->items[i];
         if (item->drawn) continue;
         item->logits = plan->logits + n * engine->vocab_size;
-        for (size_t r = 0; r < item->n_rows; r++) plan->rows[n++] = item->first_row + r;
+        for (size_t r = item->sequence->n_draws; r < item->n_rows; r++) plan->rows[n++] = item->first_row + r;
     }
     if (n > 0)
         model_logits(engine->model, engine->workspace, options, n < plan->n_rows ? plan->rows : NULL, n, plan->logits);
@@ -109,6 +121,39 @@ static void compute(bn_engine *engine) {
 
 /* ---- booking the results; under the lock ---- */
 
+static void append_first(bn_engine *engine, struct sequence *s) {
+    speculation_note_result(&engine->speculation, s, s->n_draws - 1);
+    s->draw = s->draws;
+    sequence_append(engine, s);
+}
+
+/* The next draw of every sequence that has one: one token at a time, so that callbacks, stop strings and cancelling
+ * see nothing of guesses. The plan shrinks to the sequences that have more. */
+static void book_next(bn_engine *engine) {
+    struct plan *plan = &engine->plan;
+    size_t n = 0;
+    for (size_t i = 0; i < plan->n_items; i++) {
+        struct sequence *s = plan->items[i].sequence;
+        if (s->state != SEQUENCE_RUNNING || atomic_load(&s->request->cancelled)) continue;
+        s->draw++;
+        s->n_computed = s->n_tokens;
+        sequence_append(engine, s);
+        plan->items[n] = plan->items[i];
+        n += s->state == SEQUENCE_RUNNING && s->draw + 1 < s->draws + s->n_draws;
+    }
+    plan->n_items = n;
+}
+
+static void keep_items_with_more(struct plan *plan) {
+    size_t n = 0;
+    for (size_t i = 0; i < plan->n_items; i++) {
+        const struct sequence *s = plan->items[i].sequence;
+        plan->items[n] = plan->items[i];
+        n += s->state == SEQUENCE_RUNNING && s->n_draws > 1;
+    }
+    plan->n_items = n;
+}
+
 /* The choices go their own ways from the prompt's pages: those that find a slot at once, others when one is free. */
 static void fork_choices(bn_engine *engine, bn_request *request) {
     request->forked = true;
@@ -127,8 +172,8 @@ static void fork_choices(bn_engine *engine, bn_request *request) {
 static void book_item(bn_engine *engine, struct sequence *s, uint64_t now_ns) {
     bn_request *request = s->request;
     size_t n = s->n_planned, from = s->n_computed;
-    if (s->state == SEQUENCE_DONE) return; /* another choice of its request failed in this step */
-    s->n_computed += n;
+    if (s->state == SEQUENCE_DONE) return;           /* another choice of its request failed in this step */
+    s->n_computed = min_size(from + n, s->n_tokens); /* guesses count once they have come true */
     s->n_planned = 0;
     if (!request->begun) {
         request->begun = true;
@@ -151,7 +196,7 @@ static void book_item(bn_engine *engine, struct sequence *s, uint64_t now_ns) {
     } else if (!request->forked)
         fork_choices(engine, request);
     else
-        sequence_append(engine, s);
+        append_first(engine, s);
 }
 
 static bool abort_cancelled(bn_engine *engine) {
@@ -164,24 +209,37 @@ static bool abort_cancelled(bn_engine *engine) {
     return engine->touched != NULL;
 }
 
+static void compute_and_book(bn_engine *engine) {
+    struct plan *plan = &engine->plan;
+    bool only_decodes = plan->n_rows == plan->n_tokens;
+    pthread_mutex_unlock(&engine->lock);
+    uint64_t begun_ns = clock_now_ns();
+    compute(engine);
+    uint64_t now_ns = clock_now_ns();
+    pthread_mutex_lock(&engine->lock);
+    engine->steps++;
+    engine->head_screened += plan->screened;
+    engine->head_rescored += plan->rescored;
+    engine->head_fallbacks += plan->fallbacks;
+    if (only_decodes) speculation_note_step(&engine->speculation, plan->n_tokens, now_ns - begun_ns);
+    for (size_t i = 0; i < plan->n_items; i++) book_item(engine, plan->items[i].sequence, now_ns);
+    keep_items_with_more(plan);
+}
+
 bool engine_run_step(bn_engine *engine, bool *finished) {
+    struct plan *plan = &engine->plan;
     *finished = false;
     if (engine->n_live == 0) return false;
+    plan->n_items = 0;
     if (!abort_cancelled(engine)) {
+        speculation_guess(engine);
         scheduler_plan(engine);
-        if (engine->plan.n_items) {
-            pthread_mutex_unlock(&engine->lock);
-            compute(engine);
-            uint64_t now_ns = clock_now_ns();
-            pthread_mutex_lock(&engine->lock);
-            engine->steps++;
-            engine->head_screened += engine->plan.screened;
-            engine->head_rescored += engine->plan.rescored;
-            engine->head_fallbacks += engine->plan.fallbacks;
-            for (size_t i = 0; i < engine->plan.n_items; i++) book_item(engine, engine->plan.items[i].sequence, now_ns);
-        }
+        if (plan->n_items) compute_and_book(engine);
     }
-    outcome_deliver(engine);
-    *finished = outcome_settle(engine);
-    return true;
+    /* Once a request is settled its owner may release it: by then no item of the plan may point to it. */
+    for (;; book_next(engine)) {
+        outcome_deliver(engine);
+        *finished |= outcome_settle(engine);
+        if (!plan->n_items) return true;
+    }
 }
