@@ -145,9 +145,10 @@ BN_API bn_status bn_request_choice(const bn_request *request, size_t choice, bn_
 typedef struct bn_usage {
     size_t size;
     size_t prompt_tokens;
-    size_t cached_tokens;                    /* of the prompt, taken from the prefix cache */
-    size_t output_tokens;                    /* over all choices */
-    uint64_t queue_ns, prompt_ns, output_ns; /* waiting; until the first token; from there to the last */
+    size_t cached_tokens;                       /* of the prompt, taken from the prefix cache */
+    size_t output_tokens;                       /* over all choices */
+    uint64_t queue_ns, prompt_ns, output_ns;    /* waiting; until the first token; from there to the last */
+    size_t draft_tokens, draft_tokens_accepted; /* guesses computed for the output, and those that came true */
 } bn_usage;
 BN_API void bn_request_usage(const bn_request *request, bn_usage *out);
 /* [n_prompt] log-probabilities of prompt tokens given those before (the first is NAN), when echo_logprobs was set and

@@ -165,6 +165,7 @@ static bn_status prepare(struct measurement *m, bn_model *model, bn_error *err) 
         .batch_tokens = test->batch_tokens,
         .kv_type = test->kv_type,
         .no_prefix_cache = true,
+        .no_speculation = true, /* random weights repeat themselves: guesses would be far too good */
         .isa = test->isa,
     };
     bn_status status = bn_engine_create(model, &options, &m->engine, err);

@@ -49,17 +49,21 @@ static double per_second(size_t n, uint64_t ns) {
 }
 
 json_t *timings_json(const bn_usage *usage) {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "queue_ms", json_real((double)usage->queue_ns * 1e-6),
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "queue_ms", json_real((double)usage->queue_ns * 1e-6),
                      "prompt_ms", json_real((double)usage->prompt_ns * 1e-6), "output_ms",
                      json_real((double)usage->output_ns * 1e-6), "prompt_tokens_per_second",
                      json_real(per_second(usage->prompt_tokens - usage->cached_tokens, usage->prompt_ns)),
                      "output_tokens_per_second", json_real(per_second(usage->output_tokens, usage->output_ns)),
-                     "cached_tokens", (json_int_t)usage->cached_tokens);
+                     "cached_tokens", (json_int_t)usage->cached_tokens, "draft_tokens", (json_int_t)usage->draft_tokens,
+                     "draft_tokens_accepted", (json_int_t)usage->draft_tokens_accepted);
 }
 
 void say_timings(const struct invocation *invocation, const bn_usage *usage) {
-    say_verbose(invocation, "prompt: %zu tokens (%zu cached) in %.1f ms, %.1f/s; output: %zu tokens in %.1f ms, %.1f/s",
+    say_verbose(invocation,
+                "prompt: %zu tokens (%zu cached) in %.1f ms, %.1f/s; output: %zu tokens in %.1f ms, %.1f/s; "
+                "%zu of %zu guesses right",
                 usage->prompt_tokens, usage->cached_tokens, (double)usage->prompt_ns * 1e-6,
                 per_second(usage->prompt_tokens - usage->cached_tokens, usage->prompt_ns), usage->output_tokens,
-                (double)usage->output_ns * 1e-6, per_second(usage->output_tokens, usage->output_ns));
+                (double)usage->output_ns * 1e-6, per_second(usage->output_tokens, usage->output_ns),
+                usage->draft_tokens_accepted, usage->draft_tokens);
 }

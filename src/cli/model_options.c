@@ -19,6 +19,13 @@ const struct option model_option_table[] = {
      "batch"},
     {"kv-type", 0, OPTION_CHOICE, FIELD(kv_type), "auto|f16|f32", 0, 0,
      "numbers in the key-value cache; auto: f32 where a full context takes at most 64 MiB", "ctk cache-type-k"},
+    {"model-draft", 0, OPTION_TEXT, FIELD(draft_model), "MODEL", 0, 0,
+     "a smaller model with the same vocabulary that guesses tokens ahead; without it repetitions are guessed. Guesses "
+     "change the speed only",
+     "draft-model"},
+    {"draft-max", 0, OPTION_SIZE, FIELD(max_drafts), "N", 0, 11, "most tokens to guess in a step; 0: 8",
+     "draft draft-n"},
+    {"no-speculation", 0, OPTION_FLAG, FIELD(no_speculation), NULL, 0, 0, "one token a step, no guessing", NULL},
     {"i2s-layout", 0, OPTION_CHOICE, FIELD(i2s_layout), "x86-128|arm-64|rows-4|l16", 0, 0,
      "how I2_S tensors are packed, where the file doesn't say and the probe is wrong", NULL},
     {"hidden-act", 0, OPTION_TEXT, FIELD(hidden_act), "NAME", 0, 0,
@@ -41,10 +48,10 @@ static bn_head head_by_name(const char *name) {
     return name && strcmp(name, "screen") == 0 ? BN_HEAD_SCREEN : BN_HEAD_AUTO;
 }
 
-bn_status model_options_open(const struct invocation *invocation, const struct model_options *options, bn_model **out,
-                             bn_error *err) {
+static bn_status open_model(const struct invocation *invocation, const char *name, const struct model_options *options,
+                            bn_model **out, bn_error *err) {
     char *path;
-    bn_status status = model_path_resolve(invocation->arguments[0], &path, err);
+    bn_status status = model_path_resolve(name, &path, err);
     if (status) return status;
     signals_name_mapped_file(path);
     const bn_model_options model_options = {
@@ -59,6 +66,11 @@ bn_status model_options_open(const struct invocation *invocation, const struct m
     status = bn_model_open(path, &model_options, out, err);
     mem_free(path);
     return status;
+}
+
+bn_status model_options_open(const struct invocation *invocation, const struct model_options *options, bn_model **out,
+                             bn_error *err) {
+    return open_model(invocation, invocation->arguments[0], options, out, err);
 }
 
 bn_kv_type kv_type_by_name(const char *name) {
@@ -78,6 +90,8 @@ bn_engine_options model_options_engine(const struct model_options *options) {
         .batch_tokens = options->batch_tokens,
         .kv_type = kv_type_by_name(options->kv_type),
         .isa = options->isa,
+        .no_speculation = options->no_speculation,
+        .max_drafts = options->max_drafts,
     };
 }
 
@@ -100,13 +114,20 @@ bn_status model_options_load(const struct invocation *invocation, const struct m
     struct tuning tuning;
     model_options_tune(invocation, options, out->model, &tuning, &engine_options);
     engine_options.max_sequences = max_sequences;
-    status = bn_engine_create(out->model, &engine_options, &out->engine, err);
+    if (options->draft_model) {
+        /* what the file leaves open is guessed for it alone: the hints are about the other model */
+        const struct model_options own = {.threads = options->threads};
+        status = open_model(invocation, options->draft_model, &own, &out->draft_model, err);
+        engine_options.draft_model = out->draft_model;
+    }
+    if (!status) status = bn_engine_create(out->model, &engine_options, &out->engine, err);
     if (status) loaded_model_release(out);
     return status;
 }
 
 void loaded_model_release(struct loaded_model *loaded) {
     if (loaded->engine) bn_engine_destroy(loaded->engine);
+    if (loaded->draft_model) bn_model_close(loaded->draft_model);
     if (loaded->model) bn_model_close(loaded->model);
     *loaded = (struct loaded_model){0};
 }

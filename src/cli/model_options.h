@@ -17,6 +17,9 @@ struct model_options {
     const char *hidden_act;
     const char *isa;
     bool no_tune;
+    const char *draft_model;
+    size_t max_drafts;
+    bool no_speculation;
 };
 
 extern const struct option model_option_table[];
@@ -36,6 +39,7 @@ const char *kv_type_name(bn_kv_type type);
 /* Both, and their release. */
 struct loaded_model {
     bn_model *model;
+    bn_model *draft_model; /* NULL: none */
     bn_engine *engine;
 };
 bn_status model_options_load(const struct invocation *invocation, const struct model_options *options,

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "engine/engine.h"
 
@@ -20,6 +21,7 @@ struct draft_model {
     int32_t *tokens; /* [batch_tokens] */
     uint8_t *want_logits;
     size_t batch_tokens;
+    double guess_ns;
 };
 
 /* ---- creation ---- */
@@ -89,6 +91,10 @@ void draft_model_destroy(struct draft_model *draft) {
 }
 
 /* ---- guessing ---- */
+
+double draft_model_guess_ns(const struct draft_model *draft) {
+    return draft->guess_ns;
+}
 
 void draft_model_drop(struct draft_model *draft, struct sequence *s) {
     struct draft_pages *p = &s->draft_pages;
@@ -160,6 +166,11 @@ void draft_model_guess(struct draft_model *draft, bn_engine *engine) {
     if (!n) return;
     pthread_mutex_unlock(&engine->lock);
     for (size_t i = 0; i < n; i++) catch_up(draft, draft->guessing[i]);
-    for (size_t depth = 0; guess_next(draft, n, depth); depth++) {}
+    uint64_t begun_ns = clock_now_ns();
+    size_t depth = 0, n_guesses = 0;
+    while (guess_next(draft, n, depth)) depth++;
+    for (size_t i = 0; i < n; i++) n_guesses += draft->guessing[i]->n_drafts;
+    double ns = (double)(clock_now_ns() - begun_ns) / (double)n_guesses;
+    draft->guess_ns = draft->guess_ns > 0 ? draft->guess_ns + 0.1 * (ns - draft->guess_ns) : ns;
     pthread_mutex_lock(&engine->lock);
 }

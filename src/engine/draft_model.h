@@ -22,6 +22,8 @@ void draft_model_destroy(struct draft_model *draft);
 /* Writes s->n_drafts guesses behind the tokens of every sequence that has n_drafts set, fewer (and n_drafts less) where the draft
  * model's context or memory ends. Called with the engine's lock, which it gives up meanwhile. */
 void draft_model_guess(struct draft_model *draft, bn_engine *engine);
+/* Nanoseconds that a guess has taken of late; 0: not known yet. */
+double draft_model_guess_ns(const struct draft_model *draft);
 /* The sequence needs its draft pages no longer. */
 void draft_model_drop(struct draft_model *draft, struct sequence *s);
 

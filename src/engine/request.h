@@ -52,7 +52,7 @@ struct bn_request {
     bn_error error;
 
     uint64_t submitted_ns, started_ns, first_token_ns, last_token_ns; /* 0: not yet */
-    size_t cached_tokens, output_tokens;
+    size_t cached_tokens, output_tokens, draft_tokens, draft_tokens_accepted;
 };
 
 /* Checks and copies. Fails with BAD_ARGUMENT, CONTEXT_OVERFLOW or NO_MEMORY. */

@@ -67,7 +67,9 @@ void bn_request_usage(const bn_request *request, bn_usage *out) {
     bn_usage full = {.size = sizeof full,
                      .prompt_tokens = request->n_prompt,
                      .cached_tokens = request->cached_tokens,
-                     .output_tokens = request->output_tokens};
+                     .output_tokens = request->output_tokens,
+                     .draft_tokens = request->draft_tokens,
+                     .draft_tokens_accepted = request->draft_tokens_accepted};
     if (request->started_ns) full.queue_ns = request->started_ns - request->submitted_ns;
     if (request->first_token_ns) {
         full.prompt_ns = request->first_token_ns - request->started_ns;

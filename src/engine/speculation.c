@@ -41,6 +41,13 @@ double step_cost_of_token(const struct step_cost *c, size_t n_tokens) {
     return slope * n / (first + slope * (n - 1));
 }
 
+/* A draft model's time for a guess, in tokens at the price of a step of n_tokens. */
+static double cost_of_guess(const struct speculation *speculation, size_t n_tokens) {
+    const struct step_cost *c = &speculation->cost;
+    if (!(c->ns > 0)) return 0;
+    return draft_model_guess_ns(speculation->model) * (double)n_tokens / (c->ns / c->weight);
+}
+
 /* ---- guesses from the sequence itself ---- */
 
 size_t lookup_drafts(const int32_t *tokens, size_t n_tokens, int32_t *drafts, size_t max, size_t *n_matched) {
@@ -90,6 +97,8 @@ void speculation_note_result(struct speculation *speculation, struct sequence *s
     if (n_right < s->n_drafts) *acceptance -= LEARNING * *acceptance;
     speculation->drafts += s->n_drafts;
     speculation->accepted += n_right;
+    s->request->draft_tokens += s->n_drafts;
+    s->request->draft_tokens_accepted += n_right;
     s->n_drafts = 0;
 }
 
@@ -133,6 +142,7 @@ void speculation_guess(bn_engine *engine) {
     size_t n_tokens = speculation->max_drafts ? decoding_tokens(engine) : 0;
     if (!n_tokens) return;
     double cost = step_cost_of_token(&speculation->cost, n_tokens);
+    if (speculation->model) cost += cost_of_guess(speculation, n_tokens);
     size_t share = min_size(engine->batch_tokens, engine->max_rows) / n_tokens, n_guessing = 0;
     for (size_t i = 0; i < engine->n_live; i++) {
         struct sequence *s = engine->live[i];

@@ -52,7 +52,7 @@ check "an empty text is BOS alone" same "$(json 'prompt_tokens ~ (tokens | lengt
 bitnet generate demo -p 'The King' -n 40 --temp 1 --seed 7 --json
 sampled=$(tokens)
 check "the seed is reported" same "$(json seed)" 7
-for how in '-t 1' '-t 2' '-b 3' '--isa scalar'; do
+for how in '-t 1' '-t 2' '-b 3' '--isa scalar' --no-speculation '--model-draft demo' '--draft-max 2'; do
     # shellcheck disable=SC2086
     bitnet generate demo -p 'The King' -n 40 --temp 1 --seed 7 --json $how
     check "the same with $how" same "$(tokens)" "$sampled"

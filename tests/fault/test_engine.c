@@ -55,15 +55,13 @@ static void check_still_answers(bn_engine *engine) {
     assert_int_equal(stats_of(engine).requests_running + stats_of(engine).requests_queued, 0);
 }
 
-static void test_create(void **state) {
-    (void)state;
-    bn_engine_options options = {.size = sizeof options, .n_threads = 1};
+static void refuse_in_create(const bn_engine_options *options) {
     for (long n = 0;; n++) {
         bn_engine *engine = NULL;
         bn_error err = {0};
         assert_true(n < MANY);
         mem_fail_after(n);
-        bn_status status = bn_engine_create(model, &options, &engine, &err);
+        bn_status status = bn_engine_create(model, options, &engine, &err);
         mem_fail_after(-1);
         if (status == BN_OK) {
             bn_engine_destroy(engine);
@@ -73,6 +71,12 @@ static void test_create(void **state) {
         assert_true(err.message[0] != '\0');
         assert_null(engine);
     }
+}
+
+static void test_create(void **state) {
+    (void)state;
+    refuse_in_create(&(bn_engine_options){.n_threads = 1});
+    refuse_in_create(&(bn_engine_options){.n_threads = 1, .draft_model = model});
 }
 
 static void refuse_in_submit(const bn_request_options *options) {
@@ -136,6 +140,9 @@ static void refuse_in_steps(bn_engine *engine, bn_request_options options, const
 static void test_steps(void **state) {
     (void)state;
     bn_engine *engine = make_engine(model, NULL);
+    refuse_in_steps(engine, busy_options(), &expected);
+    bn_engine_destroy(engine);
+    engine = make_engine(model, &(bn_engine_options){.n_threads = 1, .draft_model = model});
     refuse_in_steps(engine, busy_options(), &expected);
     bn_engine_destroy(engine);
 
