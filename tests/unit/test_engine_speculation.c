@@ -69,7 +69,7 @@ static void check_all_kinds(const bn_engine_options *options, bool must_accept) 
 
 static void lookups_change_nothing(void **state) {
     (void)state;
-    static const size_t drafts[] = {1, 3, 16};
+    static const size_t drafts[] = {1, 3, MAX_DRAFTS};
     for (size_t i = 0; i < 3; i++)
         check_all_kinds(&(bn_engine_options){.n_threads = 1, .max_drafts = drafts[i]}, i == 0);
     check_all_kinds(&(bn_engine_options){.n_threads = 2, .batch_tokens = 5}, false);
