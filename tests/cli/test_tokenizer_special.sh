@@ -62,7 +62,7 @@ bitnet tokenizer special add "$MODELS/llama" x -o llama
 check "a folder that is there" fails_saying "is there already" 2
 
 # GGUF
-bitnet tokenizer special add "$MODELS"/llama3-q4_k_m/*.gguf x -o q4.gguf
+bitnet tokenizer special add "$MODELS"/llama3-q4_k_m/*.gguf "<x>" -o q4.gguf
 check "types whose rows can't be made" eval 'exits 1 && says "F32, F16 and BF16"'
 bitnet tokenizer special add demo '<think>' '</think>' -o think.gguf --json
 n=$(json 'ids[0]')
