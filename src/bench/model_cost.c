@@ -6,7 +6,7 @@
 void linear_work(const struct linear *linear, size_t n_tokens, struct model_work *work) {
     double weights = (double)linear->n_rows * (double)linear->n_cols * (double)n_tokens;
     if (linear->ternary) {
-        work->bytes += (double)l16_bytes(linear->n_rows, linear->n_cols);
+        work->bytes += (double)ternary_bytes(linear->layout, linear->n_rows, linear->n_cols);
         work->int8_operations += 2 * weights;
     } else {
         work->bytes += (double)linear->n_rows * (double)linear->row_bytes;

@@ -45,6 +45,19 @@ check "more than the context" fails_saying "doesn't fit into the context of 512"
 bitnet bench nothing.gguf
 check "a model that isn't there" fails_saying 'nothing.gguf' 1
 
+# random models
+bitnet bench synthetic 8m a.gguf
+check "a synthetic model" eval 'exits 0 && [ -s a.gguf ]'
+bitnet bench synthetic 8m b.gguf --json
+check "the same seed, the same file" cmp a.gguf b.gguf
+bitnet model show a.gguf --json
+check "has its shape" same "$(json 'n_layers ~ " " ~ hidden_size ~ " " ~ context_length')" "8 256 40960"
+bitnet bench synthetic 8m q.gguf --head q6_k --seed 2
+bitnet bench q.gguf -p 8 -n 4 -r 1 --json
+check "and runs, with a Q6_K head too" prints '"name":"tg4"'
+bitnet bench synthetic 9m c.gguf
+check "no other shapes" fails_saying "no shape '9m'" 2
+
 # start to first token
 bitnet bench load demo -r 2 --json
 rows
