@@ -6,17 +6,21 @@
 
 #define N_TOKENS 48
 
-static bn_model *model, *drafter;
+static bn_model *model, *drafter, *screened;
 
 static int open_models(void **state) {
     (void)state;
     model = open_demo();
     drafter = open_demo();
+    bn_error err = {0};
+    const bn_model_options options = {.size = sizeof options, .head = BN_HEAD_SCREEN};
+    assert_ok(bn_model_open(DEMO_MODEL, &options, &screened, &err), err);
     return 0;
 }
 
 static int close_models(void **state) {
     (void)state;
+    bn_model_close(screened);
     bn_model_close(drafter);
     bn_model_close(model);
     return 0;
@@ -44,12 +48,12 @@ static bn_request_options request_kind(size_t kind) {
 }
 #define N_KINDS 8
 
-static void check_all_kinds(const bn_engine_options *options, bool must_accept) {
+static void check_all_kinds_of(bn_model *guessed, const bn_engine_options *options, bool must_accept) {
     int32_t prompt[60];
     size_t n = repetitive_prompt(prompt);
     bn_engine_options single = {.n_threads = 1, .no_speculation = true, .kv_type = options->kv_type};
     bn_engine *plain = make_engine(model, &single);
-    bn_engine *guessing = make_engine(model, options);
+    bn_engine *guessing = make_engine(guessed, options);
     for (size_t kind = 0; kind < N_KINDS; kind++) {
         struct answer expected, got;
         bn_request_options o = request_kind(kind);
@@ -65,6 +69,18 @@ static void check_all_kinds(const bn_engine_options *options, bool must_accept) 
     if (must_accept) assert_true(stats.draft_tokens_accepted > 0);
     bn_engine_destroy(plain);
     bn_engine_destroy(guessing);
+}
+
+static void check_all_kinds(const bn_engine_options *options, bool must_accept) {
+    check_all_kinds_of(model, options, must_accept);
+}
+
+/* Rows of guesses in the tiles of a screened head, some of them undecided. */
+static void a_screened_head_follows_guesses(void **state) {
+    (void)state;
+    check_all_kinds_of(screened, &(bn_engine_options){.n_threads = 1}, true);
+    check_all_kinds_of(screened, &(bn_engine_options){.n_threads = 2, .max_drafts = MAX_DRAFTS}, false);
+    check_all_kinds_of(screened, &(bn_engine_options){.n_threads = 1, .draft_model = drafter}, true);
 }
 
 static void lookups_change_nothing(void **state) {
@@ -227,10 +243,10 @@ static void the_price_of_a_token_is_measured(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lookups_change_nothing),           cmocka_unit_test(a_draft_model_changes_nothing),
-        cmocka_unit_test(a_crowd_changes_nothing),          cmocka_unit_test(callbacks_see_single_tokens),
-        cmocka_unit_test(other_vocabularies_are_refused),   cmocka_unit_test(lookups_find_the_longest_match),
-        cmocka_unit_test(the_price_of_a_token_is_measured),
+        cmocka_unit_test(lookups_change_nothing),          cmocka_unit_test(a_draft_model_changes_nothing),
+        cmocka_unit_test(a_screened_head_follows_guesses), cmocka_unit_test(a_crowd_changes_nothing),
+        cmocka_unit_test(callbacks_see_single_tokens),     cmocka_unit_test(other_vocabularies_are_refused),
+        cmocka_unit_test(lookups_find_the_longest_match),  cmocka_unit_test(the_price_of_a_token_is_measured),
     };
     return cmocka_run_group_tests(tests, open_models, close_models);
 }
