@@ -64,12 +64,21 @@ def script_of(code_point):
 
 
 def write_scripts():
-    """The library's own table is older: characters it gives no script vanish when they stand alone."""
+    """The library's own table is older: characters it gives no script vanish when they stand alone, and some changed
+    their script since. Two characters that stay together are of one script."""
+    splitter, examples = pre_tokenizers.UnicodeScripts(), {}
+    for c in map(ord, "AΑА"):
+        examples[script_of(c)] = c
+
+    def together(a, b):
+        return len(splitter.pre_tokenize_str(chr(a) + chr(b))) == 1
+
     numbers, ranges = {"Any": 0}, []
-    splitter = pre_tokenizers.UnicodeScripts()
     for code_point in CODE_POINTS:
-        known = splitter.pre_tokenize_str(chr(code_point))
-        number = numbers.setdefault(script_of(code_point) if known else "Any", len(numbers))
+        script = script_of(code_point) if splitter.pre_tokenize_str(chr(code_point)) else "Any"
+        if script != "Any" and not together(examples.setdefault(script, code_point), code_point):
+            script = next(name for name, other in examples.items() if together(other, code_point))
+        number = numbers.setdefault(script, len(numbers))
         if ranges and ranges[-1][2] == number and ranges[-1][1] == code_point - 1:
             ranges[-1][1] = code_point
         elif number:
@@ -105,16 +114,47 @@ def in_categories(prefixes):
     return {c for c in CODE_POINTS if CATEGORY[c].startswith(prefixes)}
 
 
-def write_newer_classes(out):
-    classes = [("CLASS_UPPER", r"[\p{Lu}\p{Lt}]"), ("CLASS_LOWER", r"\p{Ll}"), ("CLASS_OTHER_LETTER", r"[\p{Lm}\p{Lo}]"),
-               ("CLASS_MARK", r"\p{M}"), ("CLASS_NUMBER", r"\p{N}"), ("CLASS_PUNCTUATION", r"\p{P}"), ("CLASS_SYMBOL", r"\p{S}")]
+GENERAL_CATEGORIES = "Lu Lt Ll Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cf".split()
+SCRIPTS = ["Han", "Hiragana", "Katakana", "Hangul", "Latin", "Greek", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Thai",
+           "Bengali", "Tamil", "Telugu", "Khmer", "Myanmar", "Ethiopic", "Common", "Inherited"]
+
+
+def write_newer_categories(out):
     rows = []
-    for name, regex in classes:
-        for first, last in ranges_of(c for c in matched_by(regex) if CATEGORY[c] == "Cn"):
-            rows.append((first, last, name))
-    out.write("\n/* Characters that utf8proc doesn't know yet and regular expressions do. */\n")
-    out.write("static const struct class_range {\n    uint32_t first, last;\n    unsigned class;\n} newer_classes[] = {\n")
-    write_rows(out, [(f"0x{a:x}", f"0x{b:x}", n) for a, b, n in sorted(rows)])
+    for category in GENERAL_CATEGORIES:
+        for first, last in ranges_of(c for c in matched_by(r"\p{%s}" % category) if CATEGORY[c] == "Cn"):
+            rows.append((first, last, category))
+    out.write("\n/* Characters that utf8proc and PCRE2 don't know yet and the reference's regular expressions do. */\n")
+    out.write("static const struct newer_category {\n    uint32_t first, last;\n    char category[3];\n} newer_categories[] = {\n")
+    write_rows(out, [(f"0x{a:x}", f"0x{b:x}", f'"{n}"') for a, b, n in sorted(rows)])
+    out.write("\n/* The same for the scripts that split patterns name. */\n")
+    out.write("static const struct newer_script {\n    uint32_t first, last;\n    const char *script;\n} newer_scripts[] = {\n")
+    rows = [(f"0x{a:x}", f"0x{b:x}", f'"{name.lower()}"') for name in SCRIPTS
+            for a, b in ranges_of(c for c in matched_by(r"\p{%s}" % name) if CATEGORY[c] == "Cn")]
+    write_rows(out, rows)
+
+
+def write_newer_numbers(out):
+    """The Digits pre-tokenizer asks Rust's own tables, which are the newest."""
+    known = matched_by(r"\p{N}")
+    numbers = split_by(pre_tokenizers.Digits(individual_digits=True), True)
+    lost = known - numbers
+    assert not lost, lost
+    write_ranges(out, "newer_numbers", "Numbers that only the Digits pre-tokenizer knows.", numbers - known)
+
+
+def write_not_yet_combining(out):
+    """The normalization forms put marks in order of a combining class that older tables don't have: 0 then."""
+    form, rows = normalizers.NFD(), set()
+    high, low = "\u0345", "\u0334"  # classes 240 and 1
+    for c in CODE_POINTS:
+        kind = utf8proc_combining_class(c)
+        if kind == 0 or c == 0x345 or utf8proc_decomposes(c):
+            continue
+        before, behind = high + chr(c), chr(c) + low
+        if form.normalize_str(before) == before and form.normalize_str(behind) == behind:
+            rows.add(c)
+    write_ranges(out, "not_yet_combining", "Marks whose combining class the normalization forms don't know.", rows)
 
 
 def write_newer_lowercase(out):
@@ -149,6 +189,18 @@ def write_older_knowledge(out):
     write_ranges(out, "not_yet_decomposed", "Characters that the normalization forms leave alone.", newer)
 
 
+class Property(ctypes.Structure):
+    """The beginning of utf8proc_property_t."""
+    _fields_ = [("category", ctypes.c_int16), ("combining_class", ctypes.c_int16)]
+
+
+utf8proc.utf8proc_get_property.restype = ctypes.POINTER(Property)
+
+
+def utf8proc_combining_class(code_point):
+    return utf8proc.utf8proc_get_property(code_point).contents.combining_class
+
+
 def utf8proc_decomposes(code_point):
     parts = (ctypes.c_int32 * 32)()
     state = ctypes.c_int(0)
@@ -161,7 +213,9 @@ def main():
     write_scripts()
     with open("src/tokenizer/unicode_table.h", "w", encoding="utf-8") as out:
         out.write("/* Generated by tools/make_unicode_tables.py: where the reference differs from utf8proc. Ranges are inclusive. */\n")
-        write_newer_classes(out)
+        write_newer_categories(out)
+        write_newer_numbers(out)
+        write_not_yet_combining(out)
         write_newer_lowercase(out)
         write_older_knowledge(out)
 

@@ -193,7 +193,7 @@ static bool continues_word(const struct decoder_step *step, const struct vocabul
                            size_t *n) {
     const char *mark = step->content ? step->content : step->pattern;
     size_t size = step->content ? step->content_size : step->pattern_size;
-    bool marked = starts_with(*text, *n, mark, size);
+    bool marked = size == 0 || starts_with(*text, *n, mark, size); /* an empty prefix is always there */
     if (marked) {
         *text += size;
         *n -= size;
@@ -350,7 +350,7 @@ static void push_sentencepiece(struct decoding *d, size_t i, const struct vocabu
     }
     settle_sentencepiece_bytes(d, i, true);
     if (token->flags & TOKEN_CONTROL) {
-        pass(d, i, text, n, true);
+        if (!step->hide_control) pass(d, i, text, n, true);
         return;
     }
     if (stage->space_dropped) stage->text_seen = true;

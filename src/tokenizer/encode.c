@@ -115,18 +115,20 @@ static uint16_t count_edge_spaces(const char *text, size_t n, bool leading) {
             at += unicode_next(text + at, n - at, &c);
         else
             at = unicode_previous(text, at, &c);
-        if (!unicode_is_space(c)) break;
+        if (!unicode_is_space(c) && c != 0x120) break; /* U+0120: a space in GPT-2's alphabet */
     }
     return (uint16_t)min_size(count, UINT16_MAX);
 }
 
-static void push_added(struct token_list *out, int32_t id, struct span place, const char *text, size_t n) {
-    token_list_push(out, id, place.begin, place.end);
-    if (out->failed) return;
-    struct token *token = &out->items[out->n - 1];
-    token->added = true;
+static void measure(struct token *token, const char *text, size_t n) {
+    token->measured = true;
     token->leading = count_edge_spaces(text, n, true);
     token->trailing = count_edge_spaces(text, n, false);
+}
+
+static void push_added(struct token_list *out, int32_t id, struct span place, const char *text, size_t n) {
+    token_list_push(out, id, place.begin, place.end);
+    if (!out->failed) measure(&out->items[out->n - 1], text, n);
 }
 
 /* The tokens of one piece; their offsets become bytes of the original. */
@@ -142,9 +144,13 @@ static bn_status tokens_of_piece(struct encode_work *work, const struct text *te
     }
     bn_status status = encode_word(work, word, size, out, err);
     if (status) return status;
+    const bool by_surface =
+        work->tokenizer->model == MODEL_UNIGRAM && work->tokenizer->postprocessor.trim_offsets;
     for (; n < out->n; n++) {
         struct token *token = &out->items[n];
         if (token->begin == token->end) continue;
+        if (by_surface && token->id == work->tokenizer->unigram.unknown_id)
+            measure(token, word + token->begin, token->end - token->begin);
         struct span place = text_span(text, piece.begin + token->begin, piece.begin + token->end);
         token->begin = place.begin;
         token->end = place.end;

@@ -252,8 +252,8 @@ bn_status gguf_pre_apply(const struct gguf_pre *pre, bn_tokenizer *tokenizer, bn
     }
     for (size_t i = 0; i < sizeof pre->patterns / sizeof *pre->patterns && pre->patterns[i]; i++) {
         const char *pattern = pre->patterns[i];
-        bn_status status =
-            pretokenizer_append_regex(&tokenizer->pretokenizer, pattern, strlen(pattern), SPLIT_ISOLATED, false, err);
+        bn_status status = pretokenizer_append_regex(&tokenizer->pretokenizer, pattern, strlen(pattern), REGEX_RUBY,
+                                                     SPLIT_ISOLATED, false, err);
         if (status) return status;
     }
     return BN_OK;

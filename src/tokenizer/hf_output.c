@@ -154,7 +154,7 @@ static bn_status read_replace(bn_tokenizer *tokenizer, struct decoder_step *step
     bool is_regex;
     bn_status status = hf_copy_pattern(tokenizer, object, &step->pattern, &step->pattern_size, &is_regex, err);
     if (!status) status = hf_copy_text(tokenizer, object, "content", "", &step->content, &step->content_size, err);
-    if (!status && is_regex) status = regex_compile(step->pattern, step->pattern_size, &step->regex, err);
+    if (!status && is_regex) status = regex_compile(step->pattern, step->pattern_size, REGEX_RUBY, &step->regex, err);
     return status;
 }
 

@@ -77,7 +77,7 @@ static bn_status read_replace(bn_tokenizer *tokenizer, const json_t *object, bn_
     if (!step) return fail_no_memory(err, sizeof *step);
     step->content = content;
     step->content_size = content_size;
-    if (is_regex) return regex_compile(pattern, pattern_size, &step->regex, err);
+    if (is_regex) return regex_compile(pattern, pattern_size, REGEX_RUBY, &step->regex, err);
     step->pattern = pattern;
     step->pattern_size = pattern_size;
     return BN_OK;
@@ -158,7 +158,8 @@ static bn_status read_split(bn_tokenizer *tokenizer, const json_t *object, bn_er
     if (!status) status = read_behavior(object, &behavior, err);
     if (!status) status = json_get_bool(object, "invert", &invert, err);
     if (status) return status;
-    if (is_regex) return pretokenizer_append_regex(&tokenizer->pretokenizer, pattern, size, behavior, invert, err);
+    if (is_regex)
+        return pretokenizer_append_regex(&tokenizer->pretokenizer, pattern, size, REGEX_RUBY, behavior, invert, err);
     struct pretokenizer_step *step = pretokenizer_append(&tokenizer->pretokenizer, PRETOKENIZE_LITERAL);
     if (!step) return fail_no_memory(err, sizeof *step);
     step->literal = pattern;

@@ -12,16 +12,12 @@
 #include "base/memory.h"
 #include "tokenizer/unicode.h"
 
-static unsigned combining_class(uint32_t code_point) {
-    if (code_point < 0x300 || code_point >= INVALID_BYTE) return 0;
-    return (unsigned)utf8proc_get_property((utf8proc_int32_t)code_point)->combining_class;
-}
-
 /* The primary composite of two characters, 0 for none. */
 static uint32_t compose_pair(uint32_t first, uint32_t second) {
     if (second < 0x300 || second >= INVALID_BYTE || first >= INVALID_BYTE) return 0;
     utf8proc_int32_t pair[2] = {(utf8proc_int32_t)first, (utf8proc_int32_t)second};
-    return utf8proc_normalize_utf32(pair, 2, UTF8PROC_COMPOSE | UTF8PROC_STABLE) == 1 ? (uint32_t)pair[0] : 0;
+    if (utf8proc_normalize_utf32(pair, 2, UTF8PROC_COMPOSE | UTF8PROC_STABLE) != 1) return 0;
+    return unicode_decomposes((uint32_t)pair[0]) ? (uint32_t)pair[0] : 0;
 }
 
 static void decompose(uint32_t code_point, bool compatibility, struct changes *out) {
@@ -45,14 +41,14 @@ static bool sort_marks(struct change *marks, size_t n) {
     if (n < 2) return true;
     bool sorted = true;
     for (size_t i = 1; i < n && sorted; i++)
-        sorted = combining_class(marks[i - 1].code_point) <= combining_class(marks[i].code_point);
+        sorted = unicode_combining_class(marks[i - 1].code_point) <= unicode_combining_class(marks[i].code_point);
     if (sorted) return true;
     struct change *copy = mem_alloc_array(n, sizeof *copy);
     if (!copy) return false;
     size_t starts[257] = {0};
-    for (size_t i = 0; i < n; i++) starts[(combining_class(marks[i].code_point) & 255) + 1]++;
+    for (size_t i = 0; i < n; i++) starts[(unicode_combining_class(marks[i].code_point) & 255) + 1]++;
     for (size_t c = 1; c < 257; c++) starts[c] += starts[c - 1];
-    for (size_t i = 0; i < n; i++) copy[starts[combining_class(marks[i].code_point) & 255]++] = marks[i];
+    for (size_t i = 0; i < n; i++) copy[starts[unicode_combining_class(marks[i].code_point) & 255]++] = marks[i];
     memcpy(marks, copy, n * sizeof *marks);
     mem_free(copy);
     return true;
@@ -61,7 +57,7 @@ static bool sort_marks(struct change *marks, size_t n) {
 static bool reorder(struct changes *changes) {
     for (size_t i = 0; i < changes->n;) {
         size_t end = i;
-        while (end < changes->n && combining_class(changes->items[end].code_point) != 0) end++;
+        while (end < changes->n && unicode_combining_class(changes->items[end].code_point) != 0) end++;
         if (!sort_marks(changes->items + i, end - i)) return false;
         i = end + 1;
     }
@@ -76,7 +72,7 @@ static void recompose(struct changes *changes) {
     unsigned last_class = 0; /* of the marks kept since the starter; 0: none */
     for (size_t i = 0; i < changes->n; i++) {
         struct change c = items[i];
-        unsigned class = combining_class(c.code_point);
+        unsigned class = unicode_combining_class(c.code_point);
         bool blocked = starter == SIZE_MAX || (last_class && last_class >= class);
         uint32_t composite = blocked ? 0 : compose_pair(items[starter].code_point, c.code_point);
         if (composite) {

@@ -68,7 +68,7 @@ void postprocessor_trim(const struct postprocessor *postprocessor, const struct 
     for (size_t i = 0; i < tokens->n; i++) {
         struct token *token = &tokens->items[i];
         size_t leading = token->leading, trailing = token->trailing;
-        if (!token->added) count_spaces(vocabulary_token(vocabulary, (size_t)token->id), &leading, &trailing);
+        if (!token->measured) count_spaces(vocabulary_token(vocabulary, (size_t)token->id), &leading, &trailing);
         bool first = i == 0 || token->begin == 0;
         if (first && postprocessor->add_prefix_space && leading == 1) leading = 0;
         token->begin = (uint32_t)min_size(token->begin + leading, token->end);

@@ -1,6 +1,4 @@
-/* PCRE2 behind regex.h. Oniguruma (Ruby syntax) and PCRE2 agree on what tokenizers use but for a few letters, which are
- * rewritten before compiling: \s is White_Space without U+180E, \w takes marks and connectors, \h is a hex digit, ^
- * and $ are always per line. */
+/* PCRE2 behind regex.h; regex_syntax.c rewrites the patterns. */
 #include "tokenizer/regex.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -9,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "tokenizer/regex_syntax.h"
 
 enum { MATCH_LIMIT = 4000000, HEAP_LIMIT_KIB = 65536, PATTERN_MAX = 65536 };
 
@@ -29,74 +28,29 @@ static void release(void *pointer, void *unused) {
     mem_free(pointer);
 }
 
-static const char *rewritten_class(char letter, bool in_set) {
-    switch (letter) {
-    case 's':
-        return in_set ? "\\t-\\r\\x{85}\\p{Z}" : "[\\t-\\r\\x{85}\\p{Z}]";
-    case 'S':
-        return in_set ? NULL : "[^\\t-\\r\\x{85}\\p{Z}]";
-    case 'w':
-        return in_set ? "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
-                      : "[\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]";
-    case 'W':
-        return in_set ? NULL : "[^\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}]";
-    case 'h':
-        return in_set ? "0-9a-fA-F" : "[0-9a-fA-F]";
-    case 'H':
-        return in_set ? NULL : "[^0-9a-fA-F]";
-    default:
-        return NULL;
-    }
-}
-
-/* Oniguruma's spelling into PCRE2's. */
-static void translate(const char *pattern, size_t size, struct buffer *out) {
-    bool in_set = false;
-    for (size_t i = 0; i < size; i++) {
-        char c = pattern[i];
-        if (c == '\\' && i + 1 < size) {
-            const char *class = rewritten_class(pattern[i + 1], in_set);
-            if (class)
-                buffer_append_text(out, class);
-            else
-                buffer_append(out, pattern + i, 2);
-            i++;
-            continue;
-        }
-        buffer_append_char(out, c);
-        if (in_set && c == '[' && i + 1 < size && pattern[i + 1] == ':') { /* [[:alpha:]] */
-            const char *close = memmem(pattern + i, size - i, ":]", 2);
-            if (close) {
-                size_t length = (size_t)(close + 2 - (pattern + i + 1));
-                buffer_append(out, pattern + i + 1, length);
-                i += length;
-            }
-        } else if (!in_set && c == '[') {
-            in_set = true;
-            if (i + 1 < size && pattern[i + 1] == '^') buffer_append_char(out, pattern[++i]);
-            if (i + 1 < size && pattern[i + 1] == ']') buffer_append_char(out, pattern[++i]);
-        } else if (in_set && c == ']') {
-            in_set = false;
-        }
-    }
-}
-
-static bn_status compile(struct regex *regex, const char *pattern, size_t size, bn_error *err) {
+static bn_status compile(struct regex *regex, const char *pattern, size_t size, enum regex_syntax syntax,
+                         bn_error *err) {
     struct buffer translated;
     buffer_init(&translated);
-    translate(pattern, size, &translated);
+    regex_translate(pattern, size, syntax, &translated);
     if (translated.failed) {
         buffer_release(&translated);
         return fail_no_memory(err, size);
     }
+    if (translated.size > REGEX_TRANSLATED_MAX) {
+        buffer_release(&translated);
+        return fail(err, BN_STATUS_UNSUPPORTED, "regular expression '%.80s' is too large", pattern);
+    }
     int code;
     PCRE2_SIZE offset;
     pcre2_compile_context *options = pcre2_compile_context_create(regex->memory);
-    if (options)
-        regex->code =
-            pcre2_compile((PCRE2_SPTR)(translated.data ? translated.data : ""), translated.size,
-                          PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C,
-                          &code, &offset, options);
+    uint32_t flags = PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C;
+    flags |= syntax == REGEX_RUBY ? PCRE2_MULTILINE : PCRE2_DOLLAR_ENDONLY;
+    if (options) {
+        pcre2_set_newline(options, PCRE2_NEWLINE_LF);
+        regex->code = pcre2_compile((PCRE2_SPTR)(translated.data ? translated.data : ""), translated.size, flags, &code,
+                                    &offset, options);
+    }
     buffer_release(&translated);
     if (!options) return fail_no_memory(err, size);
     pcre2_compile_context_free(options);
@@ -106,7 +60,7 @@ static bn_status compile(struct regex *regex, const char *pattern, size_t size, 
     return fail(err, BN_STATUS_BAD_FILE, "regular expression '%.80s': %s (at %zu)", pattern, reason, (size_t)offset);
 }
 
-bn_status regex_compile(const char *pattern, size_t size, struct regex **out, bn_error *err) {
+bn_status regex_compile(const char *pattern, size_t size, enum regex_syntax syntax, struct regex **out, bn_error *err) {
     if (size > PATTERN_MAX)
         return fail(err, BN_STATUS_BAD_FILE, "regular expression of %zu bytes, at most %d are read", size, PATTERN_MAX);
     struct regex *regex = mem_calloc(1, sizeof *regex);
@@ -114,7 +68,7 @@ bn_status regex_compile(const char *pattern, size_t size, struct regex **out, bn
     regex->memory = pcre2_general_context_create(allocate, release, NULL);
     regex->source = mem_strndup(pattern, size);
     regex->source_size = size;
-    bn_status status = regex->memory && regex->source ? compile(regex, pattern, size, err) : fail_no_memory(err, size);
+    bn_status status = regex->memory && regex->source ? compile(regex, pattern, size, syntax, err) : fail_no_memory(err, size);
     if (!status) {
         regex->context = pcre2_match_context_create(regex->memory);
         if (!regex->context) status = fail_no_memory(err, 0);

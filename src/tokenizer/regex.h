@@ -1,4 +1,4 @@
-/* Regular expressions of tokenizer files that have no hand-written scanner: PCRE2 with JIT, in Oniguruma's dialect.
+/* Regular expressions of tokenizer files that have no hand-written scanner: PCRE2 with JIT.
  *
  * A pattern comes out of an untrusted file: matching has a step limit, and a pattern that exceeds it is an error
  * instead of a hang. Bytes that aren't UTF-8 match nothing. */
@@ -12,7 +12,11 @@
 
 struct regex; /* immutable, shared by threads */
 
-bn_status regex_compile(const char *pattern, size_t size, struct regex **out, bn_error *err);
+enum regex_syntax {
+    REGEX_RUBY, /* Oniguruma's default, which tokenizer.json is written for; ^ and $ are per line */
+    REGEX_RUST, /* regex and fancy-regex: tiktoken, tekken */
+};
+bn_status regex_compile(const char *pattern, size_t size, enum regex_syntax syntax, struct regex **out, bn_error *err);
 void regex_free(struct regex *regex);
 /* The pattern as it was given to regex_compile. */
 const char *regex_source(const struct regex *regex, size_t *size);

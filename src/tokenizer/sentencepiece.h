@@ -8,6 +8,7 @@
 struct sentencepiece_spec {
     enum model_kind model; /* MODEL_BPE or MODEL_UNIGRAM */
     bool add_dummy_prefix, remove_extra_whitespaces, whitespace_as_suffix;
+    bool hide_control;       /* control pieces decode to nothing */
     const uint8_t *charsmap; /* may be NULL */
     size_t charsmap_size;
     const char *unknown_surface;

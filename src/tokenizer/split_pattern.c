@@ -262,9 +262,12 @@ static const struct {
      scan_deepseek},
 };
 
-split_scanner split_pattern_find(const char *regex) {
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].regex, regex) == 0) return known[i].scan;
+split_scanner split_pattern_find(const char *regex, enum regex_syntax syntax) {
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(known[i].regex, regex) != 0) continue;
+        /* To Ruby {1,3}+ is no possessive interval, and $ the end of any line. */
+        return known[i].scan == scan_tiktoken && syntax != REGEX_RUST ? NULL : known[i].scan;
+    }
     return NULL;
 }
 

@@ -7,11 +7,13 @@
 
 #include <stddef.h>
 
+#include "tokenizer/regex.h"
+
 /* End of the match that begins exactly at `at` < n, or `at` if none does. */
 typedef size_t (*split_scanner)(const char *text, size_t n, size_t at);
 
 /* The scanner for a regular expression as tokenizer files spell it, NULL if it isn't a known one. */
-split_scanner split_pattern_find(const char *regex);
+split_scanner split_pattern_find(const char *regex, enum regex_syntax syntax);
 /* And back: a regular expression for a scanner, in the dialect of tokenizer.json. */
 const char *split_pattern_regex(split_scanner scan);
 

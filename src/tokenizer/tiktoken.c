@@ -38,8 +38,8 @@ static bn_status finish_ranks(bn_tokenizer *tokenizer, const char *pattern, bn_e
     tokenizer->bpe.ignore_merges = true;
     bn_status status = bpe_finish(&tokenizer->bpe, err);
     if (!status)
-        status =
-            pretokenizer_append_regex(&tokenizer->pretokenizer, pattern, strlen(pattern), SPLIT_ISOLATED, false, err);
+        status = pretokenizer_append_regex(&tokenizer->pretokenizer, pattern, strlen(pattern), REGEX_RUST,
+                                           SPLIT_ISOLATED, false, err);
     if (!status && !decoder_append(&tokenizer->decoder, DECODE_BYTE_LEVEL)) status = fail_no_memory(err, 0);
     return status ? status : tokenizer_finish(tokenizer, err);
 }

@@ -12,8 +12,8 @@ struct token {
         end; /* where in the text: bytes of the piece or text a model is given, later bytes, then code points
                           * of the original */
     uint8_t type_id;
-    bool added;                 /* an added token found in the text */
-    uint16_t leading, trailing; /* white space at the ends of the text, counted for added tokens */
+    bool measured;              /* stands for the text itself (an added token, Unigram's unknown), whose */
+    uint16_t leading, trailing; /* white space at the ends was counted */
 };
 
 struct token_list {

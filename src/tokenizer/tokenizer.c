@@ -79,14 +79,15 @@ struct decoder_step *decoder_append(struct decoder *decoder, enum decoder_kind k
 }
 
 bn_status pretokenizer_append_regex(struct pretokenizer *pretokenizer, const char *pattern, size_t size,
-                                    enum split_behavior behavior, bool invert, bn_error *err) {
-    split_scanner scan = strlen(pattern) == size ? split_pattern_find(pattern) : NULL;
+                                    enum regex_syntax syntax, enum split_behavior behavior, bool invert,
+                                    bn_error *err) {
+    split_scanner scan = strlen(pattern) == size ? split_pattern_find(pattern, syntax) : NULL;
     struct pretokenizer_step *step = pretokenizer_append(pretokenizer, scan ? PRETOKENIZE_SCANNER : PRETOKENIZE_REGEX);
     if (!step) return fail_no_memory(err, sizeof *step);
     step->behavior = behavior;
     step->invert = invert;
     step->scan = scan;
-    return scan ? BN_OK : regex_compile(pattern, size, &step->regex, err);
+    return scan ? BN_OK : regex_compile(pattern, size, syntax, &step->regex, err);
 }
 
 bn_status tokenizer_add_token(bn_tokenizer *tokenizer, struct added_token token, bn_error *err) {

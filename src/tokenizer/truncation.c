@@ -31,8 +31,8 @@ static void cut_longest(size_t room, struct token_list *text, struct token_list 
 bn_status truncation_apply(const struct truncation *truncation, size_t n_special, struct token_list *text,
                            struct token_list *pair, bn_error *err) {
     if (!truncation->enabled) return BN_OK;
-    size_t room = truncation->max_length > n_special ? truncation->max_length - n_special : 0;
-    size_t total = text->n + (pair ? pair->n : 0);
+    if (truncation->max_length < n_special) return BN_OK; /* the reference doesn't cut then */
+    size_t room = truncation->max_length - n_special, total = text->n + (pair ? pair->n : 0);
     if (room == 0) {
         text->n = 0;
         if (pair) pair->n = 0;

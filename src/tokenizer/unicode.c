@@ -2,6 +2,7 @@
  * (unicode_table.h). */
 #include "tokenizer/unicode.h"
 
+#include <string.h>
 #include <utf8proc.h>
 
 #include "base/utf8.h"
@@ -49,16 +50,47 @@ static bool in_ranges(const uint32_t (*ranges)[2], size_t n, uint32_t code_point
 }
 #define IN(ranges, code_point) in_ranges(ranges, sizeof ranges / sizeof *ranges, code_point)
 
-static unsigned newer_class(uint32_t code_point) {
-    size_t low = 0, n = sizeof newer_classes / sizeof *newer_classes, high = n;
+enum { N_NEWER = sizeof newer_categories / sizeof *newer_categories };
+
+static unsigned class_of_category(const char *category) {
+    switch (category[0]) {
+    case 'L':
+        return strchr("ut", category[1]) ? CLASS_UPPER : category[1] == 'l' ? CLASS_LOWER : CLASS_OTHER_LETTER;
+    case 'M':
+        return CLASS_MARK;
+    case 'N':
+        return CLASS_NUMBER;
+    case 'P':
+        return CLASS_PUNCTUATION;
+    case 'S':
+        return CLASS_SYMBOL;
+    default:
+        return 0;
+    }
+}
+
+static const char *newer_category(uint32_t code_point) {
+    size_t low = 0, high = N_NEWER;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (newer_classes[middle].last < code_point)
+        if (newer_categories[middle].last < code_point)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < n && newer_classes[low].first <= code_point ? newer_classes[low].class : 0;
+    return low < N_NEWER && newer_categories[low].first <= code_point ? newer_categories[low].category : "Cn";
+}
+
+void unicode_newer_categories(void (*range)(void *context, uint32_t first, uint32_t last, const char *category),
+                              void *context) {
+    for (size_t i = 0; i < N_NEWER; i++)
+        range(context, newer_categories[i].first, newer_categories[i].last, newer_categories[i].category);
+}
+
+void unicode_newer_script(const char *script, void (*range)(void *context, uint32_t first, uint32_t last),
+                          void *context) {
+    for (size_t i = 0; i < sizeof newer_scripts / sizeof *newer_scripts; i++)
+        if (strcmp(newer_scripts[i].script, script) == 0) range(context, newer_scripts[i].first, newer_scripts[i].last);
 }
 
 unsigned unicode_class_beyond_ascii(uint32_t code_point) {
@@ -97,7 +129,7 @@ unsigned unicode_class_beyond_ascii(uint32_t code_point) {
     case UTF8PROC_CATEGORY_ZP:
         return CLASS_SPACE;
     case UTF8PROC_CATEGORY_CN:
-        return newer_class(code_point);
+        return class_of_category(newer_category(code_point));
     default:
         return code_point == 0x85 ? CLASS_SPACE : 0;
     }
@@ -144,6 +176,16 @@ bool unicode_decomposes(uint32_t code_point) {
     return !IN(not_yet_decomposed, code_point);
 }
 
+bool unicode_is_numeric(uint32_t code_point) {
+    return (unicode_class(code_point) & CLASS_NUMBER) != 0 || IN(newer_numbers, code_point);
+}
+
+unsigned unicode_combining_class(uint32_t code_point) {
+    if (code_point < 0x300 || code_point >= INVALID_BYTE) return 0;
+    unsigned class = (unsigned)utf8proc_get_property((utf8proc_int32_t)code_point)->combining_class;
+    return class && IN(not_yet_combining, code_point) ? 0 : class;
+}
+
 uint32_t unicode_lowercase(uint32_t code_point) {
     if (code_point >= INVALID_BYTE) return code_point;
     uint32_t lower = (uint32_t)utf8proc_tolower((utf8proc_int32_t)code_point);
@@ -163,7 +205,7 @@ bool unicode_is_word(uint32_t code_point) {
     if (unicode_class(code_point) & (CLASS_LETTER | CLASS_MARK)) return true;
     utf8proc_category_t kind = category(code_point);
     return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_PC ||
-           (kind == UTF8PROC_CATEGORY_CN && unicode_class(code_point) & CLASS_NUMBER) || code_point == 0x200c ||
+           (kind == UTF8PROC_CATEGORY_CN && strcmp(newer_category(code_point), "Nd") == 0) || code_point == 0x200c ||
            code_point == 0x200d || other_alphabetic(code_point);
 }
 

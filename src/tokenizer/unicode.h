@@ -59,14 +59,22 @@ size_t unicode_put(uint32_t code_point, char out[4]);
 /* Start of the character that ends at text[end], end > 0. */
 size_t unicode_previous(const char *text, size_t end, uint32_t *code_point);
 
-bool unicode_is_space(uint32_t code_point);           /* White_Space */
-bool unicode_is_word(uint32_t code_point);            /* \w of UTS #18: Alphabetic, M, Nd, Pc, Join_Control */
-bool unicode_is_mark(uint32_t code_point);            /* M, as StripAccents knows it */
-bool unicode_is_nonspacing_mark(uint32_t code_point); /* Mn, as BERT knows it */
-bool unicode_is_control(uint32_t code_point);         /* Cc, Cf, Co: what BERT calls control, \t \n \r apart */
-bool unicode_is_punctuation(uint32_t code_point);     /* P and the ASCII symbols, BERT's rule */
-bool unicode_is_numeric(uint32_t c);                  /* any kind of number */
-bool unicode_decomposes(uint32_t code_point);         /* false: the normalization forms don't know its decomposition */
-uint32_t unicode_lowercase(uint32_t code_point);      /* one character for one; U+0130 is the caller's */
+bool unicode_is_space(uint32_t code_point);            /* White_Space */
+bool unicode_is_word(uint32_t code_point);             /* \w of UTS #18: Alphabetic, M, Nd, Pc, Join_Control */
+bool unicode_is_mark(uint32_t code_point);             /* M, as StripAccents knows it */
+bool unicode_is_nonspacing_mark(uint32_t code_point);  /* Mn, as BERT knows it */
+bool unicode_is_control(uint32_t code_point);          /* Cc, Cf, Co: what BERT calls control, \t \n \r apart */
+bool unicode_is_punctuation(uint32_t code_point);      /* P and the ASCII symbols, BERT's rule */
+bool unicode_is_numeric(uint32_t code_point);          /* N, as the Digits pre-tokenizer knows it */
+unsigned unicode_combining_class(uint32_t code_point); /* as the normalization forms know it */
+bool unicode_decomposes(uint32_t code_point);          /* false: the normalization forms don't know its decomposition */
+uint32_t unicode_lowercase(uint32_t code_point);       /* one character for one; U+0130 is the caller's */
+
+/* The characters that the reference's regular expressions know and PCRE2 may not: ranges with their general category
+ * (two letters), or those of one script (its name in lower case). */
+void unicode_newer_categories(void (*range)(void *context, uint32_t first, uint32_t last, const char *category),
+                              void *context);
+void unicode_newer_script(const char *script, void (*range)(void *context, uint32_t first, uint32_t last),
+                          void *context);
 
 #endif
