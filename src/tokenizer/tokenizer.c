@@ -222,7 +222,9 @@ static bn_status push_id(const bn_tokenizer *tokenizer, struct decoding *decodin
         return fail(err, BN_STATUS_BAD_ARGUMENT, "token id %d is outside the vocabulary (0 to %zu)", id,
                     tokenizer->vocabulary.size - 1);
     const struct vocabulary_token token = vocabulary_decoded(&tokenizer->vocabulary, (size_t)id);
-    if (!token.text || (skip_special && token.flags & TOKEN_SPECIAL)) return BN_OK;
+    /* The reference knows special tokens by their spelling and shows one that decodes to another. */
+    bool hidden = skip_special && token.flags & TOKEN_SPECIAL && !(token.flags & TOKEN_REWRITTEN);
+    if (!token.text || hidden) return BN_OK;
     return decoding_push(decoding, &token, out, err);
 }
 

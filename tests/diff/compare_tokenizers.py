@@ -184,7 +184,8 @@ class Work:
                 seen.add(folder.name)
                 if (folder / "tokenizer.json").exists():
                     yield folder.name, self.huggingface, folder
-                if (folder / "tokenizer.model").exists():
+                model = folder / "tokenizer.model"
+                if model.exists() and model.read_bytes()[:1] == b"\n":  # not a list of ranks
                     yield folder.name + ".model", self.sentencepiece, folder / "tokenizer.model"
                 if list(folder.glob("*.tiktoken")):
                     yield folder.name + ".tiktoken", self.tiktoken, folder

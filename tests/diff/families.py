@@ -299,7 +299,7 @@ def unigram(corpus, normalizer, pre, special, **settings):
     if normalizer:
         tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre
-    tokenizer.train_from_iterator(corpus, trainers.UnigramTrainer(
+    tokenizer.train_from_iterator(corpus[:2500], trainers.UnigramTrainer(  # the rest has more letters than the vocabulary
         vocab_size=VOCABULARY, show_progress=False, special_tokens=special, unk_token="<unk>", **settings))
     return tokenizer
 
@@ -351,7 +351,7 @@ def t5(corpus):
 def mbart(corpus):
     tokenizer = unigram(corpus, normalizers.Sequence([
         normalizers.Nmt(), normalizers.NFKC(), normalizers.Strip(False, True), normalizers.Replace(Regex(" {2,}"), "▁")]),
-        pre_tokenizers.Metaspace("▁", "always"), ["<s>", "<pad>", "</s>", "<unk>"], limit_alphabet=300)
+        pre_tokenizers.Metaspace("▁", "always"), ["<s>", "<pad>", "</s>", "<unk>"], )
     tokenizer.decoder = decoders.Metaspace()
     return tokenizer
 

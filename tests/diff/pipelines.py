@@ -102,7 +102,7 @@ def model(r, corpus):
         prefix, suffix = r.choice(["", "", "##"]), r.choice(["", "", "</w>"])
         affixes = {k: v for k, v in [("continuing_subword_prefix", prefix), ("end_of_word_suffix", suffix)] if v}
         unknown = r.choice([{}, {"unk_token": "<unk>"}])
-        tokenizer = Tokenizer(models.BPE(fuse_unk=r.random() < 0.5, byte_fallback=r.random() < 0.4, ignore_merges=r.random() < 0.3,
+        tokenizer = Tokenizer(models.BPE(fuse_unk=r.random() < 0.5, byte_fallback=not affixes and r.random() < 0.4, ignore_merges=r.random() < 0.3,
                                          **unknown, **affixes))
         if r.random() < 0.4:
             common["special_tokens"] = special + families.BYTES
