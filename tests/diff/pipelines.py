@@ -30,7 +30,7 @@ def normalizer(r, depth=0):
         pattern = r.choice(LITERALS) if r.random() < 0.5 else Regex(r.choice(PATTERNS))
         return normalizers.Replace(pattern, r.choice(["", "▁", " ", "x", "é漢", "ab"]))
     if kind == 7:
-        return normalizers.Prepend(r.choice(["▁", "x", "é ", ""]))
+        return normalizers.Prepend(r.choice(["▁", "x", "é "]))
     if kind == 8:
         return normalizers.BertNormalizer(r.random() < 0.5, r.random() < 0.5, r.choice([None, True, False]), r.random() < 0.5)
     if kind == 9:

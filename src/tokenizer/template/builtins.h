@@ -32,6 +32,8 @@ const struct builtin *find_test(const char *name, size_t n);
 /* A method of v's type. *mutates: a name that exists but that the sandbox refuses. */
 const struct builtin *find_method(struct value v, const struct text *name, bool *mutates);
 const struct builtin *find_global(const char *name, size_t n);
+/* May a namespace have an attribute of this name? Fails if not. */
+bool namespace_accepts(struct evaluator *ev, struct value name);
 const struct builtin *find_in(const struct builtin *table, size_t table_size, const char *name, size_t n);
 
 /* Tables of filters by subject; find_filter searches them all. */

@@ -65,11 +65,19 @@ FUNCTION(function_dict) {
     return true;
 }
 
+bool namespace_accepts(struct evaluator *ev, struct value name) {
+    bool hidden = name.type == V_TEXT && name.as.text->n_bytes > 0 && name.as.text->data[0] == '_';
+    return !hidden || ev_fail(ev, "a namespace can't have '%.*s': names with an underscore in front are Python's own",
+                              (int)(name.as.text->n_bytes < 60 ? name.as.text->n_bytes : 60), name.as.text->data);
+}
+
 FUNCTION(function_namespace) {
     struct namespace_object *space = ev_alloc(ev, sizeof *space);
     struct dict *dict = dict_create(ev, 4);
     (void)self, (void)a;
     if (!space || !dict || !fill_dict(ev, call, dict)) return false;
+    for (size_t i = 0; i < dict->n; i++)
+        if (!namespace_accepts(ev, dict->entries[i].key)) return false;
     space->attributes = *dict;
     *out = (struct value){.type = V_NAMESPACE, .as.space = space};
     return true;

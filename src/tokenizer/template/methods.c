@@ -454,6 +454,17 @@ METHOD(dict_get_method) {
     return true;
 }
 
+METHOD(dict_fromkeys) {
+    const struct list *keys;
+    struct dict *dict = dict_create(ev, 4);
+    (void)self, (void)call;
+    if (!dict || !to_list(ev, a[0], &keys)) return false;
+    for (size_t i = 0; i < keys->n; i++)
+        if (!dict_set(ev, dict, keys->items[i], is_given(a[1]) ? a[1] : value_none())) return false;
+    *out = (struct value){.type = V_DICT, .as.dict = dict};
+    return true;
+}
+
 METHOD(copy) { /* nothing can change, so a copy is the same */
     (void)ev, (void)a, (void)call;
     *out = self;
@@ -463,8 +474,10 @@ METHOD(copy) { /* nothing can change, so a copy is the same */
 static const struct builtin dict_methods[] = {
     {"keys", "", dict_keys},   {"values", "", dict_values},
     {"items", "", dict_items}, {"get", "/key default?", dict_get_method},
-    {"copy", "", copy},
+    {"copy", "", copy},        {"fromkeys", "/iterable value?", dict_fromkeys},
 };
+/* Of the class: dict.fromkeys(…). */
+static const struct builtin dict_class_methods[] = {{"fromkeys", "/iterable value?", dict_fromkeys}};
 
 METHOD(sequence_index) {
     (void)call;
@@ -538,9 +551,9 @@ static bool is_one_of(const char *const *names, const struct text *name) {
 #define FIND_IN(table, name) find_in(table, sizeof table / sizeof table[0], (name)->data, (name)->n_bytes)
 
 const struct builtin *find_method(struct value v, const struct text *name, bool *mutates) {
-    static const char *const list_mutators[] = {"append", "/clear", "pop",    "reverse", "insert",
+    static const char *const list_mutators[] = {"append", "clear",  "pop",    "reverse", "insert",
                                                 "sort",   "extend", "remove", NULL};
-    static const char *const dict_mutators[] = {"clear", "/pop", "popitem", "setdefault", "update", NULL};
+    static const char *const dict_mutators[] = {"clear", "pop", "popitem", "setdefault", "update", NULL};
     *mutates =
         (v.type == V_LIST && is_one_of(list_mutators, name)) || (v.type == V_DICT && is_one_of(dict_mutators, name));
     if (*mutates) return NULL;
@@ -556,6 +569,8 @@ const struct builtin *find_method(struct value v, const struct text *name, bool 
         return FIND_IN(sequence_methods, name);
     case V_CYCLER:
         return FIND_IN(cycler_methods, name);
+    case V_FUNCTION:
+        return strcmp(v.as.function->name, "dict") == 0 ? FIND_IN(dict_class_methods, name) : NULL;
     default:
         return NULL;
     }

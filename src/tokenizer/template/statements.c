@@ -44,7 +44,7 @@ static bool assign_namespace(struct evaluator *ev, struct scope *scope, const st
         return ev_fail(ev, "cannot assign attribute on non-namespace object");
     }
     struct value key = value_text(&target->as.attribute.name->text);
-    return dict_set(ev, &object.as.space->attributes, key, v);
+    return namespace_accepts(ev, key) && dict_set(ev, &object.as.space->attributes, key, v);
 }
 
 bool assign(struct evaluator *ev, struct scope *scope, const struct node *target, struct value v) {
