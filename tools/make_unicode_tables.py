@@ -24,6 +24,27 @@ utf8proc.utf8proc_category_string.restype = ctypes.c_char_p
 CATEGORY = {c: utf8proc.utf8proc_category_string(c).decode() for c in CODE_POINTS}
 
 
+# The characters that utf8proc or PCRE2 have no category for.
+def unknown_to_pcre2():
+    library = ctypes.CDLL(ctypes.util.find_library("pcre2-8"))
+    for name in ("pcre2_compile_8", "pcre2_match_data_create_8"):
+        getattr(library, name).restype = ctypes.c_void_p
+    utf, error, offset = 0x00080000, ctypes.c_int(), ctypes.c_size_t()
+    pattern = rb"\p{Cn}"
+    code = ctypes.c_void_p(library.pcre2_compile_8(pattern, ctypes.c_size_t(len(pattern)), utf, ctypes.byref(error),
+                                                   ctypes.byref(offset), None))
+    data = ctypes.c_void_p(library.pcre2_match_data_create_8(1, None))
+    unknown = set()
+    for c in CODE_POINTS:
+        text = chr(c).encode()
+        if library.pcre2_match_8(code, text, ctypes.c_size_t(len(text)), ctypes.c_size_t(0), 0, data, None) > 0:
+            unknown.add(c)
+    return unknown
+
+
+UNKNOWN = {c for c in CODE_POINTS if CATEGORY[c] == "Cn"} | unknown_to_pcre2()
+
+
 def ranges_of(code_points):
     ranges = []
     for c in sorted(code_points):
@@ -122,7 +143,7 @@ SCRIPTS = ["Han", "Hiragana", "Katakana", "Hangul", "Latin", "Greek", "Cyrillic"
 def write_newer_categories(out):
     rows = []
     for category in GENERAL_CATEGORIES:
-        for first, last in ranges_of(c for c in matched_by(r"\p{%s}" % category) if CATEGORY[c] == "Cn"):
+        for first, last in ranges_of(c for c in matched_by(r"\p{%s}" % category) if c in UNKNOWN):
             rows.append((first, last, category))
     out.write("\n/* Characters that utf8proc and PCRE2 don't know yet and the reference's regular expressions do. */\n")
     out.write("static const struct newer_category {\n    uint32_t first, last;\n    char category[3];\n} newer_categories[] = {\n")
@@ -130,7 +151,7 @@ def write_newer_categories(out):
     out.write("\n/* The same for the scripts that split patterns name. */\n")
     out.write("static const struct newer_script {\n    uint32_t first, last;\n    const char *script;\n} newer_scripts[] = {\n")
     rows = [(f"0x{a:x}", f"0x{b:x}", f'"{name.lower()}"') for name in SCRIPTS
-            for a, b in ranges_of(c for c in matched_by(r"\p{%s}" % name) if CATEGORY[c] == "Cn")]
+            for a, b in ranges_of(c for c in matched_by(r"\p{%s}" % name) if c in UNKNOWN)]
     write_rows(out, rows)
 
 
