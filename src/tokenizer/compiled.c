@@ -131,10 +131,13 @@ static void regex(struct image *image, struct regex **place, const char *what) {
     bool there = *place != NULL;
     size_t size = 0;
     const char *pattern = there ? regex_source(*place, &size) : NULL;
+    enum regex_syntax syntax = there ? regex_syntax(*place) : REGEX_RUBY;
     image_bool(image, &there, what);
     if (!there) return;
     image_text(image, &pattern, &size, what);
-    if (image->mode == IMAGE_READ && !image->status) image->status = regex_compile(pattern, size, place, image->err);
+    ENUMERATION(image, syntax, REGEX_RUST + 1, what);
+    if (image->mode == IMAGE_READ && !image->status)
+        image->status = regex_compile(pattern, size, syntax, place, image->err);
 }
 
 static void normalizer_step(struct image *image, struct normalizer_step *step, const struct trie *user_symbols) {
@@ -184,7 +187,7 @@ static void character_class(struct image *image, struct pretokenizer_step *step)
 static const char words[] = "words";
 
 static split_scanner find_scanner(const char *pattern) {
-    return strcmp(pattern, words) == 0 ? split_scan_words : split_pattern_find(pattern);
+    return strcmp(pattern, words) == 0 ? split_scan_words : split_pattern_find(pattern, REGEX_RUBY);
 }
 
 static const char *scanner_pattern(split_scanner scan) {
@@ -200,7 +203,7 @@ static void split(struct image *image, struct pretokenizer_step *step) {
     if (step->kind != PRETOKENIZE_SCANNER && step->kind != PRETOKENIZE_REGEX) return;
     step->scan = find_scanner(pattern);
     step->kind = step->scan ? PRETOKENIZE_SCANNER : PRETOKENIZE_REGEX;
-    if (!step->scan) image->status = regex_compile(pattern, size, &step->regex, image->err);
+    if (!step->scan) image->status = regex_compile(pattern, size, REGEX_RUBY, &step->regex, image->err);
 }
 
 static void pretokenizer_step(struct image *image, struct pretokenizer_step *step) {

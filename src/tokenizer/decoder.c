@@ -350,7 +350,7 @@ static void push_sentencepiece(struct decoding *d, size_t i, const struct vocabu
     }
     settle_sentencepiece_bytes(d, i, true);
     if (token->flags & TOKEN_CONTROL) {
-        if (!step->hide_control) pass(d, i, text, n, true);
+        pass(d, i, text, n, true);
         return;
     }
     if (stage->space_dropped) stage->text_seen = true;

@@ -36,7 +36,6 @@ struct decoder_step {
     bool cleanup;               /* WORDPIECE, CTC */
     bool drop_first_space;      /* METASPACE, SENTENCEPIECE */
     bool drop_all_first_spaces; /* SENTENCEPIECE: remove_extra_whitespaces */
-    bool hide_control;          /* SENTENCEPIECE: control pieces are no text */
     size_t start, stop;         /* STRIP */
     bool buffered;              /* FUSE, BYTE_LEVEL: a later step needs all the text at once */
 };

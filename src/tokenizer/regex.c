@@ -17,6 +17,7 @@ struct regex {
     pcre2_match_context *context;
     char *source; /* as it was given */
     size_t source_size;
+    enum regex_syntax syntax;
 };
 
 static void *allocate(PCRE2_SIZE size, void *unused) {
@@ -68,7 +69,9 @@ bn_status regex_compile(const char *pattern, size_t size, enum regex_syntax synt
     regex->memory = pcre2_general_context_create(allocate, release, NULL);
     regex->source = mem_strndup(pattern, size);
     regex->source_size = size;
-    bn_status status = regex->memory && regex->source ? compile(regex, pattern, size, syntax, err) : fail_no_memory(err, size);
+    regex->syntax = syntax;
+    bn_status status =
+        regex->memory && regex->source ? compile(regex, pattern, size, syntax, err) : fail_no_memory(err, size);
     if (!status) {
         regex->context = pcre2_match_context_create(regex->memory);
         if (!regex->context) status = fail_no_memory(err, 0);
@@ -96,6 +99,10 @@ void regex_free(struct regex *regex) {
 const char *regex_source(const struct regex *regex, size_t *size) {
     *size = regex->source_size;
     return regex->source;
+}
+
+enum regex_syntax regex_syntax(const struct regex *regex) {
+    return regex->syntax;
 }
 
 bn_status regex_search_begin(const struct regex *regex, struct regex_search *search, bn_error *err) {

@@ -20,6 +20,7 @@ bn_status regex_compile(const char *pattern, size_t size, enum regex_syntax synt
 void regex_free(struct regex *regex);
 /* The pattern as it was given to regex_compile. */
 const char *regex_source(const struct regex *regex, size_t *size);
+enum regex_syntax regex_syntax(const struct regex *regex);
 
 /* Walking over the matches in a text. */
 struct regex_search {

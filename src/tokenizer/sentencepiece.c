@@ -83,7 +83,6 @@ static bn_status assemble_decoder(bn_tokenizer *tokenizer, const struct sentence
     if (!step) return fail_no_memory(err, sizeof *step);
     step->drop_first_space = spec->add_dummy_prefix || spec->remove_extra_whitespaces;
     step->drop_all_first_spaces = spec->remove_extra_whitespaces;
-    step->hide_control = spec->hide_control;
     step->content_size = strlen(spec->unknown_surface);
     step->content = arena_strndup(&tokenizer->vocabulary.arena, spec->unknown_surface, step->content_size);
     return step->content ? BN_OK : fail_no_memory(err, step->content_size);
@@ -309,7 +308,6 @@ bn_status tokenizer_from_sentencepiece(const uint8_t *bytes, size_t size, const 
     if (status) return status;
     status = read_model(tokenizer, &file, reader_over(bytes, size), err);
     file.spec.unknown_surface = file.unknown_surface;
-    file.spec.hide_control = true;
     if (!status) status = sentencepiece_assemble(tokenizer, &file.spec, file.scores, err);
     tokenizer->bos = checked_id(tokenizer, file.bos);
     tokenizer->eos = checked_id(tokenizer, file.eos);

@@ -238,12 +238,9 @@ static const struct {
     {"'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", split_scan_gpt2},
     {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACE_TAIL, scan_cl100k},
     {CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" SPACE_TAIL, scan_qwen2},
-    /* tiktoken's own, in Oniguruma's dialect ({1,3}+ and $ mean something else there), then as its files have it */
+    /* tiktoken's own, in Ruby's syntax */
     {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}| "
      "?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++\\z|\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
-     scan_tiktoken},
-    {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| "
-     "?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
      scan_tiktoken},
     {"[^\\r\\n\\p{L}\\p{N}]?" UPPER_RUN "*" LOWER_RUN "+" CONTRACTIONS "?|[^\\r\\n\\p{L}\\p{N}]?" UPPER_RUN
      "+" LOWER_RUN "*" CONTRACTIONS "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|" SPACE_TAIL,
@@ -262,13 +259,14 @@ static const struct {
      scan_deepseek},
 };
 
+/* tiktoken's as its files have it. To Ruby {1,3}+ repeats again, and $ is the end of any line. */
+static const char tiktoken_in_rust[] = "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| "
+                                       "?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s";
+
 split_scanner split_pattern_find(const char *regex, enum regex_syntax syntax) {
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strcmp(known[i].regex, regex) != 0) continue;
-        /* To Ruby {1,3}+ is no possessive interval, and $ the end of any line. */
-        return known[i].scan == scan_tiktoken && syntax != REGEX_RUST ? NULL : known[i].scan;
-    }
-    return NULL;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].regex, regex) == 0) return known[i].scan;
+    return syntax == REGEX_RUST && strcmp(regex, tiktoken_in_rust) == 0 ? scan_tiktoken : NULL;
 }
 
 const char *split_pattern_regex(split_scanner scan) {

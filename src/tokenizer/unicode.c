@@ -215,10 +215,6 @@ bool unicode_is_control(uint32_t code_point) {
     return control && !IN(not_yet_control, code_point);
 }
 
-bool unicode_is_numeric(uint32_t c) {
-    return (unicode_class(c) & CLASS_NUMBER) != 0;
-}
-
 bool unicode_is_punctuation(uint32_t code_point) {
     if (code_point < 128) return (unicode_ascii_class[code_point] & (CLASS_PUNCTUATION | CLASS_SYMBOL)) != 0;
     if (unicode_class(code_point) & CLASS_PUNCTUATION)

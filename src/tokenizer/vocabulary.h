@@ -16,7 +16,7 @@ enum {
     TOKEN_SPECIAL = 4,  /* left out when decoding with skip_special */
     TOKEN_END = 8,      /* ends a generation */
     TOKEN_BYTE = 16,    /* stands for one byte, <0xXX> */
-    TOKEN_CONTROL = 32, /* SentencePiece: never comes out of text, decodes to nothing there */
+    TOKEN_CONTROL = 32, /* SentencePiece: never comes out of text */
     TOKEN_UNUSED = 64,
     TOKEN_USER = 128, /* user-defined */
     TOKEN_UNKNOWN = 512,
