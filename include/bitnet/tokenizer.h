@@ -47,6 +47,35 @@ BN_API bn_status bn_tokenizer_encode_batch(const bn_tokenizer *tokenizer, const 
                                            size_t n_threads, bn_id_batch *out, bn_error *err);
 BN_API void bn_id_batch_release(bn_id_batch *batch);
 
+/* A text, or a pair of them (pair NULL: none). */
+typedef struct bn_encode_input {
+    const char *text;
+    size_t text_bytes;
+    const char *pair;
+    size_t pair_bytes;
+} bn_encode_input;
+
+/* An encoding with what stands beside the ids; all arrays have n entries. */
+typedef struct bn_encoding {
+    int32_t *ids;
+    int32_t *type_ids;            /* which text a token is of, as the tokenizer's template numbers them */
+    size_t (*offsets)[2];         /* [begin, end) in code points of the text or of the pair */
+    uint8_t *attention_mask;      /* 0 for padding */
+    uint8_t *special_tokens_mask; /* 1 for what the template or padding added */
+    size_t n;
+    size_t input; /* which of the inputs it belongs to */
+    size_t part;  /* 0: what truncation left of it; 1, 2, …: overflowing parts */
+} bn_encoding;
+
+/* Encodes texts as Hugging Face's encode_batch does: with the truncation and padding that the tokenizer's file asks for.
+ * What truncation cuts off follows its input as further encodings, each beginning `stride` tokens before the end of the
+ * one before; all are filled up to the same length. *encodings is allocated by the library: bn_encodings_free it.
+ * options as for bn_tokenizer_encode. Thread-safe. */
+BN_API bn_status bn_tokenizer_encode_aligned(const bn_tokenizer *tokenizer, const bn_encode_input *inputs,
+                                             size_t n_inputs, const bn_encode_options *options, bn_encoding **encodings,
+                                             size_t *n_encodings, bn_error *err);
+BN_API void bn_encodings_free(bn_encoding *encodings, size_t n_encodings);
+
 /* Decodes ids to text; *text is NUL-terminated and allocated by the library: bn_free it. Ids outside the vocabulary
  * are an error. skip_special leaves special tokens out. Incomplete UTF-8 at the end becomes U+FFFD. */
 BN_API bn_status bn_tokenizer_decode(const bn_tokenizer *tokenizer, const int32_t *ids, size_t n_ids, bool skip_special,

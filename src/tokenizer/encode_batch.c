@@ -6,7 +6,7 @@
 #include "base/threads.h"
 #include "tokenizer/encode_work.h"
 
-static bn_status read_options(const bn_tokenizer *tokenizer, const bn_encode_options *options, bool *add_special,
+bn_status encode_options_read(const bn_tokenizer *tokenizer, const bn_encode_options *options, bool *add_special,
                               bool *parse_special, bn_error *err) {
     *add_special = true;
     *parse_special = tokenizer_parses_special(tokenizer);
@@ -43,7 +43,7 @@ static bn_status encode_one(const bn_tokenizer *tokenizer, struct encode_work *w
 bn_status bn_tokenizer_encode(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes,
                               const bn_encode_options *options, int32_t **ids, size_t *n_ids, bn_error *err) {
     bool add_special, parse_special;
-    bn_status status = read_options(tokenizer, options, &add_special, &parse_special, err);
+    bn_status status = encode_options_read(tokenizer, options, &add_special, &parse_special, err);
     if (status) return status;
     struct encode_work work = {0};
     struct id_list list = {0};

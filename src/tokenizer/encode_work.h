@@ -28,6 +28,10 @@ struct encode_work {
 
 void encode_work_release(struct encode_work *work);
 
+/* What a caller's options (NULL: none) say; both on without, or as the vocabulary's reference has it. */
+bn_status encode_options_read(const bn_tokenizer *tokenizer, const bn_encode_options *options, bool *add_special,
+                              bool *parse_special, bn_error *err);
+
 /* The tokens of a text before post-processing, with their places in bytes of it. */
 bn_status encode_tokens(const bn_tokenizer *tokenizer, struct encode_work *work, const char *text, size_t size,
                         bool parse_special, struct token_list *out, bn_error *err);

@@ -18,6 +18,13 @@ void token_list_push(struct token_list *list, int32_t id, size_t begin, size_t e
     list->items[list->n++] = (struct token){.id = id, .begin = (uint32_t)begin, .end = (uint32_t)end};
 }
 
+void token_list_append(struct token_list *list, const struct token *tokens, size_t n) {
+    for (size_t i = 0; i < n && !list->failed; i++) {
+        token_list_push(list, 0, 0, 0);
+        if (!list->failed) list->items[list->n - 1] = tokens[i];
+    }
+}
+
 void token_list_release(struct token_list *list) {
     mem_free(list->items);
     *list = (struct token_list){0};
@@ -102,7 +109,9 @@ void postprocessor_fill(const struct postprocessor *postprocessor, const struct 
             if (pair) append_sequence(out, pair, item->type_id);
         } else if (add_special) {
             token_list_push(out, item->id, 0, 0);
-            if (!out->failed) out->items[out->n - 1].type_id = item->type_id;
+            if (out->failed) return;
+            out->items[out->n - 1].type_id = item->type_id;
+            out->items[out->n - 1].origin = TOKEN_FROM_TEMPLATE;
         }
     }
 }

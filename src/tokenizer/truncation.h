@@ -23,10 +23,22 @@ struct padding {
     uint8_t type_id;
 };
 
-/* Cuts text and pair (NULL: none) so that they fit beside n_special special tokens. */
-bn_status truncation_apply(const struct truncation *truncation, size_t n_special, struct token_list *text,
-                           struct token_list *pair, bn_error *err);
-/* Fills up one encoding, a batch of its own. */
-void padding_apply(const struct padding *padding, struct token_list *tokens);
+/* How much of a text of n_text tokens and its pair (NULL: none) stays, so that both fit beside n_special special
+ * tokens: in place. */
+bn_status truncation_plan(const struct truncation *truncation, size_t n_special, size_t *n_text, size_t *n_pair,
+                          bn_error *err);
+
+/* The parts of a text that is cut: the first is what stays, the others are what went over, each beginning `stride`
+ * tokens before the end of the one before it. */
+struct text_part {
+    size_t begin, end;
+};
+/* *parts, to be freed with mem_free, has at least one. */
+bn_status truncation_parts(const struct truncation *truncation, size_t n_tokens, size_t n_kept,
+                           struct text_part **parts, size_t *n_parts, bn_error *err);
+
+/* The length that encodings are filled up to, where `longest` is that of the longest. */
+size_t padding_length(const struct padding *padding, size_t longest);
+void padding_apply(const struct padding *padding, size_t length, struct token_list *tokens);
 
 #endif

@@ -1,5 +1,6 @@
-/* Truncation and padding of tokenizer.json against Hugging Face tokenizers: SHARED_DATA/tokenizers/options.
- * Overflowing parts and the common length of a batch aren't asked: an encoding here is one text or pair. */
+/* Truncation and padding of tokenizer.json against Hugging Face tokenizers: tests/data/tokenizers/options, and
+ * SHARED_DATA/tokenizers/options where that is present. Each line is a batch, encoded text by text and at once with its
+ * overflowing parts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 
 #include <cmocka.h>
 
-static size_t n_checked;
+static size_t n_checked, n_overflowing;
 
 static bool equals(const json_t *expected, const int32_t *got, size_t n) {
     bool equal = json_array_size(expected) == n;
@@ -50,11 +51,55 @@ static bool check_input(const bn_tokenizer *tokenizer, const json_t *input, bool
     return false;
 }
 
+/* What each part of the batch must be: a result, and behind it what overflowed. */
+static void check_part(const json_t *expected, const bn_encoding *got, size_t input, size_t part) {
+    static const char *const masks[] = {"attention_mask", "special_tokens_mask"};
+    assert_int_equal(got->input, input);
+    assert_int_equal(got->part, part);
+    assert_true(equals(json_object_get(expected, "ids"), got->ids, got->n));
+    assert_true(equals(json_object_get(expected, "type_ids"), got->type_ids, got->n));
+    assert_true(offsets_equal(json_object_get(expected, "offsets"), got->offsets, got->n));
+    for (int m = 0; m < 2; m++)
+        for (size_t i = 0; i < got->n; i++)
+            assert_int_equal((m ? got->special_tokens_mask : got->attention_mask)[i],
+                             json_integer_value(json_array_get(json_object_get(expected, masks[m]), i)));
+}
+
+static void check_batch(const bn_tokenizer *tokenizer, const json_t *line) {
+    bn_encode_input inputs[16];
+    size_t n = 0, i, k, at = 0, n_encodings;
+    const json_t *input, *result, *over;
+    json_array_foreach(json_object_get(line, "inputs"), i, input) {
+        const json_t *text = json_array_get(input, 0), *pair = json_array_get(input, 1);
+        assert_true(n < 16);
+        inputs[n++] = (bn_encode_input){json_string_value(text), json_string_length(text), json_string_value(pair),
+                                        json_string_length(pair)};
+    }
+    const bn_encode_options options = {.size = sizeof options,
+                                       .add_special = json_is_true(json_object_get(line, "add_special")),
+                                       .parse_special = true};
+    bn_encoding *encodings;
+    bn_error err;
+    bn_status status = bn_tokenizer_encode_aligned(tokenizer, inputs, n, &options, &encodings, &n_encodings, &err);
+    assert_int_equal(status != BN_OK, json_object_get(line, "error") != NULL);
+    if (status) return;
+    json_array_foreach(json_object_get(line, "results"), i, result) {
+        assert_true(at < n_encodings);
+        check_part(result, &encodings[at++], i, 0);
+        json_array_foreach(json_object_get(result, "overflowing"), k, over) {
+            assert_true(at < n_encodings);
+            check_part(over, &encodings[at++], i, k + 1);
+            n_overflowing++;
+        }
+    }
+    assert_int_equal(at, n_encodings);
+    bn_encodings_free(encodings, n_encodings);
+}
+
 static void check_line(json_t *file, const json_t *line) {
     const json_t *padding = json_object_get(line, "padding"), *inputs = json_object_get(line, "inputs"), *input;
     size_t i;
     bool refused = false, common = json_is_object(padding) && !json_is_object(json_object_get(padding, "strategy"));
-    if (common && json_array_size(inputs) > 1) return; /* as long as the longest of the batch */
     json_object_set(file, "truncation", json_object_get(line, "truncation"));
     json_object_set(file, "padding", (json_t *)padding);
     char *text = json_dumps(file, 0);
@@ -62,12 +107,14 @@ static void check_line(json_t *file, const json_t *line) {
     bn_error err;
     assert_int_equal(tokenizer_from_json(text, strlen(text), "options", &tokenizer, &err), BN_OK);
     free(text);
+    check_batch(tokenizer, line);
     json_array_foreach(inputs, i, input) {
+        if (common && json_array_size(inputs) > 1) break; /* as long as the longest of the batch */
         refused |= check_input(tokenizer, input, json_is_true(json_object_get(line, "add_special")),
                                json_array_get(json_object_get(line, "results"), i));
         n_checked++;
     }
-    assert_int_equal(refused, json_object_get(line, "error") != NULL);
+    if (!common || json_array_size(inputs) == 1) assert_int_equal(refused, json_object_get(line, "error") != NULL);
     bn_tokenizer_close(tokenizer);
 }
 
@@ -84,17 +131,22 @@ static void check_folder(const char *folder) {
     }
     assert_int_equal(json_parse_file(tokenizer_path, 1 << 24, &file, &err), BN_OK);
     assert_int_equal(file_read_all(path, 1 << 24, &text, &size, &err), BN_OK);
-    n_checked = 0;
+    n_checked = n_overflowing = 0;
     for (char *at = text, *end; (end = strchr(at, '\n')); at = end + 1) {
         assert_int_equal(json_parse(at, (size_t)(end - at), path, &line, &err), BN_OK);
         check_line(file, line);
         json_decref(line);
     }
-    assert_true(n_checked > 40);
+    assert_true(n_checked > 10 && n_overflowing > 10);
     mem_free(text);
     json_decref(file);
     mem_free(path);
     mem_free(tokenizer_path);
+}
+
+static void test_own(void **state) {
+    (void)state;
+    check_folder(TEST_DATA "/tokenizers/options/wordpiece");
 }
 
 static void test_bert(void **state) {
@@ -108,6 +160,7 @@ static void test_roberta(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bert), cmocka_unit_test(test_roberta)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_own), cmocka_unit_test(test_bert),
+                                       cmocka_unit_test(test_roberta)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
