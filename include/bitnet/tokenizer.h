@@ -91,6 +91,26 @@ BN_API bn_status bn_decoder_push(bn_decoder *decoder, int32_t id, const char **p
 /* What is left at the end: an incomplete character as U+FFFD. */
 BN_API bn_status bn_decoder_finish(bn_decoder *decoder, const char **piece, size_t *piece_bytes, bn_error *err);
 
+/* The bytes each token adds to a text when it stands between other tokens, which may be part of a character only. For
+ * grammars, stop strings and healing. Special tokens add none. Immutable, shared by threads; needs the tokenizer only
+ * while it is made. */
+typedef struct bn_token_bytes bn_token_bytes;
+BN_API bn_status bn_token_bytes_create(const bn_tokenizer *tokenizer, bn_token_bytes **out, bn_error *err);
+BN_API void bn_token_bytes_destroy(bn_token_bytes *table);
+/* The bytes of an id, none for one outside the vocabulary; they live as long as the table. */
+BN_API const char *bn_token_bytes_get(const bn_token_bytes *table, int32_t id, size_t *n_bytes);
+
+/* Token healing: a prompt that ends in the middle of a word ends in tokens that the model has seldom seen before what
+ * comes next ("http:" as "http" ":" where "://" is one token). Finds how many of at most max_back ids at the end to take
+ * back because a token goes on from their bytes: generate from the *n_kept ids before, and let the tokens that follow
+ * begin with *prefix (n_prefix bytes, none where nothing is to heal; NUL-terminated, bn_free it). */
+BN_API bn_status bn_token_bytes_heal(const bn_token_bytes *table, const int32_t *ids, size_t n_ids, size_t max_back,
+                                     size_t *n_kept, char **prefix, size_t *n_prefix, bn_error *err);
+/* Sets mask[id], one byte for each of the vocabulary, to 1 for the tokens that may come where the text has to begin with
+ * prefix: those that begin with it, and those that it begins with; to 0 for the others. Returns how many may. After one
+ * was chosen, what its bytes leave of the prefix is the next prefix; an empty one asks for nothing: all 0, 0. */
+BN_API size_t bn_token_bytes_allow(const bn_token_bytes *table, const char *prefix, size_t n_prefix, uint8_t *mask);
+
 /* Vocabulary: ids are 0 … size-1. */
 BN_API size_t bn_tokenizer_vocab_size(const bn_tokenizer *tokenizer);
 /* The token's text as the vocabulary file spells it. NULL for an id outside. Lives as long as the tokenizer. */

@@ -401,6 +401,7 @@ static void describe(struct image *image, bn_tokenizer *t) {
     image_bool(image, &t->postprocessor.trim_offsets, "the post-processor");
     image_bool(image, &t->postprocessor.add_prefix_space, "the post-processor");
     image_bool(image, &t->postprocessor.has_template, "the post-processor");
+    image_bool(image, &t->postprocessor.types_overflow, "the post-processor");
     template(image, &t->postprocessor.single, n_ids);
     template(image, &t->postprocessor.pair, n_ids);
     decoder(image, &t->decoder);

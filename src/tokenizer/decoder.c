@@ -57,8 +57,8 @@ static bool starts_with(const char *text, size_t n, const char *what, size_t siz
     return size > 0 && n >= size && memcmp(text, what, size) == 0;
 }
 
-static void append_replaced(struct buffer *out, const char *text, size_t n, const char *from, size_t from_size,
-                            const char *to, size_t to_size) {
+void decoder_append_replaced(struct buffer *out, const char *text, size_t n, const char *from, size_t from_size,
+                             const char *to, size_t to_size) {
     const char *end = text + n, *found;
     while (from_size > 0 && (found = memmem(text, (size_t)(end - text), from, from_size))) {
         buffer_append(out, text, (size_t)(found - text));
@@ -161,7 +161,7 @@ static void push_metaspace(struct decoding *d, size_t i, const char *text, size_
     const struct decoder_step *step = stage->step;
     bool dropped = !stage->started && step->drop_first_space;
     buffer_clear(&stage->work);
-    append_replaced(&stage->work, text, n, step->pattern, step->pattern_size, " ", dropped ? 0 : 1);
+    decoder_append_replaced(&stage->work, text, n, step->pattern, step->pattern_size, " ", dropped ? 0 : 1);
     stage->started = true;
     pass_work(d, i, true);
 }
@@ -172,14 +172,14 @@ static const char *const clean_ups[][2] = {
     {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
 };
 
-static void clean_up(struct buffer *text) {
+void decoder_clean_up(struct buffer *text) {
     struct buffer other;
     buffer_init(&other);
     for (size_t k = 0; k < sizeof clean_ups / sizeof *clean_ups; k++) {
         const char *from = clean_ups[k][0], *to = clean_ups[k][1];
         if (text->size < strlen(from) || !memmem(text->data, text->size, from, strlen(from))) continue;
         buffer_clear(&other);
-        append_replaced(&other, text->data, text->size, from, strlen(from), to, strlen(to));
+        decoder_append_replaced(&other, text->data, text->size, from, strlen(from), to, strlen(to));
         struct buffer old = *text;
         *text = other;
         other = old;
@@ -189,8 +189,8 @@ static void clean_up(struct buffer *text) {
 }
 
 /* GGUF's spelling: tokens that begin a word have U+2581 in front, the others are continuations. */
-static bool continues_word(const struct decoder_step *step, const struct vocabulary_token *token, const char **text,
-                           size_t *n) {
+bool decoder_continues_word(const struct decoder_step *step, const struct vocabulary_token *token, const char **text,
+                            size_t *n) {
     const char *mark = step->content ? step->content : step->pattern;
     size_t size = step->content ? step->content_size : step->pattern_size;
     bool marked = size == 0 || starts_with(*text, *n, mark, size); /* an empty prefix is always there */
@@ -205,10 +205,11 @@ static void push_wordpiece(struct decoding *d, size_t i, const struct vocabulary
                            size_t n) {
     struct stage *stage = &d->stages[i];
     buffer_clear(&stage->work);
-    if ((stage->started || stage->step->content) && !continues_word(stage->step, token, &text, &n) && stage->started)
+    if ((stage->started || stage->step->content) && !decoder_continues_word(stage->step, token, &text, &n) &&
+        stage->started)
         buffer_append_char(&stage->work, ' ');
     buffer_append(&stage->work, text, n);
-    if (stage->step->cleanup) clean_up(&stage->work);
+    if (stage->step->cleanup) decoder_clean_up(&stage->work);
     stage->started = true;
     pass_work(d, i, true);
 }
@@ -219,8 +220,8 @@ static void release_suffixed(struct decoding *d, size_t i, bool last) {
     struct stage *stage = &d->stages[i];
     if (stage->pending.size == 0) return;
     buffer_clear(&stage->work);
-    append_replaced(&stage->work, stage->pending.data, stage->pending.size, stage->step->pattern,
-                    stage->step->pattern_size, " ", last ? 0 : 1);
+    decoder_append_replaced(&stage->work, stage->pending.data, stage->pending.size, stage->step->pattern,
+                            stage->step->pattern_size, " ", last ? 0 : 1);
     clear_pending(d, &stage->pending);
     pass_work(d, i, true);
 }
@@ -244,12 +245,12 @@ static void push_ctc(struct decoding *d, size_t i, const char *text, size_t n) {
     clear_pending(d, &stage->pending);
     buffer_append(&stage->pending, text, n);
     buffer_clear(&stage->work);
-    append_replaced(&stage->work, text, n, step->pattern, step->pattern_size, "", 0);
+    decoder_append_replaced(&stage->work, text, n, step->pattern, step->pattern_size, "", 0);
     if (step->cleanup && stage->work.size) {
-        clean_up(&stage->work);
+        decoder_clean_up(&stage->work);
         struct buffer spaced;
         buffer_init(&spaced);
-        append_replaced(&spaced, stage->work.data, stage->work.size, step->content, step->content_size, " ", 1);
+        decoder_append_replaced(&spaced, stage->work.data, stage->work.size, step->content, step->content_size, " ", 1);
         buffer_release(&stage->work);
         stage->work = spaced;
     }
@@ -261,7 +262,8 @@ static void push_replace(struct decoding *d, size_t i, const char *text, size_t 
     const struct decoder_step *step = stage->step;
     buffer_clear(&stage->work);
     if (!step->regex) {
-        append_replaced(&stage->work, text, n, step->pattern, step->pattern_size, step->content, step->content_size);
+        decoder_append_replaced(&stage->work, text, n, step->pattern, step->pattern_size, step->content,
+                                step->content_size);
         pass_work(d, i, begins);
         return;
     }
@@ -364,7 +366,7 @@ static void push_sentencepiece(struct decoding *d, size_t i, const struct vocabu
     if (step->content && token->flags & TOKEN_UNKNOWN)
         buffer_append(&stage->work, step->content, step->content_size);
     else
-        append_replaced(&stage->work, text, n, escaped_space, 3, " ", 1);
+        decoder_append_replaced(&stage->work, text, n, escaped_space, 3, " ", 1);
     if (stage->work.size) stage->text_seen = true;
     pass_work(d, i, true);
 }

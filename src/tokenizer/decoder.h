@@ -49,6 +49,14 @@ struct decoder {
 void decoder_finish(struct decoder *decoder);
 void decoder_release(struct decoder *decoder);
 
+/* Parts of steps, for token_bytes.c. */
+void decoder_append_replaced(struct buffer *out, const char *text, size_t n, const char *from, size_t from_size,
+                             const char *to, size_t to_size);
+void decoder_clean_up(struct buffer *text);
+/* WordPiece: does the token continue a word? Takes the mark that says so, or its opposite, off the text. */
+bool decoder_continues_word(const struct decoder_step *step, const struct vocabulary_token *token, const char **text,
+                            size_t *n);
+
 /* The state of one decoding. */
 struct decoding;
 bn_status decoding_create(const struct decoder *decoder, bool streaming, struct decoding **out, bn_error *err);

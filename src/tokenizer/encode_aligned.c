@@ -99,8 +99,8 @@ static bn_status fill_parts(const struct alignment *a, size_t i, size_t k, struc
     take_part(a, &a->texts[0], i, &text);
     if (a->is_pair) take_part(a, &a->texts[1], k, &pair);
     bool failed = text.failed || pair.failed;
-    if (!failed)
-        postprocessor_fill(&a->tokenizer->postprocessor, &text, a->is_pair ? &pair : NULL, a->add_special, out);
+    const struct template_input input = {&text, a->is_pair ? &pair : NULL, i > 0, k > 0};
+    if (!failed) postprocessor_fill(&a->tokenizer->postprocessor, &input, a->add_special, out);
     token_list_release(&text);
     token_list_release(&pair);
     return failed || out->failed ? fail_no_memory(err, a->texts[0].tokens.n * sizeof(struct token)) : BN_OK;

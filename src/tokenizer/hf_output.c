@@ -127,6 +127,7 @@ bn_status hf_read_postprocessor(bn_tokenizer *tokenizer, const json_t *object, u
     if (is(object, "ByteLevel")) return read_trim(tokenizer, object, err);
     if (is(object, "BertProcessing")) return read_bert(tokenizer, object, "200030", "2000301131", err);
     if (is(object, "RobertaProcessing")) {
+        tokenizer->postprocessor.types_overflow = true;
         status = read_trim(tokenizer, object, err);
         return status ? status : read_bert(tokenizer, object, "200030", "200030301030", err);
     }

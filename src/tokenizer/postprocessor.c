@@ -93,20 +93,21 @@ static void append_sequence(struct token_list *out, const struct token_list *fro
     }
 }
 
-void postprocessor_fill(const struct postprocessor *postprocessor, const struct token_list *text,
-                        const struct token_list *pair, bool add_special, struct token_list *out) {
+void postprocessor_fill(const struct postprocessor *postprocessor, const struct template_input *input, bool add_special,
+                        struct token_list *out) {
     if (!postprocessor->has_template) {
-        append_sequence(out, text, 0);
-        if (pair) append_sequence(out, pair, 1);
+        append_sequence(out, input->text, 0);
+        if (input->pair) append_sequence(out, input->pair, 1);
         return;
     }
-    const struct template *template = pair ? &postprocessor->pair : &postprocessor->single;
+    const struct template *template = input->pair ? &postprocessor->pair : &postprocessor->single;
+    bool typed = postprocessor->types_overflow && add_special;
     for (size_t i = 0; i < template->n; i++) {
         const struct template_item *item = &template->items[i];
         if (item->sequence == 0) {
-            append_sequence(out, text, item->type_id);
+            append_sequence(out, input->text, input->text_overflows && !typed ? 0 : item->type_id);
         } else if (item->sequence == 1) {
-            if (pair) append_sequence(out, pair, item->type_id);
+            if (input->pair) append_sequence(out, input->pair, input->pair_overflows && !typed ? 1 : item->type_id);
         } else if (add_special) {
             token_list_push(out, item->id, 0, 0);
             if (out->failed) return;

@@ -20,6 +20,8 @@ struct postprocessor {
     bool trim_offsets;
     bool add_prefix_space; /* trimming leaves the space that was put in front */
     bool has_template;     /* without: the text, then its pair with type id 1 */
+    bool types_overflow;   /* parts that truncation cut off get the template's type ids too, where it adds its tokens;
+                            * else text 0, pair 1 */
     struct template single, pair;
 };
 
@@ -31,8 +33,13 @@ size_t template_special_count(const struct template *template);
 /* Takes white space at the ends of tokens out of their offsets (which are in code points). */
 void postprocessor_trim(const struct postprocessor *postprocessor, const struct vocabulary *vocabulary,
                         struct token_list *tokens);
-/* out = the template filled with text and pair (NULL: none). */
-void postprocessor_fill(const struct postprocessor *postprocessor, const struct token_list *text,
-                        const struct token_list *pair, bool add_special, struct token_list *out);
+/* What goes into a template; pair NULL: none. */
+struct template_input {
+    const struct token_list *text, *pair;
+    bool text_overflows, pair_overflows; /* it is a part that truncation cut off */
+};
+/* out = the template filled. */
+void postprocessor_fill(const struct postprocessor *postprocessor, const struct template_input *input, bool add_special,
+                        struct token_list *out);
 
 #endif

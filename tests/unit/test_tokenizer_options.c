@@ -56,6 +56,12 @@ static void check_part(const json_t *expected, const bn_encoding *got, size_t in
     static const char *const masks[] = {"attention_mask", "special_tokens_mask"};
     assert_int_equal(got->input, input);
     assert_int_equal(got->part, part);
+    if (!equals(json_object_get(expected, "ids"), got->ids, got->n) ||
+        !equals(json_object_get(expected, "type_ids"), got->type_ids, got->n)) {
+        char *text = json_dumps(expected, 0);
+        print_error("input %zu, part %zu: expected %s\n", input, part, text);
+        free(text);
+    }
     assert_true(equals(json_object_get(expected, "ids"), got->ids, got->n));
     assert_true(equals(json_object_get(expected, "type_ids"), got->type_ids, got->n));
     assert_true(offsets_equal(json_object_get(expected, "offsets"), got->offsets, got->n));
