@@ -166,7 +166,7 @@ bn_status bn_tokenizer_encode_batch(const bn_tokenizer *tokenizer, const char *c
                                     size_t n_texts, const bn_encode_options *options, size_t n_threads,
                                     bn_id_batch *out, bn_error *err) {
     struct batch batch = {.tokenizer = tokenizer, .texts = texts, .sizes = text_bytes, .failed = SIZE_MAX};
-    bn_status status = read_options(tokenizer, options, &batch.add_special, &batch.parse_special, err);
+    bn_status status = encode_options_read(tokenizer, options, &batch.add_special, &batch.parse_special, err);
     if (status) return status;
     if (n_threads == 0) n_threads = cpu_count();
     n_threads = max_size(1, min_size(n_threads, n_texts));
