@@ -199,7 +199,8 @@ static bn_status report(const struct session *s, bn_error *err) {
     for (size_t i = 0; i < edit->n_add && !s->invocation->common.json; i++)
         printf("%zu\t%s\n", edit->ids[i], edit->add[i]);
     if (!s->invocation->common.json) {
-        say(s->invocation, edit->grown_rows ? "%s: %zu rows added to the embedding" : "%s", target, edit->grown_rows);
+        say(s->invocation, "%s: written, with %zu new row%s", target, edit->grown_rows,
+            edit->grown_rows == 1 ? "" : "s");
         return BN_OK;
     }
     json_t *ids = json_array();

@@ -203,9 +203,9 @@ static bn_status edit_shards(struct vocabulary_edit *edit, const struct tensor_s
     struct vocabulary_rows rows = {.first_new = edit->ids[0], .n_tokens = edit->ids[0], .n_new = edit->n_add};
     bn_status status = vocabulary_rows_find(set, &rows.n_rows, err);
     if (status) return status;
-    if (rows.n_rows < rows.n_tokens)
-        return fail(err, BN_STATUS_BAD_FILE, "the tokenizer has %zu tokens, and the embedding only %zu rows",
-                    rows.n_tokens, rows.n_rows);
+    if (rows.n_tokens == 0 || rows.n_rows < rows.n_tokens)
+        return fail(err, BN_STATUS_BAD_FILE, "the tokenizer has %zu tokens, and the embedding %zu rows", rows.n_tokens,
+                    rows.n_rows);
     rows.n_new_rows = max_size(rows.n_rows, rows.first_new + rows.n_new);
     edit->grown_rows = rows.n_new_rows - rows.n_rows;
     for (size_t i = 0; i < set->n_files && !status; i++)

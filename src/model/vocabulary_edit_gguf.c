@@ -7,6 +7,7 @@
 #include "formats/gguf.h"
 #include "model/vocabulary_edit.h"
 #include "model/vocabulary_rows.h"
+#include "tokenizer/tokenizer.h"
 
 enum { TYPE_NORMAL = 1, TYPE_CONTROL = 3, TYPE_USER_DEFINED = 4, TYPE_UNUSED = 5 };
 
@@ -34,12 +35,21 @@ static bool is(struct gguf_string token, const char *text) {
 
 /* ---- the vocabulary ---- */
 
+/* Opening it as a tokenizer checks its arrays: strings, numbers, as many of each. */
+static bn_status check_vocabulary(const struct gguf *gguf, bn_error *err) {
+    bn_tokenizer *tokenizer;
+    bn_status status = tokenizer_from_gguf(gguf, NULL, NULL, &tokenizer, err);
+    if (!status) bn_tokenizer_close(tokenizer);
+    return status;
+}
+
 static bn_status read_tokens(struct gguf_edit *e, bn_error *err) {
+    bn_status status = check_vocabulary(&e->source, err);
+    if (status) return status;
     e->old_tokens = gguf_find(&e->source, "tokenizer.ggml.tokens");
     e->old_types = gguf_find(&e->source, "tokenizer.ggml.token_type");
     e->old_scores = gguf_find(&e->source, "tokenizer.ggml.scores");
-    if (!e->old_tokens) return fail(err, BN_STATUS_NOT_FOUND, "the file has no vocabulary");
-    e->n_old = e->old_tokens->array.n; /* was checked when it was opened as a tokenizer */
+    e->n_old = e->old_tokens->array.n;
     size_t capacity = e->n_old + e->edit->n_add;
     e->tokens = mem_alloc_array(capacity, sizeof *e->tokens);
     e->types = mem_alloc_array(capacity, sizeof *e->types);
