@@ -27,6 +27,7 @@
 #define ROWS         2560 /* of the down projection of a 2-billion-parameter model */
 #define COLS         6912
 #define HEAD_ROWS    512
+#define BLOCK_ROWS   640
 #define KEYS         512
 #define HEAD_DIM     128
 #define GROUP        4 /* query heads per key-value head */
@@ -39,6 +40,7 @@ struct data {
     int32_t *q_sums, *y_int;
     float *w, *x, *y, *up; /* w: [HEAD_ROWS, COLS]; the others [MAX_TOKENS, COLS] */
     uint16_t *halves;      /* as w */
+    uint8_t *blocks;       /* [BLOCK_ROWS, ROWS] in any block format */
     size_t copy, n_copies;
 };
 
@@ -91,6 +93,27 @@ static void matmul_f16_16(const struct kernels *k, struct data *d) {
 static void matmul_bf16_1(const struct kernels *k, struct data *d) {
     k->matmul_bf16(d->y, d->halves, d->x, &float_vector);
 }
+/* 640 × 2560 weights in blocks: any bytes do, save that scales are small finite numbers. */
+static void matmul_blocks(const struct kernels *k, struct data *d, enum tensor_type type, size_t n_tokens) {
+    struct matmul_shape shape = {BLOCK_ROWS, ROWS, n_tokens, COLS, BLOCK_ROWS};
+    k->matmul_blocks(d->y, d->blocks, type, d->x, &shape);
+}
+#define BLOCKS(name, type)                                                                                             \
+    static void name##_1(const struct kernels *k, struct data *d) {                                                    \
+        matmul_blocks(k, d, type, 1);                                                                                  \
+    }                                                                                                                  \
+    static void name##_4(const struct kernels *k, struct data *d) {                                                    \
+        matmul_blocks(k, d, type, 4);                                                                                  \
+    }
+BLOCKS(q2_0, TYPE_Q2_0)
+BLOCKS(pq2_0, TYPE_PQ2_0)
+BLOCKS(tq2_0, TYPE_TQ2_0)
+BLOCKS(tq1_0, TYPE_TQ1_0)
+BLOCKS(q4_0, TYPE_Q4_0)
+BLOCKS(q8_0, TYPE_Q8_0)
+BLOCKS(q4_k, TYPE_Q4_K)
+BLOCKS(q6_k, TYPE_Q6_K)
+
 static void quantize_row(const struct kernels *k, struct data *d) {
     float scale;
     k->quantize_row((int8_t *)d->y, &scale, d->y_int, d->x, COLS);
@@ -166,10 +189,12 @@ static void from_f16(const struct kernels *k, struct data *d) {
     k->f16_to_f32(d->y, d->halves, COLS);
 }
 
-#define TERNARY_BYTES (ROWS * (double)COLS / 4)
-#define TERNARY_OPS   (2.0 * ROWS * COLS)
-#define FLOAT_OPS     (2.0 * HEAD_ROWS * ROWS)
-#define KEY_OPS       (2.0 * GROUP * KEYS * HEAD_DIM)
+#define TERNARY_BYTES             (ROWS * (double)COLS / 4)
+#define TERNARY_OPS               (2.0 * ROWS * COLS)
+#define FLOAT_OPS                 (2.0 * HEAD_ROWS * ROWS)
+#define BLOCK_OPS                 (2.0 * BLOCK_ROWS * ROWS)
+#define BLOCK_BYTES(block, bytes) (BLOCK_ROWS * (double)ROWS / (block) * (bytes))
+#define KEY_OPS                   (2.0 * GROUP * KEYS * HEAD_DIM)
 static const struct operation operations[] = {
     {"ternary 2560x6912, 1 token", ternary_1, TERNARY_BYTES, TERNARY_OPS},
     {"ternary 2560x6912, 1 token, memory", ternary_1_memory, TERNARY_BYTES, TERNARY_OPS},
@@ -182,6 +207,22 @@ static const struct operation operations[] = {
     {"matmul_f16 512x2560, 1 token", matmul_f16_1, 2.0 * HEAD_ROWS *ROWS, FLOAT_OPS},
     {"matmul_f16 512x2560, 16 tokens", matmul_f16_16, 2.0 * HEAD_ROWS *ROWS, 16 * FLOAT_OPS},
     {"matmul_bf16 512x2560, 1 token", matmul_bf16_1, 2.0 * HEAD_ROWS *ROWS, FLOAT_OPS},
+    {"blocks Q2_0 640x2560, 1 token", q2_0_1, BLOCK_BYTES(64, 18), BLOCK_OPS},
+    {"blocks Q2_0 640x2560, 4 tokens", q2_0_4, BLOCK_BYTES(64, 18), 4 * BLOCK_OPS},
+    {"blocks PQ2_0 640x2560, 1 token", pq2_0_1, BLOCK_BYTES(128, 34), BLOCK_OPS},
+    {"blocks PQ2_0 640x2560, 4 tokens", pq2_0_4, BLOCK_BYTES(128, 34), 4 * BLOCK_OPS},
+    {"blocks TQ2_0 640x2560, 1 token", tq2_0_1, BLOCK_BYTES(256, 66), BLOCK_OPS},
+    {"blocks TQ2_0 640x2560, 4 tokens", tq2_0_4, BLOCK_BYTES(256, 66), 4 * BLOCK_OPS},
+    {"blocks TQ1_0 640x2560, 1 token", tq1_0_1, BLOCK_BYTES(256, 54), BLOCK_OPS},
+    {"blocks TQ1_0 640x2560, 4 tokens", tq1_0_4, BLOCK_BYTES(256, 54), 4 * BLOCK_OPS},
+    {"blocks Q4_0 640x2560, 1 token", q4_0_1, BLOCK_BYTES(32, 18), BLOCK_OPS},
+    {"blocks Q4_0 640x2560, 4 tokens", q4_0_4, BLOCK_BYTES(32, 18), 4 * BLOCK_OPS},
+    {"blocks Q8_0 640x2560, 1 token", q8_0_1, BLOCK_BYTES(32, 34), BLOCK_OPS},
+    {"blocks Q8_0 640x2560, 4 tokens", q8_0_4, BLOCK_BYTES(32, 34), 4 * BLOCK_OPS},
+    {"blocks Q4_K 640x2560, 1 token", q4_k_1, BLOCK_BYTES(256, 144), BLOCK_OPS},
+    {"blocks Q4_K 640x2560, 4 tokens", q4_k_4, BLOCK_BYTES(256, 144), 4 * BLOCK_OPS},
+    {"blocks Q6_K 640x2560, 1 token", q6_k_1, BLOCK_BYTES(256, 210), BLOCK_OPS},
+    {"blocks Q6_K 640x2560, 4 tokens", q6_k_4, BLOCK_BYTES(256, 210), 4 * BLOCK_OPS},
     {"quantize_row 6912", quantize_row, 5.0 * COLS, 0},
     {"ternary_scale 6912", ternary_scale, 8.0 * COLS, 2.0 * COLS},
     {"rms_norm 6912", rms_norm, 12.0 * COLS, 4.0 * COLS},
@@ -235,10 +276,12 @@ static bool allocate(struct data *d) {
     d->y_int = mem_calloc(wide, sizeof *d->y_int);
     d->w = mem_alloc_aligned(weights * sizeof *d->w);
     d->halves = mem_alloc_aligned(weights * sizeof *d->halves);
+    d->blocks = mem_alloc_aligned((size_t)2 * BLOCK_ROWS * ROWS);
+    if (d->blocks) memset(d->blocks, 0x15, (size_t)2 * BLOCK_ROWS * ROWS);
     d->x = mem_alloc_aligned(wide * sizeof *d->x);
     d->y = mem_alloc_aligned(wide * sizeof *d->y);
     d->up = mem_alloc_aligned(wide * sizeof *d->up);
-    return d->packed && d->q && d->q_sums && d->y_int && d->w && d->halves && d->x && d->y && d->up;
+    return d->packed && d->q && d->q_sums && d->y_int && d->w && d->halves && d->blocks && d->x && d->y && d->up;
 }
 
 static double thread_seconds(void) {

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "kernels/tensor_type.h"
 
 #define QUANTIZE_FLOOR 1e-5f
 #define KEY_BLOCK      32 /* keys that lie side by side in the KV cache */
@@ -59,6 +60,11 @@ struct kernels {
     void (*matmul_f32)(float *y, const float *w, const float *x, const struct matmul_shape *shape);
     void (*matmul_f16)(float *y, const uint16_t *w, const float *x, const struct matmul_shape *shape);
     void (*matmul_bf16)(float *y, const uint16_t *w, const float *x, const struct matmul_shape *shape);
+    /* The same for rows of quantised blocks of `type`, one that tensor_type_has_product() names: the bits of matmul_f32
+     * over the values of tensor_decode. n_cols is a
+     * multiple of the block. Every tile of tokens decodes again, so this is for few of them. */
+    void (*matmul_blocks)(float *y, const uint8_t *w, enum tensor_type type, const float *x,
+                          const struct matmul_shape *shape);
 
     /* y = x · (1/sqrt(mean(x²) + eps)) · w, multiplied in that order. y may be x. */
     void (*rms_norm)(float *y, const float *x, const float *w, size_t n, float eps);

@@ -146,6 +146,24 @@ static void matmul_bf16(float *y, const uint16_t *w, const float *x, const struc
             y[t * shape->y_stride + r] = dot_bf16(w + r * shape->n_cols, x + t * shape->x_stride, shape->n_cols);
 }
 
+static void matmul_blocks(float *y, const uint8_t *w, enum tensor_type type, const float *x,
+                          const struct matmul_shape *shape) {
+    enum { VALUES = 256 }; /* whole blocks of every type */
+    const struct tensor_type_info *info = tensor_type_find(type);
+    size_t n_cols = shape->n_cols, row_bytes = n_cols / info->block * info->block_bytes;
+    for (size_t r = 0; r < shape->n_rows; r++)
+        for (size_t t = 0; t < shape->n_tokens; t++) {
+            float lanes[LANES] = {0}, values[VALUES];
+            for (size_t c = 0; c < n_cols; c += VALUES) {
+                size_t n = min_size(VALUES, n_cols - c);
+                tensor_decode(type, w + r * row_bytes + c / info->block * info->block_bytes, values, n);
+                for (size_t i = 0; i < n; i++)
+                    lanes[i % LANES] = fma_f32(values[i], x[t * shape->x_stride + c + i], lanes[i % LANES]);
+            }
+            y[t * shape->y_stride + r] = sum_lanes(lanes);
+        }
+}
+
 static void rms_norm(float *y, const float *x, const float *w, size_t n, float eps) {
     float inverse = 1.0f / sqrtf(dot_f32(x, x, n) / (float)n + eps);
     for (size_t i = 0; i < n; i++) y[i] = x[i] * inverse * w[i];
@@ -316,6 +334,7 @@ const struct kernels kernels_scalar = {
     .matmul_f32 = matmul_f32,
     .matmul_f16 = matmul_f16,
     .matmul_bf16 = matmul_bf16,
+    .matmul_blocks = matmul_blocks,
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,
     .add = add,

@@ -116,6 +116,14 @@ bool tensor_type_decodable(enum tensor_type type) {
     return row && row->decode;
 }
 
+bool tensor_type_has_product(enum tensor_type type) {
+    static const enum tensor_type with_product[] = {TYPE_Q2_0, TYPE_PQ2_0, TYPE_TQ2_0, TYPE_TQ1_0,
+                                                    TYPE_Q4_0, TYPE_Q8_0,  TYPE_Q4_K,  TYPE_Q6_K};
+    for (size_t i = 0; i < sizeof with_product / sizeof *with_product; i++)
+        if (with_product[i] == type) return true;
+    return false;
+}
+
 void tensor_decode(enum tensor_type type, const uint8_t *blocks, float *out, size_t n) {
     const struct type_row *row = find_row(type);
     row->decode(blocks, out, n / row->info.block);

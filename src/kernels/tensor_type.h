@@ -83,6 +83,8 @@ const struct tensor_type_info *tensor_type_by_name(const char *name);
  * its tail once for the whole tensor. */
 bool tensor_type_bytes(enum tensor_type type, size_t n_rows, size_t n_cols, size_t *bytes);
 bool tensor_type_decodable(enum tensor_type type); /* tensor_decode below knows it */
+/* Whether the kernels multiply by it as it is (matmul_blocks), without decoded rows in memory. */
+bool tensor_type_has_product(enum tensor_type type);
 
 /* Decodes n consecutive values (a multiple of the block) to float32, products rounded one by one in the order of the
  * formulas of docs/tensor-types.md. Integers convert (I64, U64, F64 round). I2_S isn't a type of blocks: use

@@ -2,8 +2,9 @@
  *
  * Rows are cut into chunks that threads take; every row's sum is made in one fixed order inside a kernel, so results
  * depend neither on chunks nor on threads. Ternary weights: int8 activations, exact integer sums, then two scales.
- * Types without a kernel of their own (Q8_0, Q4_K, TQ2_0, …) are decoded a tile of rows at a time into memory that
- * stays in the cache, and multiplied as float32: the product is that of the exact decoded weights. */
+ * Quantised blocks (Q8_0, Q4_K, TQ2_0, …) are decoded in registers for a few tokens; for more, and for types without
+ * such a kernel, a tile of rows at a time into memory that stays in the cache. Either way the product is that of the
+ * exact decoded weights as float32. */
 #include "model/linear.h"
 
 #include <string.h>
@@ -14,6 +15,7 @@
 #define CHUNK_ROWS         64 /* a multiple of L16_ROWS */
 #define TOKEN_TILE         48 /* tokens whose int32 sums of one chunk stay in the L1 cache: whole tiles of the kernels */
 #define DECODE_TILE_FLOATS 16384
+#define FEW_TOKENS         16 /* so few that decoding in registers again for each tile is quicker than through memory */
 
 size_t linear_scratch_bytes(size_t max_cols) {
     size_t sums = CHUNK_ROWS * TOKEN_TILE * sizeof(int32_t);
@@ -94,7 +96,9 @@ static bool multiply_rows(const struct kernels *kernels, const struct linear *w,
         kernels->matmul_bf16(y, (const uint16_t *)(const void *)rows, x, shape);
         return true;
     default:
-        return false;
+        if (shape->n_tokens > FEW_TOKENS || !tensor_type_has_product(w->type)) return false;
+        kernels->matmul_blocks(y, rows, w->type, x, shape);
+        return true;
     }
 }
 

@@ -398,6 +398,56 @@ static void test_conversions(void **state) {
     array_free(&halves), array_free(&y), array_free(&other), array_free(&back), array_free(&back_other);
 }
 
+/* Random bytes as blocks, with scales that are finite: an f16 stands at one of these places in every type. */
+static uint8_t *random_blocks(enum tensor_type type, size_t n_blocks) {
+    const struct tensor_type_info *info = tensor_type_find(type);
+    uint8_t *blocks = malloc(n_blocks * info->block_bytes);
+    if (!blocks) abort();
+    for (size_t i = 0; i < n_blocks * info->block_bytes; i++) blocks[i] = (uint8_t)random_u32();
+    for (size_t i = 0; i < n_blocks; i++) {
+        uint16_t d = f32_to_f16(random_float() * 0.1f), min = f32_to_f16(random_float());
+        uint8_t *block = blocks + i * info->block_bytes, *last = block + info->block_bytes - sizeof d;
+        bool at_end = type == TYPE_TQ1_0 || type == TYPE_TQ2_0 || type == TYPE_Q6_K;
+        memcpy(at_end ? last : block, &d, sizeof d);
+        if (type == TYPE_Q4_K) memcpy(block + sizeof d, &min, sizeof min);
+    }
+    return blocks;
+}
+
+static void check_blocks(enum tensor_type type, size_t n_rows, size_t n_cols, size_t n_tokens) {
+    const struct tensor_type_info *info = tensor_type_find(type);
+    struct matmul_shape shape = {n_rows, n_cols, n_tokens, n_cols + 3, n_rows + 2};
+    size_t n_outputs = n_tokens * shape.y_stride;
+    uint8_t *blocks = random_blocks(type, n_rows * n_cols / info->block);
+    float *decoded = malloc(n_rows * n_cols * sizeof *decoded);
+    if (!decoded) abort();
+    struct array x = random_floats(n_tokens * shape.x_stride, VALUES_NORMAL);
+    struct array y = array_of(n_outputs, 4), by_scalar = array_of(n_outputs, 4), by_table = array_of(n_outputs, 4);
+    tensor_decode(type, blocks, decoded, n_rows * n_cols);
+    scalar->matmul_f32(y.data, decoded, x.data, &shape);
+    scalar->matmul_blocks(by_scalar.data, blocks, type, x.data, &shape);
+    table->matmul_blocks(by_table.data, blocks, type, x.data, &shape);
+    expect_same_floats(info->name, n_cols, 0, &y, &by_scalar);
+    expect_same_floats(info->name, n_cols, 0, &y, &by_table);
+    array_free(&x), array_free(&y), array_free(&by_scalar), array_free(&by_table);
+    free(blocks), free(decoded);
+}
+
+static void test_matmul_blocks(void **state) {
+    (void)state;
+    size_t n_types = 0;
+    for (uint32_t type = 0; type < 200; type++) {
+        if (!tensor_type_has_product(type)) continue;
+        n_types++;
+        size_t block = tensor_type_find(type)->block;
+        for (size_t n_tokens = 1; n_tokens <= 5; n_tokens++)
+            for (size_t n_rows = 1; n_rows <= 11; n_rows += 2)
+                check_blocks(type, n_rows, block * (1 + n_rows % 3), n_tokens);
+        check_blocks(type, 9, 2560, 1);
+    }
+    assert_int_equal(n_types, 8);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_operations),
@@ -409,6 +459,7 @@ int main(void) {
         cmocka_unit_test(test_ternary_extremes),
         cmocka_unit_test(test_int8_matmul),
         cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_matmul_blocks),
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_softmax_step),
         cmocka_unit_test(test_conversions),

@@ -1,6 +1,7 @@
 /* NEON: the float operations, four registers to the 16 lanes, and the table. */
 #include "kernels/arm/neon_lanes.h"
 
+#include "kernels/arm/blocks.h"
 #include "kernels/arm/int8.h"
 #include "kernels/arm/ternary.h"
 #include "kernels/lanes_float.h"
@@ -10,4 +11,5 @@ const struct kernels kernels_neon = {.name = "neon",
                                      .ternary_matmul = neon_ternary_matmul,
                                      .ternary_matmul_l12 = scalar_ternary_matmul_l12,
                                      .int8_matmul = neon_int8_matmul,
+                                     .matmul_blocks = neon_matmul_blocks,
                                      LANES_FLOAT_KERNELS};

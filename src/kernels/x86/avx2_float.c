@@ -3,6 +3,7 @@
 
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
+#include "kernels/x86/blocks.h"
 #include "kernels/x86/int8.h"
 #include "kernels/x86/ternary.h"
 
@@ -10,4 +11,5 @@ const struct kernels kernels_avx2 = {.name = "avx2",
                                      .ternary_matmul = avx2_ternary_matmul,
                                      .ternary_matmul_l12 = avx2_ternary_matmul_l12,
                                      .int8_matmul = avx2_int8_matmul,
+                                     .matmul_blocks = avx2_matmul_blocks,
                                      LANES_FLOAT_KERNELS};

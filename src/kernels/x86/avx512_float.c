@@ -4,6 +4,7 @@
 
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
+#include "kernels/x86/blocks.h"
 #include "kernels/x86/int8.h"
 #include "kernels/x86/ternary.h"
 
@@ -11,10 +12,12 @@ const struct kernels kernels_avx512 = {.name = "avx512",
                                        .ternary_matmul = avx512_ternary_matmul,
                                        .ternary_matmul_l12 = avx2_ternary_matmul_l12,
                                        .int8_matmul = avx512_int8_matmul,
+                                       .matmul_blocks = avx512_matmul_blocks,
                                        LANES_FLOAT_KERNELS};
 
 const struct kernels kernels_avx512vbmi = {.name = "avx512vbmi",
                                            .ternary_matmul = avx512_ternary_matmul,
                                            .ternary_matmul_l12 = avx512vbmi_ternary_matmul_l12,
                                            .int8_matmul = avx512_int8_matmul,
+                                           .matmul_blocks = avx512_matmul_blocks,
                                            LANES_FLOAT_KERNELS};
