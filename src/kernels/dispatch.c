@@ -9,6 +9,8 @@
 #include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -26,6 +28,9 @@ static bool always(void) {
 }
 
 #if defined(__x86_64__)
+#define ARCH_REQ_XCOMP_PERM 0x1023 /* of Linux's arch_prctl */
+#define XFEATURE_XTILEDATA  18
+
 /* Not every compiler's __builtin_cpu_supports knows this one. Its registers are AVX's. */
 static bool has_f16c(void) {
     unsigned a, b, c, d;
@@ -45,11 +50,30 @@ static bool has_avx512(void) {
 static bool has_avx512vbmi(void) {
     return has_avx512() && __builtin_cpu_supports("avx512vbmi");
 }
+
+/* CPUID, not __builtin_cpu_supports, whose names for these two not every compiler knows. */
+static bool has_avxvnni(void) {
+    unsigned a, b, c, d;
+    return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
+}
+
+/* Tiles are 8 KiB more for the system to save, so a process has to ask for them; its threads inherit the answer. */
+static bool has_amx(void) {
+    unsigned a, b, c, d;
+    const unsigned tile = 1u << 24, int8 = 1u << 25;
+    if (!has_avx512vbmi() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & (tile | int8)) != (tile | int8))
+        return false;
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
 #define AVX2_TABLE       &kernels_avx2, has_avx2
+#define AVXVNNI_TABLE    &kernels_avxvnni, has_avxvnni
+#define AMX_TABLE        &kernels_amx, has_amx
 #define AVX512_TABLE     &kernels_avx512, has_avx512
 #define AVX512VBMI_TABLE &kernels_avx512vbmi, has_avx512vbmi
 #else
 #define AVX2_TABLE       NULL, NULL
+#define AVXVNNI_TABLE    NULL, NULL
+#define AMX_TABLE        NULL, NULL
 #define AVX512_TABLE     NULL, NULL
 #define AVX512VBMI_TABLE NULL, NULL
 #endif
@@ -59,18 +83,27 @@ static bool has_avx512vbmi(void) {
 static bool has_dotprod(void) {
     return (getauxval(AT_HWCAP) & CAPABILITY_DOTPROD) != 0;
 }
+#define CAPABILITY_I8MM (1ul << 13) /* HWCAP2_I8MM */
+static bool has_i8mm(void) {
+    return has_dotprod() && (getauxval(AT_HWCAP2) & CAPABILITY_I8MM) != 0;
+}
 #define NEON_TABLE &kernels_neon, has_dotprod
+#define I8MM_TABLE &kernels_i8mm, has_i8mm
 #else
 #define NEON_TABLE NULL, NULL
+#define I8MM_TABLE NULL, NULL
 #endif
 
 /* From the plainest to the best. */
 static const struct candidate candidates[] = {
     {"scalar", "any CPU", &kernels_scalar, always},
     {"neon", "64-bit ARM with dot products (Armv8.2)", NEON_TABLE},
+    {"i8mm", "64-bit ARM with dot products and 8-bit matrix products", I8MM_TABLE},
     {"avx2", "x86-64 with AVX2, FMA and F16C", AVX2_TABLE},
+    {"avxvnni", "x86-64 with AVX2, FMA, F16C and AVX-VNNI", AVXVNNI_TABLE},
     {"avx512", "x86-64 with AVX-512 F, BW, DQ, VL and VNNI", AVX512_TABLE},
     {"avx512vbmi", "x86-64 with AVX-512 F, BW, DQ, VL, VNNI and VBMI", AVX512VBMI_TABLE},
+    {"amx", "x86-64 with AVX-512 (as avx512vbmi) and AMX int8, allowed by the system", AMX_TABLE},
 };
 #define N_CANDIDATES (sizeof candidates / sizeof *candidates)
 
@@ -123,14 +156,17 @@ static void write_features(char *out, size_t size) {
     const char *found[] = {FEATURE("avx2", "AVX2"),
                            FEATURE("fma", "FMA"),
                            has_f16c() ? "F16C " : "",
+                           has_avxvnni() ? "AVXVNNI " : "",
                            FEATURE("avx512f", "AVX512F"),
                            FEATURE("avx512bw", "AVX512BW"),
                            FEATURE("avx512dq", "AVX512DQ"),
                            FEATURE("avx512vl", "AVX512VL"),
                            FEATURE("avx512vnni", "AVX512VNNI"),
-                           FEATURE("avx512vbmi", "AVX512VBMI")};
+                           FEATURE("avx512vbmi", "AVX512VBMI"),
+                           has_amx() ? "AMX " : ""};
 #elif defined(__aarch64__)
-    const char *found[] = {FEATURE(1, "ASIMD"), FEATURE(10, "ASIMDHP"), FEATURE(20, "ASIMDDP"), FEATURE(22, "SVE")};
+    const char *found[] = {FEATURE(1, "ASIMD"), FEATURE(10, "ASIMDHP"), FEATURE(20, "ASIMDDP"),
+                           has_i8mm() ? "I8MM " : "", FEATURE(22, "SVE")};
 #else
     const char *found[] = {""};
 #endif

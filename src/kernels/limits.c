@@ -81,10 +81,11 @@ static const struct {
     peak_loop int8, float32;
 } loops[] = {
 #if defined(__x86_64__)
-    {"avx512vbmi", peak_int8_avx512, peak_float_avx512},
-    {"avx512", peak_int8_avx512, peak_float_avx512},
-    {"avx2", peak_int8_avx2, peak_float_avx2},
+    {"amx", peak_int8_avx512, peak_float_avx512}, /* its tiles could do more */
+    {"avx512vbmi", peak_int8_avx512, peak_float_avx512}, {"avx512", peak_int8_avx512, peak_float_avx512},
+    {"avxvnni", peak_int8_avx2, peak_float_avx2},        {"avx2", peak_int8_avx2, peak_float_avx2},
 #elif defined(__aarch64__)
+    {"i8mm", peak_int8_neon, peak_float_neon}, /* smmla could do more */
     {"neon", peak_int8_neon, peak_float_neon},
 #endif
     {"scalar", peak_int8_scalar, peak_float_scalar},

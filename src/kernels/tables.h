@@ -7,10 +7,13 @@
 extern const struct kernels kernels_scalar;
 #if defined(__x86_64__)
 extern const struct kernels kernels_avx2;       /* AVX2, FMA, F16C */
+extern const struct kernels kernels_avxvnni;    /* avx2 and AVX-VNNI */
 extern const struct kernels kernels_avx512;     /* AVX-512 F, BW, DQ, VL, VNNI */
 extern const struct kernels kernels_avx512vbmi; /* avx512 and VBMI */
+extern const struct kernels kernels_amx;        /* avx512vbmi and AMX int8 */
 #elif defined(__aarch64__)
 extern const struct kernels kernels_neon; /* Advanced SIMD with dot products (Armv8.2) */
+extern const struct kernels kernels_i8mm; /* neon and 8-bit matrix products (Armv8.6, optional from 8.2) */
 #endif
 
 /* The definition, for tables without a faster one. */

@@ -1,4 +1,4 @@
-/* NEON: the float operations, four registers to the 16 lanes, and the table. */
+/* NEON: the float operations, four registers to the 16 lanes, and the tables. */
 #include "kernels/arm/neon_lanes.h"
 
 #include "kernels/arm/blocks.h"
@@ -11,5 +11,11 @@ const struct kernels kernels_neon = {.name = "neon",
                                      .ternary_matmul = neon_ternary_matmul,
                                      .ternary_matmul_l12 = scalar_ternary_matmul_l12,
                                      .int8_matmul = neon_int8_matmul,
+                                     .matmul_blocks = neon_matmul_blocks,
+                                     LANES_FLOAT_KERNELS};
+
+const struct kernels kernels_i8mm = {.name = "i8mm",
+                                     .ternary_matmul = i8mm_ternary_matmul,
+                                     .ternary_matmul_l12 = scalar_ternary_matmul_l12,
                                      .matmul_blocks = neon_matmul_blocks,
                                      LANES_FLOAT_KERNELS};

@@ -6,5 +6,7 @@
 
 void neon_ternary_matmul(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
                          const struct matmul_shape *shape);
+void i8mm_ternary_matmul(int32_t *y, const uint8_t *packed, const int8_t *q, const int32_t *q_sums,
+                         const struct matmul_shape *shape);
 
 #endif

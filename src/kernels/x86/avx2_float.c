@@ -1,4 +1,4 @@
-/* AVX2: the float operations, two registers to the 16 lanes, and the table. */
+/* AVX2: the float operations, two registers to the 16 lanes, and the tables. */
 #include "kernels/x86/avx2_lanes.h"
 
 #include "kernels/lanes_float.h"
@@ -13,3 +13,9 @@ const struct kernels kernels_avx2 = {.name = "avx2",
                                      .int8_matmul = avx2_int8_matmul,
                                      .matmul_blocks = avx2_matmul_blocks,
                                      LANES_FLOAT_KERNELS};
+
+const struct kernels kernels_avxvnni = {.name = "avxvnni",
+                                        .ternary_matmul = avxvnni_ternary_matmul,
+                                        .ternary_matmul_l12 = avx2_ternary_matmul_l12,
+                                        .matmul_blocks = avx2_matmul_blocks,
+                                        LANES_FLOAT_KERNELS};

@@ -21,3 +21,9 @@ const struct kernels kernels_avx512vbmi = {.name = "avx512vbmi",
                                            .int8_matmul = avx512_int8_matmul,
                                            .matmul_blocks = avx512_matmul_blocks,
                                            LANES_FLOAT_KERNELS};
+
+const struct kernels kernels_amx = {.name = "amx",
+                                    .ternary_matmul = amx_ternary_matmul,
+                                    .ternary_matmul_l12 = avx512vbmi_ternary_matmul_l12,
+                                    .matmul_blocks = avx512_matmul_blocks,
+                                    LANES_FLOAT_KERNELS};
