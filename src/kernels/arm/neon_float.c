@@ -7,15 +7,15 @@
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
 
+/* What the tables of this file share: each adds its ternary products. */
+#define SHARED_KERNELS .int8_matmul = neon_int8_matmul, .matmul_blocks = neon_matmul_blocks, LANES_FLOAT_KERNELS
+
 const struct kernels kernels_neon = {.name = "neon",
                                      .ternary_matmul = neon_ternary_matmul,
                                      .ternary_matmul_l12 = scalar_ternary_matmul_l12,
-                                     .int8_matmul = neon_int8_matmul,
-                                     .matmul_blocks = neon_matmul_blocks,
-                                     LANES_FLOAT_KERNELS};
+                                     SHARED_KERNELS};
 
 const struct kernels kernels_i8mm = {.name = "i8mm",
                                      .ternary_matmul = i8mm_ternary_matmul,
                                      .ternary_matmul_l12 = scalar_ternary_matmul_l12,
-                                     .matmul_blocks = neon_matmul_blocks,
-                                     LANES_FLOAT_KERNELS};
+                                     SHARED_KERNELS};

@@ -7,15 +7,15 @@
 #include "kernels/x86/int8.h"
 #include "kernels/x86/ternary.h"
 
+/* What the tables of this file share: each adds its ternary products. */
+#define SHARED_KERNELS .int8_matmul = avx2_int8_matmul, .matmul_blocks = avx2_matmul_blocks, LANES_FLOAT_KERNELS
+
 const struct kernels kernels_avx2 = {.name = "avx2",
                                      .ternary_matmul = avx2_ternary_matmul,
                                      .ternary_matmul_l12 = avx2_ternary_matmul_l12,
-                                     .int8_matmul = avx2_int8_matmul,
-                                     .matmul_blocks = avx2_matmul_blocks,
-                                     LANES_FLOAT_KERNELS};
+                                     SHARED_KERNELS};
 
 const struct kernels kernels_avxvnni = {.name = "avxvnni",
                                         .ternary_matmul = avxvnni_ternary_matmul,
                                         .ternary_matmul_l12 = avx2_ternary_matmul_l12,
-                                        .matmul_blocks = avx2_matmul_blocks,
-                                        LANES_FLOAT_KERNELS};
+                                        SHARED_KERNELS};

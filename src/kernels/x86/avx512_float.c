@@ -8,22 +8,20 @@
 #include "kernels/x86/int8.h"
 #include "kernels/x86/ternary.h"
 
+/* What the tables of this file share: each adds its ternary products. */
+#define SHARED_KERNELS .int8_matmul = avx512_int8_matmul, .matmul_blocks = avx512_matmul_blocks, LANES_FLOAT_KERNELS
+
 const struct kernels kernels_avx512 = {.name = "avx512",
                                        .ternary_matmul = avx512_ternary_matmul,
                                        .ternary_matmul_l12 = avx2_ternary_matmul_l12,
-                                       .int8_matmul = avx512_int8_matmul,
-                                       .matmul_blocks = avx512_matmul_blocks,
-                                       LANES_FLOAT_KERNELS};
+                                       SHARED_KERNELS};
 
 const struct kernels kernels_avx512vbmi = {.name = "avx512vbmi",
                                            .ternary_matmul = avx512_ternary_matmul,
                                            .ternary_matmul_l12 = avx512vbmi_ternary_matmul_l12,
-                                           .int8_matmul = avx512_int8_matmul,
-                                           .matmul_blocks = avx512_matmul_blocks,
-                                           LANES_FLOAT_KERNELS};
+                                           SHARED_KERNELS};
 
 const struct kernels kernels_amx = {.name = "amx",
                                     .ternary_matmul = amx_ternary_matmul,
                                     .ternary_matmul_l12 = avx512vbmi_ternary_matmul_l12,
-                                    .matmul_blocks = avx512_matmul_blocks,
-                                    LANES_FLOAT_KERNELS};
+                                    SHARED_KERNELS};
