@@ -34,6 +34,8 @@ static const struct command *const commands[] = {
     &command_bench_load,
     &command_bench_compare,
     &command_bench_history,
+    &command_bench_suite,
+    &command_bench_plot,
     &command_bench_synthetic,
     &command_bench_goals,
     &command_profile,

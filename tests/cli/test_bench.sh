@@ -110,4 +110,32 @@ else
     bitnet bench history shwo
     check "a verb that isn't there" fails_saying "isn't list, show or compare" 2
 fi
+
+# drawings and suites
+bitnet bench demo -p 8,16 -n 0 -r 2 --json
+cp out speed.json
+bitnet bench plot speed.json --title '<Tom & "Jerry">' -o speed.svg
+check "a drawing, its text escaped" eval 'exits 0 && grep -q "&lt;Tom &amp; &quot;Jerry&quot;&gt;" speed.svg && [ "$(grep -c "<rect x=" speed.svg)" -eq 2 ]'
+if command -v python3 >/dev/null; then
+    check "well-formed" python3 -c 'import xml.dom.minidom as x; x.parse("speed.svg")'
+fi
+if [ -s here.db ]; then
+    bitnet bench plot --history here.db
+    check "the history as lines" prints '<polyline'
+    if command -v python3 >/dev/null; then
+        check "well-formed too" python3 -c 'import xml.dom.minidom as x; x.parse("out")'
+    fi
+fi
+echo '{"name": 1}' >object.json
+bitnet bench plot object.json
+check "a file that isn't a list" fails_saying 'not a list' 1
+echo '[]' >empty.json
+bitnet bench plot empty.json -o none.svg
+check "nothing to draw leaves no file" eval 'fails_saying "no results" 1 && [ ! -e none.svg ]'
+printf '# two tests\n\ndemo -p 8 -n 0 -r 1\n"demo" -p 0 -n 4 -r 1 -o csv\n' >suite.txt
+bitnet bench suite suite.txt --json
+check "a suite: a list for each line" same "$(grep -c '^\[{"name":' out)" 2
+printf 'demo -p 8 -n 0 -r 1\ndemo -p x\ndemo -p 0 -n 4 -r 1\n' >suite.txt
+bitnet bench suite suite.txt --json
+check "a line that fails doesn't stop it" eval 'exits 2 && says "isn.t a list of whole numbers" && [ "$(wc -l <out)" -eq 2 ]'
 finish
