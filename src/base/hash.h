@@ -32,6 +32,17 @@ static inline uint64_t hash_bytes(const char *bytes, size_t n, uint64_t seed) {
     return hash_mix(state ^ hash_tail(bytes, n), seed + n);
 }
 
+/* Another hash, for megabytes: four sums side by side, so that it runs as fast as memory is read. */
+static inline uint64_t hash_large(const void *bytes, size_t n, uint64_t seed) {
+    const char *at = bytes;
+    uint64_t lanes[4] = {seed, seed + 1, seed + 2, seed + 3};
+    for (size_t left = n; left >= 64; left -= 64, at += 64)
+        for (size_t i = 0; i < 4; i++)
+            lanes[i] = hash_mix(lanes[i] ^ hash_load(at + 16 * i, 8), hash_load(at + 16 * i + 8, 8));
+    uint64_t state = hash_mix(hash_mix(lanes[0], lanes[1]), hash_mix(lanes[2], lanes[3])) ^ n;
+    return hash_bytes(at, n % 64, state);
+}
+
 /* A seed that nobody knows, from the system's random numbers. */
 uint64_t hash_random_seed(void);
 

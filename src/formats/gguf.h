@@ -103,6 +103,8 @@ bn_status gguf_writer_set_strings(struct gguf_writer *writer, const char *key, c
 /* n items of a scalar type back to back. */
 bn_status gguf_writer_set_array(struct gguf_writer *writer, const char *key, enum gguf_value_type type,
                                 const void *items, size_t n, bn_error *err);
+/* Where in the file the items of an array would begin that is set next. */
+size_t gguf_writer_array_offset(const struct gguf_writer *writer, const char *key);
 /* Copies an entry of another file as it is (and leaves out the writer's own keys). */
 bn_status gguf_writer_copy(struct gguf_writer *writer, const struct gguf_value *value, bn_error *err);
 /* The name is copied (up to 63 bytes, unique); context must live until gguf_writer_finish. */

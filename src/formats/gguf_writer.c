@@ -152,6 +152,13 @@ bn_status gguf_writer_set_array(struct gguf_writer *writer, const char *key, enu
     return end_value(writer, err);
 }
 
+enum { HEADER_BYTES = 24, ALIGNMENT_ENTRY_BYTES = 33 };
+
+size_t gguf_writer_array_offset(const struct gguf_writer *writer, const char *key) {
+    size_t before = writer->alignment != GGUF_DEFAULT_ALIGNMENT ? HEADER_BYTES + ALIGNMENT_ENTRY_BYTES : HEADER_BYTES;
+    return before + writer->metadata.size + 8 + strlen(key) + 4 + 4 + 8; /* key, types, number of items */
+}
+
 static bn_status copy_scalar(struct gguf_writer *writer, const struct gguf_value *value, bn_error *err) {
     /* Widened integers are cut back by taking their low bytes: the machine is little-endian. */
     float f32 = (float)value->f;

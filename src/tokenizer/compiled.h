@@ -20,4 +20,15 @@ bn_status tokenizer_from_image(const uint8_t *bytes, size_t size, bn_tokenizer *
 /* A mapped image, which the tokenizer takes over: if this fails the file is closed, too. */
 bn_status tokenizer_from_mapped_image(struct mapped_file *file, bn_tokenizer **out, bn_error *err);
 
+/* The metadata key of an image in a GGUF file: an array of u8, with zeros in front so that the image is aligned. */
+#define COMPILED_GGUF_KEY "bitnet.tokenizer.compiled"
+
+/* Sets the key, compiled from `tokenizer`, which is that of `source`. The writer gets source's tokenizer.… entries as
+ * they are; changed ones make the image stale, and it isn't used. */
+bn_status tokenizer_compile_into_gguf(const bn_tokenizer *tokenizer, const struct gguf *source,
+                                      struct gguf_writer *writer, bn_error *err);
+/* The image in a GGUF file, which must stay open; false where there is none, or one that doesn't fit the file's other
+ * entries, or can't be used. */
+bool tokenizer_from_gguf_image(const struct gguf *gguf, bn_tokenizer **out);
+
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "tokenizer/compiled.h"
 #include "tokenizer/gguf_pre.h"
 #include "tokenizer/sentencepiece.h"
 #include "tokenizer/unicode.h"
@@ -336,6 +337,7 @@ bn_status tokenizer_from_gguf(const struct gguf *gguf, void (*notice)(void *cont
                               void *notice_context, bn_tokenizer **out, bn_error *err) {
     struct gguf_vocabulary v = {.gguf = gguf, .notice = notice, .notice_context = notice_context};
     struct gguf_string kind = {"", 0};
+    if (tokenizer_from_gguf_image(gguf, out)) return BN_OK;
     bn_status status = gguf_get_string(gguf, "tokenizer.ggml.model", &kind, err);
     if (status) return status;
     if (kind.size == 0 || equals(kind, "none") || equals(kind, "no_vocab"))

@@ -32,12 +32,21 @@ static enum content content_of(const char *text, size_t size) {
 }
 
 static bn_status open_gguf(const char *path, bn_tokenizer **out, bn_error *err) {
-    struct gguf gguf;
-    bn_status status = gguf_open(path, &gguf, err);
-    if (status) return status;
-    status = tokenizer_from_gguf(&gguf, NULL, NULL, out, err);
+    struct gguf *gguf = mem_calloc(1, sizeof *gguf);
+    if (!gguf) return fail_no_memory(err, sizeof *gguf);
+    bn_status status = gguf_open(path, gguf, err);
+    if (status) {
+        mem_free(gguf);
+        return status;
+    }
+    status = tokenizer_from_gguf(gguf, NULL, NULL, out, err);
     if (status) error_prefix(err, "%s", path);
-    gguf_close(&gguf);
+    if (!status && (*out)->has_image) {
+        (*out)->gguf = gguf; /* it lives on the file */
+        return BN_OK;
+    }
+    gguf_close(gguf);
+    mem_free(gguf);
     return status;
 }
 

@@ -43,6 +43,7 @@ struct bn_tokenizer {
     /* Opened from a compiled form: the tables lie in its image. */
     bool has_image;
     struct mapped_file file; /* the image's, where the tokenizer owns it */
+    struct gguf *gguf;       /* the same, if the image is in a GGUF file */
 };
 
 /* A zeroed tokenizer whose release is safe at any time. */

@@ -42,6 +42,8 @@ void bn_tokenizer_close(bn_tokenizer *tokenizer) {
     mem_free(tokenizer->chat_template);
     vocabulary_release(&tokenizer->vocabulary);
     mapped_file_close(&tokenizer->file);
+    if (tokenizer->gguf) gguf_close(tokenizer->gguf);
+    mem_free(tokenizer->gguf);
     mem_free(tokenizer);
 }
 

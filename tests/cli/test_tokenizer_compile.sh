@@ -16,4 +16,16 @@ check "needs -o" exits 2
 head -c 5000 demo.bntok >cut.bntok
 bitnet tokenizer encode cut.bntok Hello
 check "a file that is cut off" eval 'exits 1 && says "cut.bntok: .*cut off"'
+bitnet tokenizer compile demo -o model.gguf
+check "compiles into a copy of the model" exits 0
+bitnet tokenizer encode model.gguf 'Once upon a time, <|endoftext|> there was'
+check "which encodes as the source" cmp out expected
+bitnet generate demo -p 'The King' -n 8 --temp 0
+cp out expected
+bitnet generate model.gguf -p 'The King' -n 8 --temp 0
+check "and generates as the source" cmp out expected
+bitnet tokenizer compile model.gguf -o again.gguf
+check "compiled again it is the same file" cmp model.gguf again.gguf
+bitnet tokenizer compile "$DATA/tokenizers/llama2" -o x.gguf
+check "only GGUF files become GGUF files" eval 'exits 1 && not test -e x.gguf'
 finish

@@ -106,6 +106,55 @@ static void test_large_vocabulary(void **state) {
     temporary_folder_remove(&folder);
 }
 
+/* ---- in GGUF files ---- */
+
+/* A copy of a GGUF file with the compiled form in it, and maybe another chat template. */
+static void write_gguf(const struct gguf *gguf, const bn_tokenizer *tokenizer, const char *template, const char *path) {
+    struct gguf_writer *writer;
+    bn_error err = {0};
+    assert_ok(gguf_writer_create(32, &writer, &err), err);
+    assert_ok(gguf_writer_set_string(writer, "general.name", "odd", 3, &err), err);
+    assert_ok(tokenizer_compile_into_gguf(tokenizer, gguf, writer, &err), err);
+    for (size_t i = 0; i < gguf->n_values; i++)
+        if (strcmp(gguf->values[i].key, "general.name") != 0 &&
+            strcmp(gguf->values[i].key, "tokenizer.chat_template") != 0)
+            assert_ok(gguf_writer_copy(writer, &gguf->values[i], &err), err);
+    if (template) assert_ok(gguf_writer_set_string(writer, "tokenizer.chat_template", template, 8, &err), err);
+    assert_ok(gguf_writer_finish(writer, path, &err), err);
+    gguf_writer_destroy(writer);
+}
+
+static void test_in_gguf(void **state) {
+    (void)state;
+    static const char text[] = "Hello, it's <|eot_id|> 12345 \xc3\xa9\n\n  x";
+    struct temporary_folder folder = temporary_folder_create();
+    const char *path = temporary_path(&folder, "compiled.gguf");
+    struct gguf gguf;
+    bn_error err = {0};
+    bn_tokenizer *source, *compiled;
+    assert_ok(gguf_open(TEST_DATA "/tokenizers/llama3/vocab.gguf", &gguf, &err), err);
+    bool has_template = gguf_find(&gguf, "tokenizer.chat_template") != NULL;
+    assert_false(has_template); /* else the copy would lack it */
+    assert_ok(tokenizer_from_gguf(&gguf, NULL, NULL, &source, &err), err);
+    assert_false(source->has_image);
+
+    write_gguf(&gguf, source, NULL, path);
+    assert_ok(bn_tokenizer_open(path, &compiled, &err), err);
+    assert_true(compiled->has_image);
+    assert_same_ids(source, compiled, text, sizeof text - 1);
+    bn_tokenizer_close(compiled);
+
+    write_gguf(&gguf, source, "changed!", path); /* the image doesn't know of it: the arrays are read */
+    assert_ok(bn_tokenizer_open(path, &compiled, &err), err);
+    assert_false(compiled->has_image);
+    assert_string_equal(bn_tokenizer_chat_template(compiled), "changed!");
+    assert_same_ids(source, compiled, text, sizeof text - 1);
+    bn_tokenizer_close(compiled);
+    bn_tokenizer_close(source);
+    gguf_close(&gguf);
+    temporary_folder_remove(&folder);
+}
+
 /* ---- damaged and hostile images ---- */
 
 static const char *const kinds[] = {"gpt2",       "bpe-suffix-fuse", "llama2",       "spm-user-symbols",
@@ -248,7 +297,8 @@ static void test_flipped_bytes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_large_vocabulary), cmocka_unit_test(test_cut_off),       cmocka_unit_test(test_shortened),
+        cmocka_unit_test(test_large_vocabulary), cmocka_unit_test(test_in_gguf),
+        cmocka_unit_test(test_cut_off),          cmocka_unit_test(test_shortened),
         cmocka_unit_test(test_other_headers),    cmocka_unit_test(test_flipped_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
