@@ -162,8 +162,8 @@ static void normalizer(struct image *image, struct normalizer *normalizer, const
     size_t n = normalizer->n;
     image_size(image, &n, MAX_STEPS, "the number of normalizers");
     for (size_t i = 0; i < n && !image->status; i++) {
-        struct normalizer_step *step = &normalizer->steps[i];
-        if (image->mode == IMAGE_READ) step = normalizer_append(normalizer, NORMALIZE_FORM);
+        bool reads = image->mode == IMAGE_READ;
+        struct normalizer_step *step = reads ? normalizer_append(normalizer, NORMALIZE_FORM) : &normalizer->steps[i];
         if (step)
             normalizer_step(image, step, user_symbols);
         else
@@ -227,8 +227,9 @@ static void pretokenizer(struct image *image, struct pretokenizer *pretokenizer)
     size_t n = pretokenizer->n;
     image_size(image, &n, MAX_STEPS, "the number of pre-tokenizers");
     for (size_t i = 0; i < n && !image->status; i++) {
-        struct pretokenizer_step *step = &pretokenizer->steps[i];
-        if (image->mode == IMAGE_READ) step = pretokenizer_append(pretokenizer, PRETOKENIZE_SCANNER);
+        bool reads = image->mode == IMAGE_READ;
+        struct pretokenizer_step *step =
+            reads ? pretokenizer_append(pretokenizer, PRETOKENIZE_SCANNER) : &pretokenizer->steps[i];
         if (step)
             pretokenizer_step(image, step);
         else
@@ -255,8 +256,8 @@ static void decoder(struct image *image, struct decoder *decoder) {
     image_size(image, &n, MAX_STEPS, "the number of decoders");
     if (n == 0) image_refuse(image, "the number of decoders");
     for (size_t i = 0; i < n && !image->status; i++) {
-        struct decoder_step *step = &decoder->steps[i];
-        if (image->mode == IMAGE_READ) step = decoder_append(decoder, DECODE_BYTE_LEVEL);
+        bool reads = image->mode == IMAGE_READ;
+        struct decoder_step *step = reads ? decoder_append(decoder, DECODE_BYTE_LEVEL) : &decoder->steps[i];
         if (step)
             decoder_step(image, step);
         else
