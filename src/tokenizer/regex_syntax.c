@@ -131,12 +131,16 @@ static bool put_posix_class(struct buffer *out, const char *name, enum regex_syn
         {"space", space_class},
         {"xdigit", hex_class},
         {"ascii", "\\x{0}-\\x{7f}"},
-        {"punct", "\\p{P}$+<=>^`|~"},
         {"graph", "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Cf}\\p{Co}"},
         {"print", "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Cf}\\p{Co}\\p{Zs}"},
     };
     if (strcmp(name, "word") == 0) {
         put_word(out, syntax);
+        return true;
+    }
+    if (strcmp(name, "punct") == 0) { /* symbols too */
+        put_category(out, "P");
+        put_category(out, "S");
         return true;
     }
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)

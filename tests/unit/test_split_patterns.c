@@ -1,0 +1,138 @@
+/* Split patterns in Oniguruma's syntax against the reference: tests/data/tokenizers/patterns.jsonl, written by
+ * tools/make_pattern_cases.py. And that no pattern takes more than its share of time or memory. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "test.h"
+#include "tokenizer/regex_syntax.h"
+
+/* The pieces, isolated, as a JSON array; NULL where matching is refused. */
+static json_t *split(const struct regex *regex, const char *text, size_t n) {
+    struct regex_search search;
+    size_t gap = 0, begin, end;
+    bool found;
+    bn_error err;
+    json_t *pieces = json_array();
+    assert_int_equal(regex_search_begin(regex, &search, &err), BN_OK);
+    bn_status status;
+    while (!(status = regex_search_next(&search, text, n, gap, &found, &begin, &end, &err)) && found) {
+        if (gap < begin) json_array_append_new(pieces, json_stringn_nocheck(text + gap, begin - gap));
+        if (begin < end) json_array_append_new(pieces, json_stringn_nocheck(text + begin, end - begin));
+        gap = end;
+    }
+    if (gap < n) json_array_append_new(pieces, json_stringn_nocheck(text + gap, n - gap));
+    regex_search_end(&search);
+    assert_int_equal(status, BN_OK);
+    return pieces;
+}
+
+static size_t n_failures;
+
+static void check_case(const json_t *test) {
+    const json_t *pattern = json_object_get(test, "pattern"), *text = json_object_get(test, "text"),
+                 *expected = json_object_get(test, "pieces");
+    struct regex *regex;
+    bn_error err = {0};
+    bn_status status = regex_compile(json_string_value(pattern), json_string_length(pattern), REGEX_RUBY, &regex, &err);
+    json_t *got = status ? json_null() : split(regex, json_string_value(text), json_string_length(text));
+    if (json_is_null(expected)) { /* what the reference refuses may be accepted */
+        json_decref(got);
+        if (!status) regex_free(regex);
+        return;
+    }
+    if (!json_equal(expected, got)) {
+        char *line = json_dumps(test, 0), *found = json_dumps(got, JSON_ENCODE_ANY);
+        print_error("%s\n  got %s %s\n", line, found, err.message);
+        free(line);
+        free(found);
+    }
+    n_failures += !json_equal(expected, got);
+    json_decref(got);
+    if (!status) regex_free(regex);
+}
+
+static void test_reference(void **state) {
+    static const char path[] = TEST_DATA "/tokenizers/patterns.jsonl";
+    char *text;
+    size_t size, n_cases = 0;
+    bn_error err;
+    (void)state;
+    assert_int_equal(file_read_all(path, 1 << 24, &text, &size, &err), BN_OK);
+    for (char *at = text, *end; (end = strchr(at, '\n')); at = end + 1) {
+        json_t *test;
+        assert_int_equal(json_parse(at, (size_t)(end - at), path, &test, &err), BN_OK);
+        check_case(test);
+        json_decref(test);
+        n_cases++;
+    }
+    assert_true(n_cases > 200);
+    assert_int_equal(n_failures, 0);
+    mem_free(text);
+}
+
+/* Rust's regex and fancy-regex: possessive intervals, $ only at the end, named groups with P. */
+static void test_rust(void **state) {
+    static const struct {
+        const char *pattern, *text, *pieces;
+    } cases[] = {
+        {"\\d{1,3}+", "1234567", "[\"123\", \"456\", \"7\"]"},
+        {"\\s++$|\\s", "a \n\nb \n", "[\"a\", \" \", \"\\n\", \"\\n\", \"b\", \" \\n\"]"},
+        {"(?P<x>a)\\k<x>", "aab", "[\"aa\", \"b\"]"},
+        {"[a-z&&[^aeiou]]+", "hello", "[\"h\", \"e\", \"ll\", \"o\"]"},
+        {"\\w+", "a\u200db\u00b2", "[\"a\u200db\", \"\u00b2\"]"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct regex *regex;
+        bn_error err;
+        json_t *expected = json_loads(cases[i].pieces, 0, NULL);
+        assert_int_equal(regex_compile(cases[i].pattern, strlen(cases[i].pattern), REGEX_RUST, &regex, &err), BN_OK);
+        json_t *got = split(regex, cases[i].text, strlen(cases[i].text));
+        if (!json_equal(expected, got)) print_error("%s: %s\n", cases[i].pattern, json_dumps(got, 0));
+        assert_true(json_equal(expected, got));
+        json_decref(expected);
+        json_decref(got);
+        regex_free(regex);
+    }
+}
+
+static struct buffer repeated(const char *before, const char *part, size_t n, const char *behind) {
+    struct buffer out;
+    buffer_init(&out);
+    buffer_append_text(&out, before);
+    for (size_t i = 0; i < n; i++) buffer_append_text(&out, part);
+    buffer_append_text(&out, behind);
+    return out;
+}
+
+/* Written out, a pattern may grow, but not without bound. */
+static void test_hostile(void **state) {
+    (void)state;
+    static const struct {
+        const char *before, *part, *behind;
+    } cases[] = {
+        {"", "[", ""}, {"", "[^", "a"},     {"", "\\p{L}", ""},        {"[", "\\p{L}&&", "]"}, {"", "[\\w", ""},
+        {"", "(", ""}, {"", "a{1,2}+", ""}, {"[", "[^\\p{Han}]", "]"}, {"", "\\b", ""},        {"", "(?", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buffer pattern = repeated(cases[i].before, cases[i].part, 6000, cases[i].behind), translated;
+        struct regex *regex;
+        bn_error err;
+        buffer_init(&translated);
+        regex_translate(pattern.data, pattern.size, REGEX_RUBY, &translated);
+        assert_in_range(translated.size, 0, 4 * (size_t)REGEX_TRANSLATED_MAX);
+        if (!regex_compile(pattern.data, pattern.size, REGEX_RUBY, &regex, &err)) regex_free(regex);
+        buffer_release(&translated);
+        buffer_release(&pattern);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_reference), cmocka_unit_test(test_rust),
+                                       cmocka_unit_test(test_hostile)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
