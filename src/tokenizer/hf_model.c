@@ -1,4 +1,7 @@
 /* The models of tokenizer.json: BPE, Unigram, WordPiece, WordLevel. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -148,6 +151,25 @@ static bn_status read_merges(struct bpe *bpe, const struct json_slice *merges, b
     return finish_pull(&pull, status, "model.merges", err);
 }
 
+/* The number as the reference's JSON reader takes it: the digits as an integer, rounded to a double, then divided by a
+ * power of ten, which rounds again. For numbers of more than 15 digits that may be off by the last bit, and paths that
+ * add up to nearly the same are decided by it. */
+static double read_twice_rounded(double value) {
+    char text[40], power[16];
+    int digits = 15;
+    for (; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*e", digits - 1, fabs(value));
+        if (strtod(text, NULL) == fabs(value)) break;
+    }
+    if (digits == 15 || digits > 17 || !isfinite(value)) return value;
+    int exponent = atoi(strchr(text, 'e') + 1) - (digits - 1);
+    if (exponent < -308 || exponent > 308) return value;
+    memmove(text + 1, text + 2, strlen(text + 2) + 1); /* the point */
+    snprintf(power, sizeof power, "1e%d", abs(exponent));
+    double significand = (double)strtoull(text, NULL, 10), scale = strtod(power, NULL);
+    return copysign(exponent < 0 ? significand / scale : significand * scale, value);
+}
+
 static bn_status read_unigram(bn_tokenizer *tokenizer, const json_t *model, bn_error *err) {
     struct unigram *unigram = &tokenizer->unigram;
     const json_t *vocab = json_object_get(model, "vocab");
@@ -163,7 +185,7 @@ static bn_status read_unigram(bn_tokenizer *tokenizer, const json_t *model, bn_e
         const json_t *text = json_array_get(entry, 0), *score = json_array_get(entry, 1);
         if (!json_is_string(text) || !json_is_number(score))
             return fail(err, BN_STATUS_BAD_FILE, "'model.vocab[%zu]' must be a token and its score", id);
-        unigram->scores[id] = json_number_value(score);
+        unigram->scores[id] = read_twice_rounded(json_number_value(score));
         bn_status status = vocabulary_add(&tokenizer->vocabulary, id, json_string_value(text), json_string_length(text),
                                           TOKEN_MODEL | TOKEN_MAY_REPEAT, err);
         if (status) return status;
