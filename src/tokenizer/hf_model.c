@@ -156,18 +156,21 @@ static bn_status read_merges(struct bpe *bpe, const struct json_slice *merges, b
  * add up to nearly the same are decided by it. */
 static double read_twice_rounded(double value) {
     char text[40], power[16];
-    int digits = 15;
-    for (; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*e", digits - 1, fabs(value));
-        if (strtod(text, NULL) == fabs(value)) break;
+    int digits = 16;
+    snprintf(text, sizeof text, "%.15e", fabs(value));
+    if (!isfinite(value) || value == 0) return value;
+    if (strtod(text, NULL) != fabs(value)) {
+        digits = 17;
+        snprintf(text, sizeof text, "%.16e", fabs(value));
     }
-    if (digits == 15 || digits > 17 || !isfinite(value)) return value;
     int exponent = atoi(strchr(text, 'e') + 1) - (digits - 1);
     if (exponent < -308 || exponent > 308) return value;
     memmove(text + 1, text + 2, strlen(text + 2) + 1); /* the point */
+    unsigned long long significand = strtoull(text, NULL, 10);
+    if (significand % 10 == 0) return value; /* 15 digits or fewer */
     snprintf(power, sizeof power, "1e%d", abs(exponent));
-    double significand = (double)strtoull(text, NULL, 10), scale = strtod(power, NULL);
-    return copysign(exponent < 0 ? significand / scale : significand * scale, value);
+    double scale = strtod(power, NULL);
+    return copysign(exponent < 0 ? (double)significand / scale : (double)significand * scale, value);
 }
 
 static bn_status read_unigram(bn_tokenizer *tokenizer, const json_t *model, bn_error *err) {
