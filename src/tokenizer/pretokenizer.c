@@ -322,7 +322,8 @@ static bn_status walk_pieces(const struct text *text, const struct pieces *piece
 
 bn_status pretokenizer_apply(const struct pretokenizer *pretokenizer, struct text *text, struct pieces *pieces,
                              struct pretokenizer_scratch *scratch, const struct piece_sink *sink, bn_error *err) {
-    const struct pretokenizer_step *step = pretokenizer->steps, *end = step + pretokenizer->n, *stop;
+    const struct pretokenizer_step *step = pretokenizer->steps, *stop;
+    const struct pretokenizer_step *end = step ? step + pretokenizer->n : NULL;
     do {
         if (step < end && rewrites(step)) {
             rewrite_pieces(step, text, pieces, &scratch->text);

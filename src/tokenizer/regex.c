@@ -40,7 +40,8 @@ static bn_status compile(struct regex *regex, const char *pattern, size_t size, 
     }
     if (translated.size > REGEX_TRANSLATED_MAX) {
         buffer_release(&translated);
-        return fail(err, BN_STATUS_UNSUPPORTED, "regular expression '%.80s' is too large", pattern);
+        return fail(err, BN_STATUS_UNSUPPORTED, "regular expression '%.*s' is too large", (int)min_size(size, 80),
+                    pattern);
     }
     int code;
     PCRE2_SIZE offset;
@@ -58,7 +59,8 @@ static bn_status compile(struct regex *regex, const char *pattern, size_t size, 
     if (regex->code) return BN_OK;
     char reason[160] = "";
     pcre2_get_error_message(code, (PCRE2_UCHAR *)reason, sizeof reason);
-    return fail(err, BN_STATUS_BAD_FILE, "regular expression '%.80s': %s (at %zu)", pattern, reason, (size_t)offset);
+    return fail(err, BN_STATUS_BAD_FILE, "regular expression '%.*s': %s (at %zu)", (int)min_size(size, 80), pattern,
+                reason, (size_t)offset);
 }
 
 bn_status regex_compile(const char *pattern, size_t size, enum regex_syntax syntax, struct regex **out, bn_error *err) {

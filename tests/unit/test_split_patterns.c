@@ -112,6 +112,11 @@ static struct buffer repeated(const char *before, const char *part, size_t n, co
 /* Written out, a pattern may grow, but not without bound. */
 static void test_hostile(void **state) {
     (void)state;
+    struct regex *none;
+    bn_error message;
+    char broken[] = {'(', 'a', 'b'}; /* a pattern needs no NUL behind it, in messages either */
+    assert_int_equal(regex_compile(broken, 2, REGEX_RUBY, &none, &message), BN_STATUS_BAD_FILE);
+    assert_non_null(strstr(message.message, "'(a'"));
     static const struct {
         const char *before, *part, *behind;
     } cases[] = {
