@@ -149,6 +149,9 @@ TEMPLATES = [
     "{{ 1 if n else 2 if z else 3 }}", "{{ (1 if z else 2) if n else 3 }}", "{{ n if n > 3 and n < 10 or z }}", "{{ not n > 3 }}", "{{ not not n }}", "{{ n is not none and n }}", "{{ -n | abs }}", "{{ (-n) | abs }}", "{{ 2 ** 3 ** 2 }}", "{{ -2 ** 2 }}", "{{ 2 ** -1 }}", "{{ 1 ~ 2 + 3 }}", "{{ 1 + 2 ~ 3 + 4 }}", "{{ 'a' if true ~ 'b' }}", 
     "{{ [x, y] if false else [1] }}", "{{ d.items()[0] is defined }}", "{{ d.keys() | first }}{{ d.values() | list | length }}", "{{ 'a' in d.keys() }}{{ 1 in d.values() }}{{ ('a', 1) in d.items() }}", "{{ d.items() | sort }}", "{% set d2 = dict(d, a=9) %}{{ d2.a }}{{ d.a }}", "{{ {'a': 1}.items() | map('join', '=') | join('&') }}", 
     "{{ '%s' % undefined_x }}", "{{ undefined_x | upper }}|{{ undefined_x | trim }}|{{ undefined_x | list }}|{{ undefined_x | join(',') }}|{{ undefined_x | length }}|{{ undefined_x | first is defined }}|{{ undefined_x | string }}|{{ undefined_x | replace('a', 'b') }}", "{{ undefined_x | abs }}", "{{ undefined_x | round }}", "{{ undefined_x | float }}", "{{ undefined_x | dictsort }}", "{{ undefined_x | indent }}", "{{ undefined_x | items | list }}{{ undefined_x | sum }}{{ undefined_x | sort }}{{ undefined_x | reverse | list }}", "{{ undefined_x | tojson }}", "{{ [undefined_x] | tojson }}", "{{ undefined_x.x is defined }}", "{{ undefined_x | attr('x') }}", "{{ undefined_x | urlencode }}|{{ undefined_x | wordcount }}|{{ undefined_x | center(3) }}|{{ undefined_x | title }}|{{ undefined_x | e }}|{{ undefined_x | batch(2) | list }}", "{{ undefined_x | truncate(5) }}|{{ undefined_x | format }}",
+    "{{ d.fromkeys('ab') }}{{ {}.fromkeys(xs, 0) }}", "{{ dict.fromkeys(d, 1) }}{{ dict.fromkeys([]) }}", "{{ dict.fromkeys(5) }}", "{{ dict.update is defined }}",
+    "{% set ns = namespace(_a=1) %}x", "{% set ns = namespace() %}{% set ns._a = 1 %}x", "{{ namespace({'_a': 1}) }}", "{{ namespace(a_=1).a_ }}",
+    "{{ '{:,}'.format('x') }}", "{{ '{:_}'.format(none | string) }}",
 ]
 
 
@@ -172,10 +175,39 @@ class Generation(jinja2.ext.Extension):
         return caller()
 
 
+class TemplateDict:
+    """As transformers has it: dict() and dict.fromkeys(), nothing else of the class."""
+    def __call__(self, *args, **kwargs):
+        return dict(*args, **kwargs)
+
+    def fromkeys(self, *args, **kwargs):
+        return dict.fromkeys(*args, **kwargs)
+
+
+class TemplateNamespace(jinja2.utils.Namespace):
+    """As transformers has it: no names with an underscore in front."""
+    def __init__(*args, **kwargs):
+        self, attributes = args[0], dict(*args[1:], **kwargs)
+        for name in attributes:
+            TemplateNamespace._check(name)
+        jinja2.utils.Namespace.__init__(self, attributes)
+
+    def __setitem__(self, name, value):
+        TemplateNamespace._check(name)
+        jinja2.utils.Namespace.__setitem__(self, name, value)
+
+    @staticmethod
+    def _check(name):
+        if isinstance(name, str) and name.startswith("_"):
+            raise jinja2.exceptions.SecurityError(name)
+
+
 def environment():
     env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
     env.filters["tojson"] = tojson
     env.globals["raise_exception"] = raise_exception
+    env.globals["dict"] = TemplateDict()
+    env.globals["namespace"] = TemplateNamespace
     env.globals["strftime_now"] = lambda f: datetime.datetime(2026, 1, 31, 12, 0, 0).strftime(f)
     return env
 

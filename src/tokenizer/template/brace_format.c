@@ -121,6 +121,7 @@ static bool format_value(struct formatter *f, struct value v, char conversion, c
     }
     if (spec_text->n_bytes == 0) return write_str(ev, w, v);
     if (v.type == V_TEXT) {
+        if (spec.grouping) return ev_fail(ev, "cannot specify '%c' with 's'", spec.grouping);
         if (spec.type && spec.type != 's')
             return ev_fail(ev, "unknown format code '%c' for object of type 'str'", spec.type);
         if (spec.align == '=' || spec.sign) return ev_fail(ev, "'=' and signs are not allowed in a string format");
