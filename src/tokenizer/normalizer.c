@@ -133,8 +133,10 @@ static void lowercase_unaligned(struct text *text, struct normalizer_scratch *sc
         size_t run = unicode_ascii_run(text->bytes + at, text->size - at);
         text_append_text(out, text, at, at + run);
         if (out->failed) break;
-        for (char *c = out->own_bytes + out->size - run, *end = c + run; c < end; c++)
+        for (size_t i = out->size - run; i < out->size; i++) {
+            char *c = &out->own_bytes[i];
             *c = (char)(*c + (*c >= 'A' && *c <= 'Z' ? 'a' - 'A' : 0));
+        }
         if ((at += run) == text->size) break;
         uint32_t c;
         at += unicode_next(text->bytes + at, text->size - at, &c);
