@@ -25,7 +25,8 @@ extern "C" {
 typedef struct bn_engine bn_engine;
 typedef struct bn_request bn_request;
 
-typedef enum bn_kv_type { BN_KV_AUTO, BN_KV_F16, BN_KV_F32 } bn_kv_type;
+/* Q8_0: int8 with a scale per position and head; queries are rounded to int8 too. */
+typedef enum bn_kv_type { BN_KV_AUTO, BN_KV_F16, BN_KV_F32, BN_KV_Q8_0 } bn_kv_type;
 
 typedef struct bn_engine_options {
     size_t size;           /* sizeof(bn_engine_options) */
@@ -42,6 +43,11 @@ typedef struct bn_engine_options {
     bool no_speculation;
     size_t max_drafts;     /* guesses per sequence and step, 1 … 11; 0 = 8 */
     bn_model *draft_model; /* guesses for this one, whose vocabulary it must have; NULL = repetitions are guessed */
+    /* Streaming attention, off when 0: a token sees the first attention_sinks and the last attention_window positions
+     * (itself included) and nothing else. Positions stay what they are: the model's own context is the limit as
+     * before, but the memory of a sequence doesn't grow with it. Prompts aren't cached. Another model in effect: answers
+     * differ from those with full attention once a text is longer than both together. */
+    size_t attention_sinks, attention_window;
 } bn_engine_options;
 
 /* The models must outlive the engine. options may be NULL. */

@@ -27,7 +27,7 @@ void head_work(const bn_model *model, size_t n_tokens, struct model_work *work) 
 
 void model_cost(const bn_model *model, bn_kv_type kv_type, struct model_cost *out) {
     const struct model_config *c = &model->config;
-    double element = kv_type == BN_KV_F32 ? 4 : 2;
+    double element = kv_type == BN_KV_F32 ? 4 : kv_type == BN_KV_F16 ? 2 : 1 + 4.0 / (double)c->head_dim;
     *out = (struct model_cost){
         .embedding_row_bytes = (double)model->weights.embedding.row_bytes,
         .kv_bytes = 2 * element * (double)(c->n_kv_heads * c->head_dim),

@@ -54,7 +54,7 @@ static const struct option engine_options[] = {
      NULL},
     {"threads", 't', OPTION_TEXT, FIELD(threads), "N,…", 0, 0, "threads; 0: one per physical core", NULL},
     {"batch-size", 'b', OPTION_TEXT, FIELD(batch_tokens), "N,…", 0, 0, "tokens per step of the engine; 0: 256", NULL},
-    {"kv-type", 0, OPTION_TEXT, FIELD(kv_type), "TYPE,…", 0, 0, "numbers in the key-value cache: auto, f16, f32",
+    {"kv-type", 0, OPTION_TEXT, FIELD(kv_type), "TYPE,…", 0, 0, "numbers in the key-value cache: auto, f16, f32, q8_0",
      "ctk cache-type-k"},
     {"head", 0, OPTION_CHOICE, FIELD(model.head), "auto|exact|screen", 0, 0, "how the output head is computed", NULL},
     {"isa", 0, OPTION_TEXT, FIELD(isa), "NAME,…", 0, 0, "kernels: scalar, avx2, … (the best)", NULL},
@@ -116,7 +116,7 @@ static bn_status parse_words(const struct bench_settings *settings, struct dimen
          d->n_kv_types++) {
         bn_kv_type type = kv_type_by_name(word);
         if (type == BN_KV_AUTO && strcmp(word, "auto") != 0)
-            return fail(err, BN_STATUS_BAD_ARGUMENT, "--kv-type: '%s' isn't one of auto, f16, f32", word);
+            return fail(err, BN_STATUS_BAD_ARGUMENT, "--kv-type: '%s' isn't one of auto, f16, f32, q8_0", word);
         d->kv_types[d->n_kv_types] = type;
     }
     while (d->n_isa < LIST_MAX_ITEMS && word_list_at(settings->isa, d->n_isa, plan->isa_names[d->n_isa], 16))

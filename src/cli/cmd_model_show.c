@@ -68,6 +68,7 @@ static void summarize(struct summary *summary, const bn_model *model, const stru
     uint64_t f16 = (uint64_t)summary->info.kv_bytes_per_token_f16 * summary->context;
     summary->kv_type = kv_type_by_name(settings->model.kv_type);
     if (summary->kv_type == BN_KV_AUTO) summary->kv_type = 2 * f16 <= AUTO_F32_LIMIT_BYTES ? BN_KV_F32 : BN_KV_F16;
+    if (summary->kv_type == BN_KV_Q8_0) f16 = (uint64_t)summary->info.kv_bytes_per_token_q8_0 * summary->context;
     summary->kv_bytes = f16 * (summary->kv_type == BN_KV_F32 ? 2 : 1) * summary->sequences;
 }
 

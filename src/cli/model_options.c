@@ -17,8 +17,6 @@ const struct option model_option_table[] = {
      "longest sequence in tokens, prompt and output together; 0: the model's own", "context ctx"},
     {"batch-size", 'b', OPTION_SIZE, FIELD(batch_tokens), "N", 0, 65536, "tokens per step of the engine; 0: 256",
      "batch"},
-    {"kv-type", 0, OPTION_CHOICE, FIELD(kv_type), "auto|f16|f32", 0, 0,
-     "numbers in the key-value cache; auto: f32 where a full context takes at most 64 MiB", "ctk cache-type-k"},
     {"model-draft", 0, OPTION_TEXT, FIELD(draft_model), "MODEL", 0, 0,
      "a smaller model with the same vocabulary that guesses tokens ahead; without it repetitions are guessed. Guesses "
      "change the speed only",
@@ -26,6 +24,13 @@ const struct option model_option_table[] = {
     {"draft-max", 0, OPTION_SIZE, FIELD(max_drafts), "N", 0, 11, "most tokens to guess in a step; 0: 8",
      "draft draft-n"},
     {"no-speculation", 0, OPTION_FLAG, FIELD(no_speculation), NULL, 0, 0, "one token a step, no guessing", NULL},
+    {"kv-type", 0, OPTION_CHOICE, FIELD(kv_type), "auto|f16|f32|q8_0", 0, 0,
+     "numbers in the key-value cache; auto: f32 where a full context takes at most 64 MiB, else f16",
+     "ctk cache-type-k"},
+    {"attention-window", 0, OPTION_SIZE, FIELD(attention_window), "N", 0, 0x1p31,
+     "a token sees only the last N positions (and the sinks), so that memory stays bounded; 0: all", NULL},
+    {"attention-sinks", 0, OPTION_SIZE, FIELD(attention_sinks), "N", 0, 0x1p31,
+     "with --attention-window: and the first N positions", NULL},
     {"i2s-layout", 0, OPTION_CHOICE, FIELD(i2s_layout), "x86-128|arm-64|rows-4|l16", 0, 0,
      "how I2_S tensors are packed, where the file doesn't say and the probe is wrong", NULL},
     {"hidden-act", 0, OPTION_TEXT, FIELD(hidden_act), "NAME", 0, 0,
@@ -73,13 +78,17 @@ bn_status model_options_open(const struct invocation *invocation, const struct m
     return open_model(invocation, invocation->arguments[0], options, out, err);
 }
 
+static const char *const kv_type_names[] = {
+    [BN_KV_AUTO] = "auto", [BN_KV_F16] = "f16", [BN_KV_F32] = "f32", [BN_KV_Q8_0] = "q8_0"};
+
 bn_kv_type kv_type_by_name(const char *name) {
-    if (name && strcmp(name, "f16") == 0) return BN_KV_F16;
-    return name && strcmp(name, "f32") == 0 ? BN_KV_F32 : BN_KV_AUTO;
+    int type = BN_KV_Q8_0;
+    while (type > BN_KV_AUTO && !(name && strcmp(name, kv_type_names[type]) == 0)) type--;
+    return (bn_kv_type)type;
 }
 
 const char *kv_type_name(bn_kv_type type) {
-    return type == BN_KV_F16 ? "f16" : type == BN_KV_F32 ? "f32" : "auto";
+    return kv_type_names[type];
 }
 
 bn_engine_options model_options_engine(const struct model_options *options) {
@@ -89,6 +98,8 @@ bn_engine_options model_options_engine(const struct model_options *options) {
         .context_length = options->context,
         .batch_tokens = options->batch_tokens,
         .kv_type = kv_type_by_name(options->kv_type),
+        .attention_sinks = options->attention_sinks,
+        .attention_window = options->attention_window,
         .isa = options->isa,
         .no_speculation = options->no_speculation,
         .max_drafts = options->max_drafts,

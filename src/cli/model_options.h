@@ -11,6 +11,7 @@ struct model_options {
     size_t threads;
     size_t context;
     size_t batch_tokens;
+    size_t attention_sinks, attention_window;
     const char *kv_type;
     const char *head;
     const char *i2s_layout;

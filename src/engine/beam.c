@@ -134,6 +134,7 @@ static void move_run(struct sequence *to, const struct sequence *from) {
     to->pages = from->pages;
     to->page_data = from->page_data;
     to->n_pages = from->n_pages;
+    to->gap_end = from->gap_end;
     to->logprobs = from->logprobs;
 }
 

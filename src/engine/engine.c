@@ -15,6 +15,10 @@
 #define MIN_ROWS             32 /* of logits in a step; log-probabilities of prompts come in such portions */
 #define EXACT_KV_BYTES       ((size_t)64 << 20) /* up to here a context's keys and values are kept in float32 */
 
+/* What the public types are called in the model layer, and back. */
+static const enum kv_type cache_types[] = {[BN_KV_F16] = KV_F16, [BN_KV_F32] = KV_F32, [BN_KV_Q8_0] = KV_Q8};
+static const bn_kv_type public_types[] = {[KV_F16] = BN_KV_F16, [KV_F32] = BN_KV_F32, [KV_Q8] = BN_KV_Q8_0};
+
 /* ---- creation ---- */
 
 static bn_status check_options(const bn_engine_options *o, size_t model_context, bn_error *err) {
@@ -27,8 +31,11 @@ static bn_status check_options(const bn_engine_options *o, size_t model_context,
     if (o->batch_tokens > MAX_BATCH_TOKENS)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "batch_tokens is %zu; the limit is %d", o->batch_tokens,
                     MAX_BATCH_TOKENS);
-    if (o->kv_type != BN_KV_AUTO && o->kv_type != BN_KV_F16 && o->kv_type != BN_KV_F32)
+    if ((unsigned)o->kv_type > BN_KV_Q8_0)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "kv_type %d isn't one of bn_kv_type", (int)o->kv_type);
+    if (o->attention_sinks && !o->attention_window)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "attention_sinks is %zu without an attention_window: a token sees all",
+                    o->attention_sinks);
     return BN_OK;
 }
 
@@ -37,22 +44,31 @@ static size_t half_of_memory(void) {
     return pages > 0 && page_bytes > 0 ? (size_t)pages / 2 * (size_t)page_bytes : SIZE_MAX;
 }
 
+/* Pages one sequence has at once: those of the whole context, or with a window those of sinks, window and a step's
+ * tokens, each with a page begun before and one after. */
+static size_t most_pages(const bn_engine *engine) {
+    size_t all = pages_for(engine->context_length), window = engine->attention_window;
+    if (!window || window >= engine->context_length || engine->attention_sinks >= engine->context_length) return all;
+    return min_size(all, pages_for(engine->attention_sinks) + pages_for(window) + pages_for(engine->batch_tokens) + 2);
+}
+
 /* The type and number of pages; a cache smaller than a context shortens the context, so that one sequence always
  * fits. */
 static bn_status init_cache(bn_engine *engine, const bn_engine_options *o, bn_error *err) {
-    size_t context_pages = pages_for(engine->context_length), n_pages, page_bytes, exact;
-    bool f32 = o->kv_type == BN_KV_F32;
-    if (o->kv_type == BN_KV_AUTO)
-        f32 = mul_size(context_pages, model_kv_page_bytes(engine->model, KV_F32), &exact) && exact <= EXACT_KV_BYTES;
-    engine->kv_type = f32 ? KV_F32 : KV_F16;
+    size_t context_pages, n_pages, page_bytes, exact;
+    engine->attention_sinks = min_size(o->attention_sinks, engine->context_length);
+    engine->attention_window = o->attention_window;
+    engine->most_pages = context_pages = most_pages(engine);
+    bool small = mul_size(context_pages, model_kv_page_bytes(engine->model, KV_F32), &exact) && exact <= EXACT_KV_BYTES;
+    engine->kv_type = o->kv_type != BN_KV_AUTO ? cache_types[o->kv_type] : small ? KV_F32 : KV_F16;
     page_bytes = model_kv_page_bytes(engine->model, engine->kv_type);
     if (!mul_size(context_pages, engine->max_sequences, &n_pages)) n_pages = SIZE_MAX;
     n_pages = o->kv_bytes ? o->kv_bytes / page_bytes : min_size(n_pages, half_of_memory() / page_bytes);
     if (n_pages == 0)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "kv_bytes is %zu, but a KV page of %d tokens takes %zu bytes",
                     o->kv_bytes, KV_PAGE_TOKENS, page_bytes);
-    engine->context_length = min_size(engine->context_length, n_pages * KV_PAGE_TOKENS);
-    engine->use_prefixes = !o->no_prefix_cache;
+    if (n_pages < context_pages) engine->context_length = n_pages * KV_PAGE_TOKENS;
+    engine->use_prefixes = !o->no_prefix_cache && !o->attention_window;
     bn_status status = kv_cache_init(&engine->cache, n_pages, page_bytes, err);
     prefix_tree_init(&engine->prefixes, &engine->cache);
     return status;
@@ -284,10 +300,10 @@ void bn_engine_get_stats(bn_engine *engine, bn_engine_stats *out) {
                             .isa = engine->kernels->name,
                             .n_threads = engine->n_threads,
                             .context_length = engine->context_length,
-                            .kv_type = engine->kv_type == KV_F32 ? BN_KV_F32 : BN_KV_F16,
                             .head_screened = engine->head_screened,
                             .head_rescored = engine->head_rescored,
                             .head_fallbacks = engine->head_fallbacks,
+                            .kv_type = public_types[engine->kv_type],
                             .kv_bytes = (uint64_t)cache->n_pages * cache->page_bytes};
     pthread_mutex_unlock(&engine->lock);
     size_t bytes = out->size ? min_size(out->size, sizeof full) : sizeof full;

@@ -42,6 +42,8 @@ struct bn_engine {
     struct thread_pool *pool;
     size_t n_threads, vocab_size, context_length, max_sequences, batch_tokens;
     enum kv_type kv_type;
+    size_t attention_sinks, attention_window; /* a window: pages that no token will see are given back */
+    size_t most_pages;                        /* that one sequence has at once */
     bool use_prefixes;
     int32_t *end_ids; /* of the model: the tokenizer's and the published defaults' */
     size_t n_end_ids;

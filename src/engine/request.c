@@ -59,7 +59,7 @@ static bn_status check_prompt(const bn_engine *engine, const int32_t *prompt, si
 
 /* Beams can't give way to each other, so all of them must fit the cache at their longest. */
 static bn_status check_beams_fit(const bn_engine *engine, const bn_request *request, bn_error *err) {
-    size_t pages = pages_for(request->capacity) * request->options.beams;
+    size_t pages = min_size(pages_for(request->capacity), engine->most_pages) * request->options.beams;
     if (pages <= engine->cache.n_pages) return BN_OK;
     return fail(err, BN_STATUS_BAD_ARGUMENT,
                 "%zu beams of up to %zu tokens take %zu KV pages, the cache has %zu: "

@@ -51,10 +51,10 @@ bool scheduler_has_slot(const bn_engine *engine) {
 
 /* ---- admission ---- */
 
-/* Pages a sequence still lacks for all its tokens and one more. */
+/* Pages a sequence still lacks for all its tokens and one more; with a window no more than it will ever have. */
 static size_t pages_lacking(const struct sequence *s) {
     size_t wanted = pages_for(min_size(s->n_tokens + 1, s->request->capacity));
-    return wanted > s->n_pages ? wanted - s->n_pages : 0;
+    return wanted > s->n_pages ? min_size(wanted - s->n_pages, s->request->engine->most_pages) : 0;
 }
 
 /* How much of a sequence may come out of the prefix tree: everything before the first row of logits it needs. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/memory.h"
 #include "engine/request.h"
 
 static void set_page(struct sequence *s, size_t i, struct kv_page *page) {
@@ -20,9 +21,24 @@ void sequence_share_pages(struct sequence *s, struct prefix_tree *tree) {
     insert_prefix(s, tree, s->n_computed / KV_PAGE_TOKENS * KV_PAGE_TOKENS);
 }
 
+static void drop_page(struct sequence *s, struct kv_cache *cache, size_t i) {
+    if (s->pages[i]) kv_page_drop(cache, s->pages[i]);
+    s->pages[i] = NULL;
+    s->page_data[i] = NULL;
+}
+
+void sequence_drop_unseen(struct sequence *s, struct kv_cache *cache, size_t n_sinks, size_t window) {
+    size_t first_seen = s->n_computed + 1 > window ? (s->n_computed + 1 - window) / KV_PAGE_TOKENS : 0;
+    for (size_t i = max_size(s->gap_end, pages_for(n_sinks)); i < min_size(first_seen, s->n_pages); i++) {
+        drop_page(s, cache, i);
+        s->gap_end = i + 1;
+    }
+}
+
 void sequence_drop_pages(struct sequence *s, struct kv_cache *cache, struct prefix_tree *tree) {
     if (tree && s->n_computed) insert_prefix(s, tree, s->n_computed);
-    while (s->n_pages) kv_page_drop(cache, s->pages[--s->n_pages]); /* last first: see prefix_tree.h */
+    while (s->n_pages) drop_page(s, cache, --s->n_pages); /* last first: see prefix_tree.h */
+    s->gap_end = 0;
     s->n_computed = 0;
     s->n_planned = 0;
 }
@@ -47,10 +63,14 @@ bool sequence_secure_page(struct sequence *s, struct kv_cache *cache, size_t pos
 
 void sequence_fork_pages(struct sequence *to, const struct sequence *from, struct kv_cache *cache) {
     for (size_t i = 0; i < from->n_pages; i++) {
+        to->pages[i] = NULL;
+        to->page_data[i] = NULL;
+        if (!from->pages[i]) continue;
         kv_page_retain(cache, from->pages[i]);
         set_page(to, i, from->pages[i]);
     }
     to->n_pages = from->n_pages;
+    to->gap_end = from->gap_end;
     to->n_computed = from->n_computed;
 }
 

@@ -43,7 +43,8 @@ struct sequence {
     struct kv_page **pages; /* [pages of capacity] */
     uint8_t **page_data;    /* their data, as the forward pass wants them */
     size_t n_pages;
-    bool fresh; /* admitted, nothing computed yet */
+    size_t gap_end; /* pages before it may have been given back by sequence_drop_unseen: NULL in both tables */
+    bool fresh;     /* admitted, nothing computed yet */
 
     struct sampler *sampler; /* NULL: bn_engine_logits */
     struct draw *draws; /* of this step: what follows the tokens, then what follows each guess that came true … */
@@ -76,6 +77,9 @@ static inline size_t pages_for(size_t n_tokens) {
 void sequence_drop_pages(struct sequence *s, struct kv_cache *cache, struct prefix_tree *tree);
 /* Tells the tree about the whole pages computed so far. */
 void sequence_share_pages(struct sequence *s, struct prefix_tree *tree);
+/* Gives back the pages that no later token sees when each sees the first n_sinks and the last `window` positions. Not for
+ * sequences whose pages the tree knows. */
+void sequence_drop_unseen(struct sequence *s, struct kv_cache *cache, size_t n_sinks, size_t window);
 /* Makes the page of `position` writable: takes a new one, or copies a shared one. False: no page is available. */
 bool sequence_secure_page(struct sequence *s, struct kv_cache *cache, size_t position);
 /* `to` (without pages) goes on from what `from` has computed, on the same pages. */

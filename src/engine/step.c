@@ -100,8 +100,12 @@ static void compute_logits(bn_engine *engine, const struct forward_options *opti
 
 static void compute(bn_engine *engine) {
     const struct plan *plan = &engine->plan;
-    const struct forward_options options = {
-        .kernels = engine->kernels, .pool = engine->pool, .kv_type = engine->kv_type, .timer = engine->timer};
+    const struct forward_options options = {.kernels = engine->kernels,
+                                            .pool = engine->pool,
+                                            .kv_type = engine->kv_type,
+                                            .timer = engine->timer,
+                                            .attention_sinks = engine->attention_sinks,
+                                            .attention_window = engine->attention_window};
     const struct batch batch = {.tokens = plan->tokens,
                                 .want_logits = plan->want_logits,
                                 .n_tokens = plan->n_tokens,
@@ -175,6 +179,8 @@ static void book_item(bn_engine *engine, struct sequence *s, uint64_t now_ns) {
     if (s->state == SEQUENCE_DONE) return;           /* another choice of its request failed in this step */
     s->n_computed = min_size(from + n, s->n_tokens); /* guesses count once they have come true */
     s->n_planned = 0;
+    if (engine->attention_window)
+        sequence_drop_unseen(s, &engine->cache, engine->attention_sinks, engine->attention_window);
     if (!request->begun) {
         request->begun = true;
         request->cached_tokens = from;

@@ -290,6 +290,68 @@ static void test_f16_pages_agree_with_themselves(void **state) {
     bn_engine_destroy(b);
 }
 
+static void test_int8_pages_agree_with_themselves(void **state) {
+    (void)state;
+    struct answer first, second;
+    bn_engine *a = make_engine(model, &(bn_engine_options){.n_threads = 1, .kv_type = BN_KV_Q8_0});
+    bn_engine *b = make_engine(model, &(bn_engine_options){.n_threads = 3, .kv_type = BN_KV_Q8_0, .batch_tokens = 5});
+    assert_int_equal(stats_of(a).kv_type, BN_KV_Q8_0);
+    for (int round = 0; round < 2; round++) { /* the second time from the prefix cache */
+        standard_answer(a, &first);
+        standard_answer(b, &second);
+        assert_same(&first, &second);
+    }
+    bn_engine_destroy(a);
+    bn_engine_destroy(b);
+}
+
+/* Sinks and a window: the same answer whatever the chunks and however few pages there are; that of full attention as
+ * long as everything is seen, another one beyond; and memory that doesn't grow with the text. */
+static void test_streaming_attention(void **state) {
+    (void)state;
+    static const bn_engine_options engines[] = {
+        {.n_threads = 1, .attention_sinks = 3, .attention_window = 50, .kv_type = BN_KV_F32},
+        {.n_threads = 3, .attention_sinks = 3, .attention_window = 50, .kv_type = BN_KV_F32, .batch_tokens = 7},
+        {.n_threads = 2, .attention_sinks = 3, .attention_window = 50, .kv_type = BN_KV_F32, .batch_tokens = 32},
+    };
+    struct answer expected, full, got;
+    int32_t prompt[N_PROMPT];
+    bn_request_options options = sampled(400, 5);
+    options.ignore_end = true;
+    make_prompt(prompt, N_PROMPT, 1);
+    for (size_t i = 0; i < 3; i++) {
+        bn_engine_options few = engines[i];
+        bn_engine *engine = make_engine(model, &few);
+        uint64_t page_bytes = stats_of(engine).kv_bytes / stats_of(engine).kv_pages_total;
+        ask(engine, prompt, N_PROMPT, &options, &got);
+        if (i == 0) expected = got;
+        assert_same(&got, &expected);
+        bn_engine_destroy(engine);
+        few.kv_bytes = 7 * page_bytes; /* a sink's, three of the window and of a step's tokens, two more */
+        few.batch_tokens = 32;
+        engine = make_engine(model, &few);
+        assert_int_equal(stats_of(engine).context_length, 512);
+        bn_request *requests[3];
+        for (int j = 0; j < 3; j++) requests[j] = submit(engine, prompt, N_PROMPT, &options);
+        for (int j = 0; j < 3; j++) {
+            finish(requests[j], &got);
+            assert_same(&got, &expected);
+        }
+        assert_int_equal(stats_of(engine).kv_pages_used, 0);
+        bn_engine_destroy(engine);
+    }
+    bn_engine *all = make_engine(model, &(bn_engine_options){.n_threads = 1, .kv_type = BN_KV_F32});
+    ask(all, prompt, N_PROMPT, &options, &full);
+    bn_engine_destroy(all);
+    assert_memory_not_equal(full.ids, expected.ids, sizeof full.ids);
+    bn_engine *wide = make_engine(
+        model,
+        &(bn_engine_options){.n_threads = 1, .kv_type = BN_KV_F32, .attention_sinks = 1, .attention_window = 512});
+    ask(wide, prompt, N_PROMPT, &options, &got);
+    assert_same(&got, &full);
+    bn_engine_destroy(wide);
+}
+
 /* ---- logits ---- */
 
 static void test_logits_are_the_same_rows(void **state) {
@@ -473,6 +535,7 @@ static void test_bad_engines_are_named(void **state) {
         {{.batch_tokens = 1 << 20}, "batch_tokens is 1048576"},
         {{.kv_type = (bn_kv_type)9}, "kv_type 9"},
         {{.kv_bytes = 1}, "kv_bytes is 1,"},
+        {{.attention_sinks = 4}, "attention_sinks is 4 without"},
         {{.isa = "abacus"}, "abacus"},
         {{.n_threads = 100000}, "100000"},
     };
@@ -685,6 +748,8 @@ int main(void) {
         cmocka_unit_test(test_prefixes_respect_position_factors),
         cmocka_unit_test(test_few_pages_still_progress),
         cmocka_unit_test(test_f16_pages_agree_with_themselves),
+        cmocka_unit_test(test_int8_pages_agree_with_themselves),
+        cmocka_unit_test(test_streaming_attention),
         cmocka_unit_test(test_logits_are_the_same_rows),
         cmocka_unit_test(test_logprobs_of_prompt_and_output),
         cmocka_unit_test(test_max_min_and_stop_ids),

@@ -103,6 +103,12 @@ static void test_f16(void **state) {
         if (file_exists(paths[i])) check_model(paths[i], KV_F16);
 }
 
+static void test_q8(void **state) {
+    (void)state;
+    for (size_t i = 1; i < N_PATHS; i += 2)
+        if (file_exists(paths[i])) check_model(paths[i], KV_Q8);
+}
+
 /* A sequence decoding one token beside another's prompt chunk and a third's last token, against each alone; and rows
  * that nobody wants don't disturb the ones somebody does. */
 static void check_batch(const char *path) {
@@ -154,6 +160,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_f32),
         cmocka_unit_test(test_f16),
+        cmocka_unit_test(test_q8),
         cmocka_unit_test(test_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
