@@ -158,9 +158,9 @@ static void rope_neighbours(const struct kernels *k, struct data *d) {
 static void scores(const struct kernels *k, struct data *d, const void *keys, bool f16) {
     for (size_t i = 0; i < KEYS * HEAD_DIM; i += KEY_BLOCK * HEAD_DIM) {
         if (f16)
-            k->attention_scores_f16(d->y, KEY_BLOCK, d->x, GROUP, (const uint16_t *)keys + i, HEAD_DIM, 0.088f);
+            k->attention_scores_f16(d->y, KEY_BLOCK, d->x, GROUP, (const uint16_t *)keys + i, HEAD_DIM, 0.088f, NULL);
         else
-            k->attention_scores_f32(d->y, KEY_BLOCK, d->x, GROUP, (const float *)keys + i, HEAD_DIM, 0.088f);
+            k->attention_scores_f32(d->y, KEY_BLOCK, d->x, GROUP, (const float *)keys + i, HEAD_DIM, 0.088f, NULL);
     }
 }
 static void scores_f32(const struct kernels *k, struct data *d) {
@@ -171,16 +171,16 @@ static void scores_f16(const struct kernels *k, struct data *d) {
 }
 static void scores_q8(const struct kernels *k, struct data *d) {
     for (size_t i = 0; i < KEYS * HEAD_DIM; i += KEY_BLOCK * HEAD_DIM)
-        k->attention_scores_q8(d->y, KEY_BLOCK, d->q, d->up, GROUP, d->q + i, d->up, HEAD_DIM);
+        k->attention_scores_q8(d->y, KEY_BLOCK, d->q, d->up, GROUP, d->q + i, d->up, HEAD_DIM, NULL);
 }
 static void values_f32(const struct kernels *k, struct data *d) {
-    k->attention_values_f32(d->y, d->up, d->x, KEYS, GROUP, d->w, KEYS, HEAD_DIM);
+    k->attention_values_f32(d->y, d->up, d->x, KEYS, GROUP, d->w, KEYS, HEAD_DIM, NULL);
 }
 static void values_f16(const struct kernels *k, struct data *d) {
-    k->attention_values_f16(d->y, d->up, d->x, KEYS, GROUP, d->halves, KEYS, HEAD_DIM);
+    k->attention_values_f16(d->y, d->up, d->x, KEYS, GROUP, d->halves, KEYS, HEAD_DIM, NULL);
 }
 static void values_i8(const struct kernels *k, struct data *d) {
-    k->attention_values_i8(d->y, d->up, d->x, KEYS, GROUP, d->q, KEYS, HEAD_DIM);
+    k->attention_values_i8(d->y, d->up, d->x, KEYS, GROUP, d->q, KEYS, HEAD_DIM, NULL);
 }
 static void to_f16(const struct kernels *k, struct data *d) {
     k->f32_to_f16((uint16_t *)d->y, d->x, COLS);

@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "engine/prefix_tree.h"
 
+#define SLAB_BYTES ((size_t)16 << 20)
+
 static void list_append(struct kv_page_list *list, struct kv_page *page) {
     page->older = list->newest;
     page->newer = NULL;
@@ -30,7 +32,8 @@ static void list_remove(struct kv_page_list *list, struct kv_page *page) {
 }
 
 bn_status kv_cache_init(struct kv_cache *cache, size_t n_pages, size_t page_bytes, bn_error *err) {
-    *cache = (struct kv_cache){.n_pages = n_pages, .page_bytes = page_bytes};
+    *cache = (struct kv_cache){
+        .n_pages = n_pages, .page_bytes = page_bytes, .slab_pages = max_size(1, SLAB_BYTES / page_bytes)};
     cache->pages = mem_calloc(n_pages, sizeof *cache->pages);
     if (!cache->pages) return fail_no_memory(err, n_pages * sizeof *cache->pages);
     return BN_OK;
@@ -50,17 +53,24 @@ static struct kv_page *evict_oldest(struct kv_cache *cache) {
     return page;
 }
 
+/* Of the slab that begins with page `first`. */
+static size_t slab_bytes(const struct kv_cache *cache, size_t first) {
+    return min_size(cache->slab_pages, cache->n_pages - first) * cache->page_bytes;
+}
+
 void kv_cache_release(struct kv_cache *cache) {
     while (evict_oldest(cache)) {}
-    for (size_t i = 0; i < cache->n_backed; i++) mem_free_aligned(cache->pages[i].data);
+    for (size_t i = 0; i < cache->n_backed; i += cache->slab_pages)
+        mem_unmap(cache->pages[i].data, slab_bytes(cache, i));
     mem_free(cache->pages);
     *cache = (struct kv_cache){0};
 }
 
 static struct kv_page *back_page(struct kv_cache *cache) {
     if (cache->n_backed == cache->n_pages) return NULL;
-    struct kv_page *page = &cache->pages[cache->n_backed];
-    page->data = mem_alloc_aligned(cache->page_bytes);
+    size_t i = cache->n_backed;
+    struct kv_page *page = &cache->pages[i];
+    page->data = i % cache->slab_pages ? page[-1].data + cache->page_bytes : mem_map(slab_bytes(cache, i));
     if (!page->data) return NULL;
     cache->n_backed++;
     return page;

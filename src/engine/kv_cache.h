@@ -2,8 +2,8 @@
  *
  * A page is in one of three states: used (some sequences' page tables have it), cached (no user, but the prefix tree
  * knows what is in it), or free. A page may be written while it has exactly one user and the tree doesn't know it; one
- * with more users is copied first (copy on write). Memory is taken from the system when a page is first needed, and
- * kept.
+ * with more users is copied first (copy on write). Memory is taken from the system when pages are first needed, in slabs
+ * of some MiB so that huge pages fit in, and kept.
  * Not thread-safe: guarded by the engine's lock. */
 #ifndef ENGINE_KV_CACHE_H
 #define ENGINE_KV_CACHE_H
@@ -33,6 +33,7 @@ struct kv_cache {
     struct kv_page *pages; /* [n_pages] */
     size_t n_pages;
     size_t page_bytes;
+    size_t slab_pages; /* pages that are mapped together */
     size_t n_backed;              /* pages[0 … n_backed) have memory */
     struct kv_page_list free;     /* have memory, nothing worth keeping in it */
     struct kv_page_list cached;   /* in order of last use; the oldest one is given up first */

@@ -102,16 +102,18 @@ struct kernels {
      *
      * Scores of the KEY_BLOCK keys of one block: scores[r·score_stride + j] = (Σ_d q[r·head_dim + d]·k[d][j])·factor,
      * the sum by one fused multiply-add after the other in order of d. Keys that aren't there cost nothing but their
-     * own score. */
+     * own score. `next`, here and below: what will be read after this, which is fetched into the caches meanwhile, as
+     * many bytes as k or v has; it need not be readable. */
     void (*attention_scores_f32)(float *scores, size_t score_stride, const float *q, size_t n_rows, const float *k,
-                                 size_t head_dim, float factor);
+                                 size_t head_dim, float factor, const void *next);
     void (*attention_scores_f16)(float *scores, size_t score_stride, const float *q, size_t n_rows, const uint16_t *k,
-                                 size_t head_dim, float factor);
+                                 size_t head_dim, float factor, const void *next);
     /* The same of int8 by exact sums: scores[r][j] = (float)(Σ_d q[r][d]·k[d][j]) · k_scales[j] · q_factors[r], in that
      * order. Four dimensions of a key are neighbours, k[(d/4)·4·KEY_BLOCK + 4·j + d%4]; head_dim is a multiple of 4 (the
      * rest filled with zeros), values are in ±127. */
     void (*attention_scores_q8)(float *scores, size_t score_stride, const int8_t *q, const float *q_factors,
-                                size_t n_rows, const int8_t *k, const float *k_scales, size_t head_dim);
+                                size_t n_rows, const int8_t *k, const float *k_scales, size_t head_dim,
+                                const void *next);
     /* One step of the online softmax over n ≥ 1 more scores: m' = max(*m, max of them), each becomes exp(score − m'),
      * c = exp(*m − m'), *l = fma(*l, c, Σ of them in 16 lanes), *m = m'. Returns c, by which what was summed up so far
      * has to be multiplied. Starts from *m = −∞, *l = 0. */
@@ -119,11 +121,11 @@ struct kernels {
     /* out[r·head_dim + d] = c[r]·out[r·head_dim + d], then fma(p[r·p_stride + j], v[j·head_dim + d], ·) for n_keys keys
      * in order of j. */
     void (*attention_values_f32)(float *out, const float *c, const float *p, size_t p_stride, size_t n_rows,
-                                 const float *v, size_t n_keys, size_t head_dim);
+                                 const float *v, size_t n_keys, size_t head_dim, const void *next);
     void (*attention_values_f16)(float *out, const float *c, const float *p, size_t p_stride, size_t n_rows,
-                                 const uint16_t *v, size_t n_keys, size_t head_dim);
+                                 const uint16_t *v, size_t n_keys, size_t head_dim, const void *next);
     void (*attention_values_i8)(float *out, const float *c, const float *p, size_t p_stride, size_t n_rows,
-                                const int8_t *v, size_t n_keys, size_t head_dim);
+                                const int8_t *v, size_t n_keys, size_t head_dim, const void *next);
 
     void (*f32_to_f16)(uint16_t *y, const float *x, size_t n); /* nearest even; too large becomes infinity */
     void (*f16_to_f32)(float *y, const uint16_t *x, size_t n);

@@ -146,9 +146,12 @@ ALWAYS_INLINE void dot_tile(float *sums, const void *w, size_t w_stride, const f
     UNROLL for (int i = 0; i < rows * tokens; i++) sums[i] = lanes_sum(acc[i]);
 }
 
+ALWAYS_INLINE size_t element_bytes(enum element element) {
+    return element == ELEMENT_F32 ? sizeof(float) : element == ELEMENT_I8 ? sizeof(int8_t) : sizeof(uint16_t);
+}
+
 ALWAYS_INLINE const void *element_at(const void *array, size_t i, enum element element) {
-    size_t bytes = element == ELEMENT_F32 ? sizeof(float) : element == ELEMENT_I8 ? sizeof(int8_t) : sizeof(uint16_t);
-    return (const char *)array + i * bytes;
+    return (const char *)array + i * element_bytes(element);
 }
 
 /* Rows [row, row + rows) of a product, in tiles of tokens and then token by token. */

@@ -257,7 +257,8 @@ static void multiply(float *y, const float *x, size_t n) {
 /* Keys and values come as they lie in the cache; `widened` is one element of them. */
 #define DEFINE_SCORES(suffix, element, widened)                                                                        \
     static void attention_scores_##suffix(float *scores, size_t score_stride, const float *q, size_t n_rows,           \
-                                          const element *k, size_t head_dim, float factor) {                           \
+                                          const element *k, size_t head_dim, float factor, const void *next) {         \
+        (void)next;                                                                                                    \
         for (size_t r = 0; r < n_rows; r++)                                                                            \
             for (size_t j = 0; j < KEY_BLOCK; j++) {                                                                   \
                 float sum = 0.0f;                                                                                      \
@@ -268,7 +269,8 @@ static void multiply(float *y, const float *x, size_t n) {
     }
 #define DEFINE_VALUES(suffix, element, widened)                                                                        \
     static void attention_values_##suffix(float *out, const float *c, const float *p, size_t p_stride, size_t n_rows,  \
-                                          const element *v, size_t n_keys, size_t head_dim) {                          \
+                                          const element *v, size_t n_keys, size_t head_dim, const void *next) {        \
+        (void)next;                                                                                                    \
         for (size_t r = 0; r < n_rows; r++)                                                                            \
             for (size_t d = 0; d < head_dim; d++) {                                                                    \
                 float sum = out[r * head_dim + d] * c[r];                                                              \
@@ -286,7 +288,9 @@ DEFINE_VALUES(f16, uint16_t, f16_to_f32)
 DEFINE_VALUES(i8, int8_t, FROM_INT)
 
 static void attention_scores_q8(float *scores, size_t score_stride, const int8_t *q, const float *q_factors,
-                                size_t n_rows, const int8_t *k, const float *k_scales, size_t head_dim) {
+                                size_t n_rows, const int8_t *k, const float *k_scales, size_t head_dim,
+                                const void *next) {
+    (void)next;
     for (size_t r = 0; r < n_rows; r++)
         for (size_t j = 0; j < KEY_BLOCK; j++) {
             int32_t sum = 0;

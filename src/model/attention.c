@@ -152,8 +152,15 @@ static void load_queries(const struct block *b) {
     }
 }
 
+/* Keys or values of a page for prefetching; NULL when there is no such page, or pages are widened. */
+static const void *upcoming(const struct block *b, size_t page, bool values) {
+    if (b->wide || page > b->places[b->n_tokens - 1].position / KV_PAGE_TOKENS || !b->pages[page]) return NULL;
+    const struct kv_part part = kv_part_of(b->a, b->pages[page], b->kv_head);
+    return values ? part.values : part.keys;
+}
+
 /* Scores of the positions of one page for the rows of tokens [first, end). */
-static void score_page(const struct block *b, size_t page, float *scores, size_t first, size_t end) {
+static void score_page(const struct block *b, size_t page, float *scores, size_t first, size_t end, const void *next) {
     const struct attention *a = b->a;
     const struct attention_slot *s = b->slot;
     const struct kv_part part = kv_part_of(a, b->pages[page], b->kv_head);
@@ -163,7 +170,7 @@ static void score_page(const struct block *b, size_t page, float *scores, size_t
     if (a->kv_type == KV_Q8) {
         size_t padded = kv_padded_dim(D);
         a->kernels->attention_scores_q8(scores, TILE_POSITIONS, s->q8 + row * padded, s->q_factors + row, n,
-                                        (const int8_t *)part.keys, part.key_scales, padded);
+                                        (const int8_t *)part.keys, part.key_scales, padded, next);
         return;
     }
     const void *keys = part.keys;
@@ -172,14 +179,14 @@ static void score_page(const struct block *b, size_t page, float *scores, size_t
         keys = s->keys;
     }
     if (a->kv_type == KV_F32 || b->wide)
-        a->kernels->attention_scores_f32(scores, TILE_POSITIONS, s->q + row * D, n, keys, D, scale);
+        a->kernels->attention_scores_f32(scores, TILE_POSITIONS, s->q + row * D, n, keys, D, scale, next);
     else
-        a->kernels->attention_scores_f16(scores, TILE_POSITIONS, s->q + row * D, n, keys, D, scale);
+        a->kernels->attention_scores_f16(scores, TILE_POSITIONS, s->q + row * D, n, keys, D, scale, next);
 }
 
 /* Adds weights × values at positions [seen.from, seen.to) of one page for the rows of tokens [first, end). */
 static void add_values(const struct block *b, const struct kv_part *part, const float *c, struct range seen,
-                       float *weights, size_t first, size_t end) {
+                       float *weights, size_t first, size_t end, const void *next) {
     const struct attention *a = b->a;
     const struct attention_slot *s = b->slot;
     size_t D = a->config->head_dim, row = first * b->group, n_rows = (end - first) * b->group;
@@ -192,13 +199,13 @@ static void add_values(const struct block *b, const struct kv_part *part, const 
             a->kernels->multiply(weights + r * TILE_POSITIONS, part->value_scales + at, n);
     if (a->kv_type == KV_F32 || b->wide) {
         const float *values = b->wide ? s->values : (const float *)(const void *)part->values;
-        a->kernels->attention_values_f32(o, c, weights, TILE_POSITIONS, n_rows, values + at * D, n, D);
+        a->kernels->attention_values_f32(o, c, weights, TILE_POSITIONS, n_rows, values + at * D, n, D, next);
     } else if (a->kv_type == KV_F16) {
         const uint16_t *values = (const uint16_t *)(const void *)part->values + at * D;
-        a->kernels->attention_values_f16(o, c, weights, TILE_POSITIONS, n_rows, values, n, D);
+        a->kernels->attention_values_f16(o, c, weights, TILE_POSITIONS, n_rows, values, n, D, next);
     } else {
         const int8_t *values = (const int8_t *)part->values + at * D;
-        a->kernels->attention_values_i8(o, c, weights, TILE_POSITIONS, n_rows, values, n, D);
+        a->kernels->attention_values_i8(o, c, weights, TILE_POSITIONS, n_rows, values, n, D, next);
     }
 }
 
@@ -225,6 +232,7 @@ static void value_page(const struct block *b, struct range tile, size_t page, en
         b->a->kernels->f16_to_f32(s->values, (const uint16_t *)(const void *)part.values, n);
     else if (b->wide)
         b->a->kernels->i8_to_f32(s->values, (const int8_t *)part.values, n);
+    const void *coming = upcoming(b, page + 1, (page + 1) * KV_PAGE_TOKENS < tile.to);
     for (size_t t = first, next; t < end; t = next) {
         struct range in_tile = intersect(visible(b->a, b->places[t].position, run), tile);
         struct range seen = intersect(in_tile, here);
@@ -233,7 +241,7 @@ static void value_page(const struct block *b, struct range tile, size_t page, en
             struct range other = intersect(visible(b->a, b->places[next].position, run), tile);
             if (!same(seen, intersect(other, here)) || begins != (other.from >= here.from)) break;
         }
-        if (seen.to) add_values(b, &part, begins ? s->c : s->ones, seen, s->scores, t, next);
+        if (seen.to) add_values(b, &part, begins ? s->c : s->ones, seen, s->scores, t, next, coming);
     }
 }
 
@@ -251,7 +259,8 @@ static void attend_tile(const struct block *b, struct range tile, enum run run) 
     if (!end) return;
     size_t from = all.from / KV_PAGE_TOKENS, to = (all.to - 1) / KV_PAGE_TOKENS;
     for (size_t page = from; page <= to; page++)
-        score_page(b, page, b->slot->scores + page * KV_PAGE_TOKENS % TILE_POSITIONS, first, end);
+        score_page(b, page, b->slot->scores + page * KV_PAGE_TOKENS % TILE_POSITIONS, first, end,
+                   page < to ? upcoming(b, page + 1, false) : upcoming(b, from, true));
     for (size_t t = first; t < end; t++) weigh_token(b, t, intersect(visible(b->a, b->places[t].position, run), tile));
     for (size_t page = from; page <= to; page++) value_page(b, tile, page, run, first, end);
 }
@@ -288,7 +297,7 @@ static void merge(const struct attention *a, float *o, float *m, float *l, const
     }
     float weight = split_m, unused = 0.0f, c = a->kernels->softmax_step(&weight, 1, m, &unused);
     *l = *l * c + split_l * weight;
-    a->kernels->attention_values_f32(o, &c, &weight, 1, 1, split_o, 1, D);
+    a->kernels->attention_values_f32(o, &c, &weight, 1, 1, split_o, 1, D, NULL);
 }
 
 static void finish(const struct attention *a, size_t token, size_t head, const float *o, float l) {

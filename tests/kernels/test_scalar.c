@@ -335,10 +335,10 @@ static uint64_t fingerprint(void) {
             scalar->matmul_f32(y, x, w, &(struct matmul_shape){7, 99, 5, 99, 7});
             break;
         case 10:
-            scalar->attention_values_f32(y, x, x, 99, 2, w, 9, 99);
+            scalar->attention_values_f32(y, x, x, 99, 2, w, 9, 99, NULL);
             break;
         case 11:
-            scalar->attention_scores_f32(y, 40, x, 20, w, 31, 0.1f);
+            scalar->attention_scores_f32(y, 40, x, 20, w, 31, 0.1f, NULL);
             break;
         default:
             y[0] = scalar->softmax_step(y, 99, &x[5], &x[6]);
