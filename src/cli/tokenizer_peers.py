@@ -21,15 +21,16 @@ import zlib
 
 
 def find_file(path, names):
+    """The file itself if its suffix is one of the names', or the first of the names in the folder; else None."""
     if os.path.isfile(path):
-        return path if any(path.endswith(name) for name in names) else None
+        return path if os.path.splitext(path)[1] in [os.path.splitext(name)[1] for name in names] else None
     return next((os.path.join(path, n) for n in names if os.path.isfile(os.path.join(path, n))), None)
 
 
 def hugging_face(path):
     import tokenizers
 
-    file = find_file(path, ["tokenizer.json"]) or (path if path.endswith(".json") and os.path.isfile(path) else None)
+    file = find_file(path, ["tokenizer.json"])
     if not file:
         raise LookupError("it reads tokenizer.json only")
     tokenizer = tokenizers.Tokenizer.from_file(file)
@@ -99,7 +100,7 @@ def tik_token(path):
 def sentence_piece(path):
     import sentencepiece
 
-    file = find_file(path, ["tokenizer.model", "spiece.model"]) or (path if path.endswith(".model") else None)
+    file = find_file(path, ["tokenizer.model", "spiece.model"])
     if not file:
         raise LookupError("it reads *.model only")
     processor = sentencepiece.SentencePieceProcessor(model_file=file)

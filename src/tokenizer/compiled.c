@@ -102,6 +102,7 @@ static void precompiled_tables(struct image *image, struct precompiled *map) {
         return;
     }
     map->replacements_size = map->units ? n - 1 : 0;
+    precompiled_find_plain(map);
 }
 
 /* All tables of the tokenizer. The number of ids, on which the limits depend, comes first. */

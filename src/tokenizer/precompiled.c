@@ -27,7 +27,8 @@ static size_t step(const struct precompiled *map, size_t node, uint8_t byte) {
     return node;
 }
 
-static void find_plain(struct precompiled *map) {
+void precompiled_find_plain(struct precompiled *map) {
+    if (map->n_units == 0) return;
     const size_t root = unit_offset(map->units[0]);
     for (unsigned c = 0; c < 128; c++) {
         size_t node = c ? step(map, root, (uint8_t)c) : 0;
@@ -56,7 +57,7 @@ bn_status precompiled_read(const uint8_t *blob, size_t size, struct precompiled 
     }
     memcpy(out->units, units, trie_size);
     memcpy(out->replacements, blob + r.at, out->replacements_size);
-    find_plain(out);
+    precompiled_find_plain(out);
     return BN_OK;
 }
 

@@ -18,6 +18,8 @@ struct precompiled {
 
 /* blob: size of the trie in bytes (u32), its units, the replacements. Copied. */
 bn_status precompiled_read(const uint8_t *blob, size_t size, struct precompiled *out, bn_error *err);
+/* Fills `plain` of a map whose other fields are set. */
+void precompiled_find_plain(struct precompiled *map);
 void precompiled_release(struct precompiled *map);
 /* The replacement of the shortest, or the longest, prefix of text that the map knows; NULL when there is none. */
 const char *precompiled_find(const struct precompiled *map, const char *text, size_t n, bool longest,
