@@ -18,7 +18,7 @@
 #define LISTED_SHARE  8  /* lists are at most 1/8 of the vocabulary: reading more costs as much as all */
 #define LONGEST_PAUSE 63 /* tokens */
 #define WEIGHT_BLOCK  256
-#define ROWS_KEPT     512 /* listed rows whose pages may stay, with the 64 KiB around that the system maps with each */
+#define ROWS_KEPT     128 /* listed rows whose pages may stay, with the 64 KiB around that the system maps with each */
 #define N_DEPTHS      256 /* ids are counted by how far their upper bound lies below the largest, … */
 #define DEPTH_SCALE   4.0 /* … in quarters of the temperature */
 #define TAIL_WANTED   (1.0 / 128) /* of what top-p leaves out: mass that may stay unlisted … */
@@ -204,18 +204,11 @@ static void draw_chunk(void *context, size_t chunk, size_t slot) {
 
 /* ---- the plan ---- */
 
-/* Keeps the exact head out of memory while the screen does without it. */
-static void drop_pages(bn_engine *engine) {
+/* What pages an exact pass of this step will bring in goes with the next listed rows. */
+static void note_exact_rows(bn_engine *engine) {
     const struct plan *plan = &engine->plan;
-    size_t *rows_read = &engine->screen->rows_read;
-    for (size_t i = 0; i < plan->n_items; i++) {
-        if (plan->items[i].drawn || plan->items[i].n_rows == 0) continue;
-        *rows_read = ROWS_KEPT; /* all of it is about to be read */
-        return;
-    }
-    if (*rows_read < ROWS_KEPT) return;
-    model_drop_head_pages(engine->model);
-    *rows_read = 0;
+    for (size_t i = 0; i < plan->n_items; i++)
+        if (!plan->items[i].drawn && plan->items[i].n_rows > 0) engine->screen->rows_read = ROWS_KEPT;
 }
 
 /* Can this item be tried, and is it time to? */
@@ -229,6 +222,21 @@ static bool tries(const bn_engine *engine, const struct plan_item *item, struct 
     if (s->screen_pause == 0) return true;
     s->screen_pause--;
     return false;
+}
+
+/* Exact logits of the listed ids, in portions whose pages are dropped. */
+static void rescore(bn_engine *engine, const struct forward_options *options, size_t number,
+                    const struct partial_logits *listed) {
+    for (size_t i = 0; i < listed->n; i += ROWS_KEPT) {
+        size_t n = min_size(ROWS_KEPT, listed->n - i);
+        model_rescore(engine->model, engine->workspace, options, number, listed->items + i, n);
+        engine->screen->rows_read += n;
+        if (engine->screen->rows_read >= ROWS_KEPT) {
+            model_drop_head_pages(engine->model);
+            engine->screen->rows_read = 0;
+        }
+    }
+    engine->plan.rescored += listed->n;
 }
 
 static void run_tile(bn_engine *engine, const struct forward_options *options) {
@@ -249,9 +257,7 @@ static void run_tile(bn_engine *engine, const struct forward_options *options) {
     for (size_t i = 0; i < screen->n_rows; i++) {
         struct screen_row *row = &screen->rows[i];
         if (!row->sound) continue;
-        model_rescore(engine->model, engine->workspace, options, numbers[i], row->partial.items, row->partial.n);
-        engine->plan.rescored += row->partial.n;
-        screen->rows_read += row->partial.n;
+        rescore(engine, options, numbers[i], &row->partial);
     }
     thread_pool_run(engine->pool, draw_chunk, engine, screen->n_rows);
     for (size_t i = 0; i < screen->n_rows; i++) {
@@ -278,5 +284,5 @@ void screen_draw(bn_engine *engine, const struct forward_options *options) {
             screen->rows[screen->n_rows++] = (struct screen_row){.item = item, .n_right = r, .need = need};
     }
     if (screen->n_rows) run_tile(engine, options);
-    drop_pages(engine);
+    note_exact_rows(engine);
 }
