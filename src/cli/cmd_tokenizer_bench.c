@@ -431,7 +431,7 @@ const struct command command_tokenizer_bench = {
         "one "
         "thread each, as far as they are installed and can read the tokenizer, and it is checked that the ids are the "
         "same.",
-    .examples = "bitnet tokenizer bench demo README.md\n"
+    .examples = "bitnet tokenizer bench demo text.txt\n"
                 "bitnet tokenizer bench tokenizer.json corpus.txt --compare --python venv/bin/python",
     .groups = groups,
     .settings_bytes = sizeof(struct bench_settings),
