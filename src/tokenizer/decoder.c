@@ -16,7 +16,7 @@ struct stage {
     const struct decoder_step *step;
     struct buffer pending;         /* what isn't settled yet: bytes, a held text, the last CTC token */
     struct buffer work;            /* the text being rewritten */
-    size_t shown;                  /* BYTE_FALLBACK: bytes of pending that were passed on already */
+    size_t whole;                  /* BYTE_FALLBACK: bytes of pending that are known to be whole characters */
     size_t strip_left;             /* STRIP: characters that may still be cut at the beginning */
     bool started;                  /* a token has been seen */
     bool text_seen, space_dropped; /* SENTENCEPIECE */
@@ -113,36 +113,36 @@ static void push_byte_level(struct decoding *d, size_t i, const char *text, size
 }
 
 /* A run of byte tokens is text if all of it is valid, else one U+FFFD a byte. */
-static void settle_fallback(struct decoding *d, size_t i, bool run_ends) {
+static void end_fallback_run(struct decoding *d, size_t i) {
     struct stage *stage = &d->stages[i];
     struct buffer *run = &stage->pending;
-    if (run->size == stage->shown && !run_ends) return;
-    const char *rest = run->data ? run->data + stage->shown : "";
-    size_t n = run->size - stage->shown;
-    if (n > 0 && utf8_valid(rest, n)) {
-        if (!run_ends && !d->streaming) return;
-        pass(d, i, rest, n, true);
-    } else if (run_ends) {
-        for (size_t k = 0; k < n; k++) pass(d, i, replacement_character, 3, true);
-    } else {
-        return;
-    }
-    stage->shown = run->size;
-    if (run_ends) {
-        clear_pending(d, run);
-        stage->shown = 0;
-    }
+    if (run->size > 0 && stage->whole == run->size) pass(d, i, run->data, run->size, true);
+    for (size_t k = 0; stage->whole < run->size && k < run->size; k++) pass(d, i, replacement_character, 3, true);
+    clear_pending(d, run);
+    stage->whole = 0;
+}
+
+/* One more byte of a run. A stream shows the characters that are whole; of the run only the rest is kept. */
+static void push_fallback_byte(struct decoding *d, size_t i, char byte) {
+    struct stage *stage = &d->stages[i];
+    struct buffer *run = &stage->pending;
+    uint32_t c;
+    buffer_append_char(run, byte);
+    if (run->failed) return;
+    int length = utf8_decode(run->data + stage->whole, run->size - stage->whole, &c);
+    if (length <= 0) return; /* unfinished, or broken: then it stays so */
+    stage->whole += (size_t)length;
+    if (d->streaming) end_fallback_run(d, i);
 }
 
 static void push_fallback(struct decoding *d, size_t i, const char *text, size_t n) {
     int byte = byte_token_value(text, n);
-    if (byte < 0) {
-        settle_fallback(d, i, true);
-        pass(d, i, text, n, true);
+    if (byte >= 0) {
+        push_fallback_byte(d, i, (char)byte);
         return;
     }
-    buffer_append_char(&d->stages[i].pending, (char)byte);
-    settle_fallback(d, i, false);
+    end_fallback_run(d, i);
+    pass(d, i, text, n, true);
 }
 
 static void push_raw_bytes(struct decoding *d, size_t i, const char *text, size_t n) {
@@ -423,7 +423,7 @@ static void finish(struct decoding *d, size_t i) {
         settle_bytes(d, i, true);
         break;
     case DECODE_BYTE_FALLBACK:
-        settle_fallback(d, i, true);
+        end_fallback_run(d, i);
         break;
     case DECODE_BPE_SUFFIX:
         release_suffixed(d, i, true);
@@ -521,7 +521,7 @@ bool decoding_waits(const struct decoding *d) {
         enum decoder_kind kind = stage->step->kind;
         bool bytes = kind == DECODE_BYTE_LEVEL || kind == DECODE_RAW_BYTES || kind == DECODE_SENTENCEPIECE ||
                      kind == DECODE_BYTE_FALLBACK;
-        if (bytes && stage->pending.size > stage->shown) return true;
+        if (bytes && stage->pending.size > 0) return true;
     }
     return false;
 }

@@ -10,8 +10,9 @@
 #include "bitnet/tokenizer.h"
 #include "test.h"
 #include "tokenizer/template/chat_template.h"
+#include "tokenizer/tokenizer.h"
 
-enum { RUNS = 2, TIMES = 8, SHORT = 60000, SHORT_TEMPLATE = 30000 };
+enum { RUNS = 2, TIMES = 8, SHORT = 60000, SHORT_TEMPLATE = 30000, SHORT_IDS = 10000 };
 static const double MOST_RATIO = 45, LEAST_SECONDS = 0.02; /* below, the clock decides */
 
 static double seconds(void) {
@@ -67,6 +68,99 @@ static void test_texts(void **state) {
     }
 }
 
+static double decoding_time(const bn_tokenizer *tokenizer, const int32_t *part, size_t n_part, size_t n, bool at_once) {
+    const char *piece;
+    char *text;
+    size_t size;
+    bn_error err;
+    int32_t *ids = mem_alloc_array(n, sizeof *ids);
+    for (size_t i = 0; i < n; i++) ids[i] = part[i % n_part];
+    double start = seconds();
+    if (at_once) {
+        assert_ok(bn_tokenizer_decode(tokenizer, ids, n, false, &text, &size, &err), err);
+        bn_free(text);
+    } else {
+        bn_decoder *decoder;
+        assert_ok(bn_decoder_create(tokenizer, false, &decoder, &err), err);
+        for (size_t i = 0; i < n; i++) assert_ok(bn_decoder_push(decoder, ids[i], &piece, &size, &err), err);
+        assert_ok(bn_decoder_finish(decoder, &piece, &size, &err), err);
+        bn_decoder_destroy(decoder);
+    }
+    double took = seconds() - start;
+    mem_free(ids);
+    return took;
+}
+
+static void check_decoding(const char *what, const bn_tokenizer *tokenizer, const int32_t *part, size_t n_part) {
+    char name[128];
+    for (int at_once = 0; at_once < 2; at_once++) {
+        size_t n = 0;
+        for (size_t i = 0; i < n_part; i++)
+            n += (size_t)snprintf(name + n, sizeof name - n, "%s%d", i ? " " : "", (int)part[i]);
+        check_ratio(at_once ? what : "streamed", name, decoding_time(tokenizer, part, n_part, SHORT_IDS, at_once),
+                    decoding_time(tokenizer, part, n_part, TIMES * SHORT_IDS, at_once));
+    }
+}
+
+/* Tokens that some decoder does something with; the fifth and sixth are the bytes CC and 81 in GPT-2's alphabet. */
+#define WORDS                                                                                                          \
+    "{\"<0xCC>\":0,\"<0x81>\":1,\"<0xFF>\":2,\"a\":3,\"\u2581b\":4,\"\u00cc\":5,\"\u0123\":6,\"c</w>\":7,\"##d\":8,"   \
+    "\"|\":9,\" \":10,\"<pad>\":11}"
+
+static void test_decoders(void **state) {
+    static const char *const decoders[] = {
+        "null",
+        "{\"type\":\"ByteLevel\"}",
+        "{\"type\":\"ByteFallback\"}",
+        "{\"type\":\"Metaspace\"}",
+        "{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true}",
+        "{\"type\":\"BPEDecoder\",\"suffix\":\"</w>\"}",
+        "{\"type\":\"CTC\",\"pad_token\":\"<pad>\",\"word_delimiter_token\":\"|\",\"cleanup\":true}",
+        "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"\"}",
+        "{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a\"},"
+        "\"content\":\"b\"}]}",
+        "{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},"
+        "{\"type\":\"Strip\",\"content\":\" \",\"start\":1000000,\"stop\":1000000}]}",
+    };
+    static const int32_t parts[][2] = {{0, 1}, {0, 0}, {2, 2}, {2, 0}, {3, 3},  {4, 3},
+                                       {5, 6}, {5, 5}, {7, 7}, {8, 3}, {9, 11}, {10, 10}};
+    (void)state;
+    for (size_t i = 0; i < sizeof decoders / sizeof *decoders; i++) {
+        char json[1024];
+        bn_tokenizer *tokenizer;
+        bn_error err;
+        int n = snprintf(json, sizeof json,
+                         "{\"decoder\":%s,\"model\":{\"type\":\"WordLevel\",\"vocab\":" WORDS ",\"unk_token\":\"a\"}}",
+                         decoders[i]);
+        assert_ok(tokenizer_from_json(json, (size_t)n, "linear", &tokenizer, &err), err);
+        for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) check_decoding(decoders[i], tokenizer, parts[p], 2);
+        bn_tokenizer_close(tokenizer);
+    }
+}
+
+/* SentencePiece's own decoder and ByT5's have no name in a tokenizer.json. */
+static void test_other_decoders(void **state) {
+    static const char *const families[] = {"spm-llama", "byt5-decode"};
+    static const char *const texts[] = {"\xcc\x81", "\xff", " ", "a"};
+    (void)state;
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
+        char path[512];
+        bn_tokenizer *tokenizer;
+        bn_error err;
+        snprintf(path, sizeof path, TEST_DATA "/tokenizers/%s", families[f]);
+        assert_ok(bn_tokenizer_open(path, &tokenizer, &err), err);
+        for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
+            const bn_encode_options plain = {.size = sizeof plain};
+            int32_t *ids;
+            size_t n;
+            assert_ok(bn_tokenizer_encode(tokenizer, texts[t], strlen(texts[t]), &plain, &ids, &n, &err), err);
+            check_decoding(families[f], tokenizer, ids, n);
+            bn_free(ids);
+        }
+        bn_tokenizer_close(tokenizer);
+    }
+}
+
 static double parsing_time(const char *part, size_t n_bytes) {
     double best = 1e9;
     size_t size;
@@ -94,6 +188,7 @@ static void test_templates(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts), cmocka_unit_test(test_templates)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts), cmocka_unit_test(test_decoders),
+                                       cmocka_unit_test(test_other_decoders), cmocka_unit_test(test_templates)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
