@@ -18,6 +18,7 @@ static const struct command *const commands[] = {
     &command_model_list,
     &command_model_verify,
     &command_model_tensors,
+    &command_model_optimize,
     &command_tokenizer_encode,
     &command_tokenizer_decode,
     &command_tokenizer_train,

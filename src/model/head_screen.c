@@ -52,26 +52,27 @@ struct build {
     size_t scratch_bytes, row_stride;
 };
 
-/* Row r: its codes to `q`, its scale and norms. w is room for a row of floats. */
-static void build_row(const struct build *job, size_t r, int8_t *q, float *w) {
-    size_t n = job->head->n_cols;
-    float scale, squares;
+struct screen_row head_screen_row(const struct linear *head, const struct kernels *kernels, size_t r, int8_t *q,
+                                  float *w) {
+    size_t n = head->n_cols;
+    struct screen_row row;
+    float squares;
     int32_t sum;
-    linear_row(job->kernels, job->head, r, w);
-    job->kernels->quantize_row(q, &scale, &sum, w, n);
+    linear_row(kernels, head, r, w);
+    kernels->quantize_row(q, &row.scale, &sum, w, n);
     int64_t q_squares = 0;
     for (size_t i = 0; i < n; i += 1024) {
         int32_t part = 0;
         for (size_t j = i; j < min_size(n, i + 1024); j++) part += q[j] * q[j];
         q_squares += part;
     }
-    for (size_t i = 0; i < n; i++) w[i] -= scale * (float)q[i];
-    job->kernels->matmul_f32(&squares, w, w, &(struct matmul_shape){1, n, 1, n, 1});
-    double norm = (double)scale * sqrt((double)q_squares);
+    for (size_t i = 0; i < n; i++) w[i] -= row.scale * (float)q[i];
+    kernels->matmul_f32(&squares, w, w, &(struct matmul_shape){1, n, 1, n, 1});
+    double norm = (double)row.scale * sqrt((double)q_squares);
     double residual = sqrt((double)squares) * (1 + dot_error(n)) + 2 * UNIT * norm;
-    job->scales[r] = scale;
-    job->norms[r] = round_up_to_float(norm * (1 + SAFETY));
-    job->residuals[r] = round_up_to_float(residual * (1 + SAFETY) + 0x1p-60);
+    row.norm = round_up_to_float(norm * (1 + SAFETY));
+    row.residual = round_up_to_float(residual * (1 + SAFETY) + 0x1p-60);
+    return row;
 }
 
 void head_drop_pages(const struct linear *head, size_t row0, size_t n_rows) {
@@ -88,7 +89,12 @@ static void build_chunk(void *context, size_t chunk, size_t slot) {
     float *w = (float *)(void *)(rows + R16_ROWS * job->row_stride);
     for (size_t r = row0; r < end; r += R16_ROWS) {
         size_t n = min_size(R16_ROWS, end - r);
-        for (size_t i = 0; i < n; i++) build_row(job, r + i, rows + i * job->row_stride, w);
+        for (size_t i = 0; i < n; i++) {
+            struct screen_row row = head_screen_row(job->head, job->kernels, r + i, rows + i * job->row_stride, w);
+            job->scales[r + i] = row.scale;
+            job->residuals[r + i] = row.residual;
+            job->norms[r + i] = row.norm;
+        }
         r16_pack_group(job->codes + r / R16_ROWS * r16_group_bytes(job->head->n_cols), rows, job->row_stride, n,
                        job->head->n_cols);
     }
@@ -112,16 +118,21 @@ bn_status head_screen_build(struct head_screen *screen, const struct linear *hea
     mem_free_aligned(job.scratch);
     if (!allocated) return fail_no_memory(err, bytes);
 
+    *screen = (struct head_screen){job.codes, job.scales, job.residuals, job.norms, 0};
+    if (!head_screen_is_sound(screen, V)) screen->codes = NULL;
+    return BN_OK;
+}
+
+bool head_screen_is_sound(struct head_screen *screen, size_t n_rows) {
     float largest = 0;
     bool sound = true; /* false: NaN or too large */
-    for (size_t r = 0; r < V; r++) {
-        float norm = job.residuals[r] + job.norms[r];
+    for (size_t r = 0; r < n_rows; r++) {
+        float norm = screen->residuals[r] + screen->norms[r];
         sound &= norm <= LARGEST_NORM;
         largest = norm > largest ? norm : largest;
     }
-    if (sound)
-        *screen = (struct head_screen){job.codes, job.scales, job.residuals, job.norms, nextafterf(largest, INFINITY)};
-    return BN_OK;
+    screen->largest = nextafterf(largest, INFINITY);
+    return sound;
 }
 
 /* ---- using ---- */

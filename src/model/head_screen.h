@@ -26,6 +26,18 @@ struct head_screen {
 bool head_screen_applies(const struct linear *head);
 bool head_screen_pays(const struct linear *head);
 
+/* What the copy knows of one row. */
+struct screen_row {
+    float scale, residual, norm;
+};
+
+/* Row r as the copy has it: its codes to q[d], and the rest. w: room for d floats. The same bits on every machine. */
+struct screen_row head_screen_row(const struct linear *head, const struct kernels *kernels, size_t r, int8_t *q,
+                                  float *w);
+
+/* Fills in `largest` and says whether all rows are within what the bounds allow: no NaN, nothing beyond 2^60. */
+bool head_screen_is_sound(struct head_screen *screen, size_t n_rows);
+
 /* Makes the copy in `arena`, reading the head once; `mapped`: its pages are dropped as they are done with. A head with
  * weights that aren't finite, or beyond 2^60, gets no screen: codes stay NULL. BN_STATUS_NO_MEMORY. */
 bn_status head_screen_build(struct head_screen *screen, const struct linear *head, bool mapped, struct arena *arena,

@@ -11,6 +11,8 @@
 #include "kernels/layout.h"
 #include "kernels/tensor_type.h"
 
+struct tensor;
+
 /* Ternary weights take int8 activations and lie as layout.h says; all others take float32 activations and are rows of
  * `type` blocks back to back. */
 struct linear {
@@ -25,6 +27,8 @@ struct linear {
     const float *bias;          /* [n_rows], or NULL */
     const float *input_norm;    /* [n_cols] RMS norm weight applied to the input first, or NULL */
     float input_norm_eps;
+    const struct tensor *source; /* when ternary and of a GGUF file: the tensor whose rows from source_row on these are */
+    size_t source_row;
 };
 
 /* Input rows of one or several linears: x float32 [n_tokens, n_cols], quantised once when first needed. The steps that

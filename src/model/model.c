@@ -78,14 +78,17 @@ static bn_status load(bn_model *model, const bn_model_options *options, bn_error
     struct thread_pool *pool;
     status = thread_pool_acquire(options->n_threads ? options->n_threads : cpu_count(), &pool, err);
     if (status != BN_OK) return status;
+    char reason[200];
     if (has_unnamed_layout(model)) {
-        char reason[200];
         status = probe_i2s_layout(model, pool, reason, sizeof reason, err);
         if (status == BN_OK) notice(options, reason);
     } else {
         status = weights_load(model, I2S_UNKNOWN, pool, err);
     }
-    if (status == BN_OK) status = weights_screen_head(model, pool, err);
+    if (status == BN_OK) {
+        status = weights_screen_head(model, pool, reason, sizeof reason, err);
+        if (*reason) notice(options, reason);
+    }
     thread_pool_release(pool);
     return status;
 }

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "formats/gguf.h"
+#include "model/head_screen_file.h"
 #include "model/vocabulary_edit.h"
 #include "model/vocabulary_rows.h"
 #include "tokenizer/tokenizer.h"
@@ -152,6 +153,7 @@ static bn_status add_tensors(struct gguf_edit *e, bn_error *err) {
     if (!status && !e->copies) status = fail_no_memory(err, set->n_tensors * sizeof *e->copies);
     for (size_t i = 0; i < set->n_tensors && !status; i++) {
         const struct tensor *tensor = &set->tensors[i];
+        if (adds && head_screen_owns(tensor->name)) continue; /* it's that of other rows */
         e->copies[i] = (struct tensor_copy){tensor, adds && is_vocabulary_tensor(tensor->name) ? &e->rows : NULL};
         struct gguf_tensor_source source = {tensor->name, tensor->type, tensor->n_dims,
                                             {0},          write_tensor, &e->copies[i]};

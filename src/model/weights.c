@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "kernels/layout.h"
+#include "model/head_screen_file.h"
 #include "model/ternary.h"
 
 #define MISSING_LISTED 8
@@ -384,6 +385,10 @@ static void load_matrix(struct loader *l, const struct matrix *m, struct linear 
     else
         load_float(l, m, t, out);
     load_bias(l, m, out);
+    if (out->ternary && l->config->is_gguf) {
+        out->source = t;
+        out->source_row = m->map.first;
+    }
     l->model->rounds_in_float |= out->int8_activations || out->input_norm;
 }
 
@@ -526,12 +531,18 @@ bn_status weights_load(struct bn_model *model, enum i2s_layout layout, struct th
     return l.status;
 }
 
-bn_status weights_screen_head(struct bn_model *model, struct thread_pool *pool, bn_error *err) {
+bn_status weights_screen_head(struct bn_model *model, struct thread_pool *pool, char *problem, size_t problem_bytes,
+                              bn_error *err) {
     struct weights *w = &model->weights;
+    *problem = 0;
     bool wanted = model->head == BN_HEAD_SCREEN ? head_screen_applies(&w->head)
                                                 : model->head == BN_HEAD_AUTO && head_screen_pays(&w->head);
     if (!wanted) return BN_OK;
     w->head_is_mapped = is_mapped(model_tensors(model), w->head.data);
+    bool stored;
+    bn_status status =
+        head_screen_from_file(&w->screen, &w->head, model_tensors(model), &stored, problem, problem_bytes, err);
+    if (status != BN_OK || stored) return status;
     return head_screen_build(&w->screen, &w->head, w->head_is_mapped, &w->arena, pool, err);
 }
 

@@ -1,0 +1,110 @@
+/* A stored copy is used as it is mapped, so nothing of it is read but its scales and norms: they are few, and the bounds
+ * need the largest. Whether it belongs to the head that lies in the same file shows in a sample of rows, since every row
+ * can be computed anew to the same bits. */
+#include "model/head_screen_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "kernels/layout.h"
+
+#define PREFIX       "output.screen."
+#define SAMPLED_ROWS 16
+
+bool head_screen_owns(const char *tensor_name) {
+    return strncmp(tensor_name, PREFIX, strlen(PREFIX)) == 0;
+}
+
+static struct tensor vector_of(const char *name, const float *values, size_t n) {
+    return (struct tensor){.name = name,
+                           .type = TYPE_F32,
+                           .n_dims = 1,
+                           .shape = {n},
+                           .data = (const uint8_t *)values,
+                           .size_bytes = n * sizeof *values};
+}
+
+void head_screen_tensors(const struct head_screen *screen, const struct linear *head,
+                         struct tensor out[SCREEN_TENSORS]) {
+    size_t n = head->n_rows, groups = r16_groups(n), group_bytes = r16_group_bytes(head->n_cols);
+    out[0] = (struct tensor){.name = PREFIX "codes",
+                             .type = TYPE_I8,
+                             .n_dims = 2,
+                             .shape = {groups, group_bytes},
+                             .data = screen->codes,
+                             .size_bytes = groups * group_bytes};
+    out[1] = vector_of(PREFIX "scales", screen->scales, n);
+    out[2] = vector_of(PREFIX "residuals", screen->residuals, n);
+    out[3] = vector_of(PREFIX "norms", screen->norms, n);
+}
+
+/* The data of the tensor that was described, or NULL with the problem. */
+static const void *find_part(const struct tensor_set *set, const struct tensor *expected, char *problem,
+                             size_t problem_bytes) {
+    const struct tensor *t = tensor_set_find(set, expected->name);
+    const char *what = NULL;
+    if (!t)
+        what = "is missing";
+    else if (t->type != expected->type || t->n_dims != expected->n_dims ||
+             memcmp(t->shape, expected->shape, t->n_dims * sizeof *t->shape) != 0)
+        what = "has another type or shape than this head needs";
+    else if ((uintptr_t)t->data % CACHE_LINE != 0)
+        what = "isn't aligned to 64 bytes";
+    if (!what) return t->data;
+    snprintf(problem, problem_bytes, "the stored copy of the head isn't used: '%s' %s", expected->name, what);
+    return NULL;
+}
+
+static bool row_is(const struct head_screen *screen, size_t r, size_t n_cols, const struct screen_row *row,
+                   const int8_t *q) {
+    const uint8_t *lane = screen->codes + r / R16_ROWS * r16_group_bytes(n_cols) + r % R16_ROWS * R16_COLS;
+    bool same =
+        row->scale == screen->scales[r] && row->residual == screen->residuals[r] && row->norm == screen->norms[r];
+    for (size_t c = 0; c < n_cols && same; c++)
+        same = lane[c / R16_COLS * R16_BLOCK_BYTES + c % R16_COLS] == (uint8_t)(q[c] + R16_OFFSET);
+    return same;
+}
+
+bn_status head_screen_compare(const struct head_screen *screen, const struct linear *head, size_t row0, size_t step,
+                              size_t n, size_t *differs, bn_error *err) {
+    int8_t *q = mem_alloc_array(head->n_cols, 1);
+    float *w = mem_alloc_array(head->n_cols, sizeof *w);
+    *differs = SIZE_MAX;
+    for (size_t i = 0; q && w && i < n && *differs == SIZE_MAX; i++) {
+        size_t r = row0 + i * step;
+        struct screen_row row = head_screen_row(head, kernels_best(), r, q, w);
+        if (!row_is(screen, r, head->n_cols, &row, q)) *differs = r;
+    }
+    bn_status status = q && w ? BN_OK : fail_no_memory(err, head->n_cols * sizeof *w);
+    mem_free(q);
+    mem_free(w);
+    return status;
+}
+
+bn_status head_screen_from_file(struct head_screen *screen, const struct linear *head, const struct tensor_set *set,
+                                bool *stored, char *problem, size_t problem_bytes, bn_error *err) {
+    struct tensor parts[SCREEN_TENSORS];
+    head_screen_tensors(&(struct head_screen){0}, head, parts);
+    *problem = 0;
+    *stored = false;
+    if (!tensor_set_find(set, parts[0].name)) return BN_OK;
+    for (size_t i = 0; i < SCREEN_TENSORS; i++)
+        if (!(parts[i].data = find_part(set, &parts[i], problem, problem_bytes))) return BN_OK;
+    struct head_screen found = {parts[0].data, (const void *)parts[1].data, (const void *)parts[2].data,
+                                (const void *)parts[3].data, 0};
+    if (!head_screen_is_sound(&found, head->n_rows)) {
+        snprintf(problem, problem_bytes, "the stored copy of the head isn't used: its norms aren't finite");
+        return BN_OK;
+    }
+    size_t n = min_size(SAMPLED_ROWS, head->n_rows), differs;
+    bn_status status = head_screen_compare(&found, head, 0, head->n_rows / n, n, &differs, err);
+    if (status != BN_OK) return status;
+    *stored = differs == SIZE_MAX;
+    if (*stored)
+        *screen = found;
+    else
+        snprintf(problem, problem_bytes, "the stored copy of the head isn't used: row %zu isn't that of the head",
+                 differs);
+    return BN_OK;
+}

@@ -1,0 +1,26 @@
+/* The screen's copy of the head as tensors of a GGUF file (docs/head.md). */
+#ifndef MODEL_HEAD_SCREEN_FILE_H
+#define MODEL_HEAD_SCREEN_FILE_H
+
+#include "formats/gguf.h"
+#include "model/head_screen.h"
+
+/* Is this tensor a part of a stored copy? */
+bool head_screen_owns(const char *tensor_name);
+
+/* Uses the copy where the file is mapped. *stored: it was used. Otherwise the file has none (`problem` is ""), or one
+ * that doesn't belong to this head (`problem` says why): types, shapes, and 16 rows computed anew are compared. */
+bn_status head_screen_from_file(struct head_screen *screen, const struct linear *head, const struct tensor_set *set,
+                                bool *stored, char *problem, size_t problem_bytes, bn_error *err);
+
+/* Compares rows [row0, row0 + step · n) in steps with what the head gives; *differs gets the first that isn't the same,
+ * or SIZE_MAX. */
+bn_status head_screen_compare(const struct head_screen *screen, const struct linear *head, size_t row0, size_t step,
+                              size_t n, size_t *differs, bn_error *err);
+
+/* The copy as the tensors that a file keeps of it: names, types, shapes, and the screen's arrays as data. */
+enum { SCREEN_TENSORS = 4 };
+void head_screen_tensors(const struct head_screen *screen, const struct linear *head,
+                         struct tensor out[SCREEN_TENSORS]);
+
+#endif
