@@ -4,7 +4,9 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "model/optimize.h"
 #include "model_run.h"
+#include "temporary_folder.h"
 
 static void refuse_each(const char *path, const bn_model_options *options) {
     for (long n = 0;; n++) {
@@ -40,6 +42,27 @@ static void test_open(void **state) {
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) refuse_each(paths[i], &options);
 }
 
+static void test_optimize(void **state) {
+    (void)state;
+    struct temporary_folder folder = temporary_folder_create();
+    const char *path = temporary_path(&folder, "out.gguf");
+    bn_model *model = NULL;
+    bn_error err = {0};
+    bn_model_options options = {.size = sizeof options, .n_threads = 1, .no_tokenizer = true, .head = BN_HEAD_SCREEN};
+    assert_ok(bn_model_open(TEST_DATA "/models/bitnet-silu-tq1_0/bitnet-silu-tq1_0.gguf", &options, &model, &err), err);
+    for (long n = 0;; n++) {
+        mem_fail_after(n);
+        bn_status status = model_optimize(model, path, &(struct optimize_report){0}, &err);
+        mem_fail_after(-1);
+        if (status == BN_OK) break;
+        assert_int_equal(status, BN_STATUS_NO_MEMORY);
+        assert_false(file_exists(path));
+    }
+    bn_model_close(model);
+    refuse_each(path, &options); /* a file with a copy of the head */
+    temporary_folder_remove(&folder);
+}
+
 static void test_workspace(void **state) {
     (void)state;
     bn_model *model = NULL;
@@ -67,6 +90,7 @@ static void test_workspace(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open),
+        cmocka_unit_test(test_optimize),
         cmocka_unit_test(test_workspace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
