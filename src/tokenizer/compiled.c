@@ -203,6 +203,7 @@ static void split(struct image *image, struct pretokenizer_step *step) {
     if (image->mode != IMAGE_READ || image->status || step->regex) return;
     if (step->kind != PRETOKENIZE_SCANNER && step->kind != PRETOKENIZE_REGEX) return;
     step->scan = find_scanner(pattern);
+    step->matches = split_pattern_matches(step->scan);
     step->kind = step->scan ? PRETOKENIZE_SCANNER : PRETOKENIZE_REGEX;
     if (!step->scan) image->status = regex_compile(pattern, size, REGEX_RUBY, &step->regex, image->err);
 }

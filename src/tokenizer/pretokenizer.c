@@ -99,6 +99,25 @@ static void event(struct splitter *s, size_t begin, size_t end, bool match) {
 
 /* ---- patterns to events; all offsets in the whole text, [begin, end) is the piece ---- */
 
+/* The run of digits [begin, end) in threes from the right. Takes and returns where the gap before what comes next begins. */
+static size_t events_of_digits(const struct text *text, size_t gap, size_t begin, size_t end, struct splitter *s) {
+    const bool places = s->step->matches == SPLIT_BEFORE_THREES;
+    size_t digits = 0;
+    uint32_t c;
+    for (size_t at = begin; at < end; digits++) at += unicode_next(text->bytes + at, end - at, &c);
+    for (size_t at = begin; at < end && !s->walk->status; digits--) {
+        if (digits % 3 == 0 || (at == begin && !places)) {
+            if (gap < at) event(s, gap, at, !places && gap >= begin);
+            if (places) event(s, at, at, true);
+            gap = at;
+        }
+        at += unicode_next(text->bytes + at, end - at, &c);
+    }
+    if (places) return gap;
+    event(s, gap, end, true);
+    return end;
+}
+
 static void events_of_scanner(const struct text *text, size_t begin, size_t end, struct splitter *s) {
     const char *bytes = text->bytes + begin;
     size_t n = end - begin, gap = 0;
@@ -109,9 +128,14 @@ static void events_of_scanner(const struct text *text, size_t begin, size_t end,
             at += unicode_next(bytes + at, n - at, &c);
             continue;
         }
-        if (gap < at) event(s, begin + gap, begin + at, false);
-        event(s, begin + at, begin + next, true);
-        gap = at = next;
+        if (s->step->matches == SPLIT_FOUND) {
+            if (gap < at) event(s, begin + gap, begin + at, false);
+            event(s, begin + at, begin + next, true);
+            gap = next;
+        } else {
+            gap = events_of_digits(text, begin + gap, begin + at, begin + next, s) - begin;
+        }
+        at = next;
     }
     if (gap < n) event(s, begin + gap, end, false);
 }

@@ -33,8 +33,9 @@ struct pretokenizer_step {
     enum pretokenizer_kind kind;
     enum split_behavior behavior;
     bool invert;
-    split_scanner scan;
-    struct regex *regex; /* owned */
+    split_scanner scan;         /* SCANNER */
+    enum split_matches matches; /* SCANNER: what of what is found */
+    struct regex *regex;        /* owned */
     bool (*in_class)(uint32_t code_point);
     const char *literal; /* LITERAL, METASPACE's replacement; in the tokenizer's arena */
     size_t literal_size;

@@ -175,6 +175,43 @@ static size_t scan_one_digit(const char *text, size_t n, size_t at) {
     return scan_digits(&(struct cursor){text, n}, at, 1);
 }
 
+/* \p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N})): in threes, any run of numbers */
+static size_t scan_numbers(const char *text, size_t n, size_t at) {
+    return skip(&(struct cursor){text, n}, at, CLASS_NUMBER);
+}
+
+static size_t skip_decimals(const char *text, size_t n, size_t at, uint32_t *next) {
+    *next = 0;
+    while (at < n) {
+        size_t length = unicode_next(text + at, n - at, next);
+        if (!unicode_is_decimal(*next)) break;
+        at += length;
+        *next = 0;
+    }
+    return at;
+}
+
+/* (?=(\d{3})+(?!\d)): before threes, any run of digits */
+static size_t scan_decimals(const char *text, size_t n, size_t at) {
+    uint32_t next;
+    return skip_decimals(text, n, at, &next);
+}
+
+/* \w in Ruby's syntax */
+static bool is_ruby_word(uint32_t c) {
+    if (c == 0x200c || c == 0x200d) return false;
+    return unicode_is_word(c) || c == 0xb2 || c == 0xb3 || c == 0xb9 || (c >= 0xbc && c <= 0xbe);
+}
+
+/* \d{1,3}(?=(?:\d{3})*\b): in threes, a run of digits that nothing of a word follows. After a run that isn't one, this is
+ * asked again in the middle of it. */
+static size_t scan_whole_decimals(const char *text, size_t n, size_t at) {
+    uint32_t c;
+    if (at > 0 && (unicode_previous(text, at, &c), unicode_is_decimal(c))) return at;
+    size_t end = skip_decimals(text, n, at, &c);
+    return is_ruby_word(c) ? at : end;
+}
+
 /* [一-龥぀-ゟ゠-ヿ]+ */
 static size_t scan_cjk(const char *text, size_t n, size_t at) {
     while (at < n) {
@@ -250,6 +287,9 @@ static const struct {
      scan_tekken},
     {"\\p{N}{1,3}", scan_three_digits},
     {"\\p{N}", scan_one_digit},
+    {"\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))", scan_numbers},
+    {"\\d{1,3}(?=(?:\\d{3})*\\b)", scan_whole_decimals},
+    {"(?=(\\d{3})+(?!\\d))", scan_decimals},
     {"[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", scan_cjk},
     {"[!\\\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
      "?[\\p{P}\\p{S}]+[\\r\\n]*|" SPACE_TAIL,
@@ -265,7 +305,8 @@ static const char tiktoken_in_rust[] = "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{
 
 split_scanner split_pattern_find(const char *regex, enum regex_syntax syntax) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].regex, regex) == 0) return known[i].scan;
+        if (strcmp(known[i].regex, regex) == 0)
+            return known[i].scan == scan_whole_decimals && syntax != REGEX_RUBY ? NULL : known[i].scan;
     return syntax == REGEX_RUST && strcmp(regex, tiktoken_in_rust) == 0 ? scan_tiktoken : NULL;
 }
 
@@ -273,4 +314,9 @@ const char *split_pattern_regex(split_scanner scan) {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].scan == scan) return known[i].regex;
     return "\\w+|[^\\w\\s]+"; /* split_scan_words */
+}
+
+enum split_matches split_pattern_matches(split_scanner scan) {
+    if (scan == scan_decimals) return SPLIT_BEFORE_THREES;
+    return scan == scan_numbers || scan == scan_whole_decimals ? SPLIT_THREES : SPLIT_FOUND;
 }

@@ -89,6 +89,7 @@ bn_status pretokenizer_append_regex(struct pretokenizer *pretokenizer, const cha
     step->behavior = behavior;
     step->invert = invert;
     step->scan = scan;
+    step->matches = split_pattern_matches(scan);
     return scan ? BN_OK : regex_compile(pattern, size, syntax, &step->regex, err);
 }
 

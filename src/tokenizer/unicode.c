@@ -161,6 +161,12 @@ size_t unicode_previous(const char *text, size_t end, uint32_t *code_point) {
 bool unicode_is_space(uint32_t code_point) {
     return (unicode_class(code_point) & CLASS_SPACE) != 0;
 }
+bool unicode_is_decimal(uint32_t code_point) {
+    if (code_point < 128) return code_point >= '0' && code_point <= '9';
+    utf8proc_category_t kind = category(code_point);
+    return kind == UTF8PROC_CATEGORY_ND ||
+           (kind == UTF8PROC_CATEGORY_CN && strcmp(newer_category(code_point), "Nd") == 0);
+}
 bool unicode_is_mark(uint32_t code_point) {
     utf8proc_category_t kind = category(code_point);
     bool mark = kind == UTF8PROC_CATEGORY_MN || kind == UTF8PROC_CATEGORY_MC || kind == UTF8PROC_CATEGORY_ME;
@@ -204,9 +210,8 @@ static bool other_alphabetic(uint32_t c) {
 bool unicode_is_word(uint32_t code_point) {
     if (unicode_class(code_point) & (CLASS_LETTER | CLASS_MARK)) return true;
     utf8proc_category_t kind = category(code_point);
-    return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_PC ||
-           (kind == UTF8PROC_CATEGORY_CN && strcmp(newer_category(code_point), "Nd") == 0) || code_point == 0x200c ||
-           code_point == 0x200d || other_alphabetic(code_point);
+    return unicode_is_decimal(code_point) || kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_PC ||
+           code_point == 0x200c || code_point == 0x200d || other_alphabetic(code_point);
 }
 
 bool unicode_is_control(uint32_t code_point) {

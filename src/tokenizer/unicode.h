@@ -61,6 +61,7 @@ size_t unicode_previous(const char *text, size_t end, uint32_t *code_point);
 
 bool unicode_is_space(uint32_t code_point);            /* White_Space */
 bool unicode_is_word(uint32_t code_point);             /* \w of UTS #18: Alphabetic, M, Nd, Pc, Join_Control */
+bool unicode_is_decimal(uint32_t code_point);          /* Nd */
 bool unicode_is_mark(uint32_t code_point);             /* M, as StripAccents knows it */
 bool unicode_is_nonspacing_mark(uint32_t code_point);  /* Mn, as BERT knows it */
 bool unicode_is_control(uint32_t code_point);          /* Cc, Cf, Co: what BERT calls control, \t \n \r apart */
