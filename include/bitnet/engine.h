@@ -111,6 +111,11 @@ typedef struct bn_request_options {
     int32_t priority;           /* larger first */
     bn_token_callback on_token; /* NULL = poll the result */
     void *on_token_context;
+    /* Token healing, for prompts that end in the middle of a word: the last tokens of the prompt (at most 8, never the first)
+     * are taken back where a longer token goes on from their bytes, and the output begins with tokens that spell these
+     * bytes again. They count as output tokens and are among its ids; prompt_tokens and prompt log-probabilities are of
+     * what is left of the prompt. The text begins behind the prompt's own. */
+    bool heal;
 } bn_request_options;
 
 BN_API void bn_request_options_init(bn_request_options *options);

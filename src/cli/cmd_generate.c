@@ -18,7 +18,7 @@ struct generate_settings {
     struct model_options model;
     struct sampling_options sampling;
     const char *prompt, *file, *tokens;
-    bool echo, no_special;
+    bool echo, heal, no_special;
 };
 #define FIELD(name) offsetof(struct generate_settings, name)
 
@@ -28,6 +28,9 @@ static const struct option prompt_options[] = {
      "read the prompt from a file (without its last newline); -: standard input", NULL},
     {"tokens", 0, OPTION_TEXT, FIELD(tokens), "IDS", 0, 0, "the prompt as token ids: 1,2,3", NULL},
     {"echo", 0, OPTION_FLAG, FIELD(echo), NULL, 0, 0, "print the prompt first", NULL},
+    {"heal", 0, OPTION_FLAG, FIELD(heal), NULL, 0, 0,
+     "the prompt may end in the middle of a word: take back its last tokens where a longer one goes on from them",
+     NULL},
     {"no-special", 0, OPTION_FLAG, FIELD(no_special), NULL, 0, 0, "don't put the model's BOS token before the prompt",
      "no-bos"},
     {0},
@@ -199,6 +202,7 @@ static bn_status generate(struct invocation *invocation, const struct loaded_mod
                             .top = sampling->logprobs >= 0 ? json_array() : NULL};
     prepared.options.on_token = on_token;
     prepared.options.on_token_context = &stream;
+    prepared.options.heal = settings->heal;
     if (stream.text && settings->echo && prompt->text.size) {
         fwrite(prompt->text.data, 1, prompt->text.size, stdout);
         output_flush();
@@ -251,6 +255,8 @@ const struct command command_generate = {
                 "bitnet generate demo -p 'Once upon a time' -n 64\n"
                 "# always the most likely token, as JSON\n"
                 "bitnet generate demo -p 'The King' -n 16 --temp 0 --json\n"
+                "# a prompt that ends in the middle of a word\n"
+                "bitnet generate demo -p 'Once upon a ti' -n 16 --temp 0 --heal\n"
                 "# three samples of one prompt\n"
                 "echo 'The mouse said' | bitnet generate demo -n 24 --n 3 --seed 7",
     .groups = groups,

@@ -159,6 +159,7 @@ void bn_engine_destroy(bn_engine *engine) {
     mem_free_aligned(engine->logits);
     mem_free_aligned(engine->scratch);
     screen_destroy(engine->screen);
+    bn_token_bytes_destroy(engine->token_bytes);
     mem_free(engine->plan.rows);
     mem_free(engine->plan.items);
     mem_free(engine->plan.sequences);
@@ -191,6 +192,25 @@ static bn_status enqueue(bn_engine *engine, bn_request *request, bn_error *err) 
     engine->n_requests++;
     scheduler_enqueue(engine, request);
     pthread_mutex_unlock(&engine->lock);
+    return BN_OK;
+}
+
+bn_status engine_token_bytes(bn_engine *engine, const bn_token_bytes **out, bn_error *err) {
+    pthread_mutex_lock(&engine->lock);
+    *out = engine->token_bytes;
+    pthread_mutex_unlock(&engine->lock);
+    if (*out) return BN_OK;
+    bn_token_bytes *table;
+    bn_status status = bn_token_bytes_create(engine->tokenizer, &table, err);
+    if (status) return status;
+    pthread_mutex_lock(&engine->lock);
+    if (!engine->token_bytes) {
+        engine->token_bytes = table;
+        table = NULL;
+    }
+    *out = engine->token_bytes;
+    pthread_mutex_unlock(&engine->lock);
+    bn_token_bytes_destroy(table); /* another thread was faster */
     return BN_OK;
 }
 

@@ -70,7 +70,8 @@ struct bn_engine {
     uint64_t arrivals;
     struct kv_cache cache;
     struct prefix_tree prefixes;
-    uint64_t drives; /* how often a thread has driven, cancellations included */
+    bn_token_bytes *token_bytes; /* for healing; NULL until a request asks for it, then it stays */
+    uint64_t drives;             /* how often a thread has driven, cancellations included */
     uint64_t steps, prompt_tokens, output_tokens, cached_tokens;
     uint64_t head_screened, head_rescored, head_fallbacks;
 };
@@ -78,6 +79,9 @@ struct bn_engine {
 static inline struct prefix_tree *engine_prefixes(bn_engine *engine) {
     return engine->use_prefixes ? &engine->prefixes : NULL;
 }
+
+/* The bytes of the tokenizer's tokens: made when they are first asked for, which any thread may without the lock. */
+bn_status engine_token_bytes(bn_engine *engine, const bn_token_bytes **out, bn_error *err);
 
 /* Does this id end a generation by the model's own word? */
 static inline bool engine_is_end(const bn_engine *engine, int32_t id) {

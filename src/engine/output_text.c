@@ -45,7 +45,10 @@ static size_t held_back(const struct output_text *text) {
 }
 
 static bn_status append(struct output_text *text, const char *piece, size_t n, bn_error *err) {
-    size_t old_size = text->buffer.size;
+    size_t old_size = text->buffer.size, skipped = min_size(n, text->n_skip);
+    text->n_skip -= skipped;
+    piece += skipped;
+    n -= skipped;
     if (n == 0) return BN_OK;
     buffer_append(&text->buffer, piece, n);
     if (text->buffer.failed) return fail_no_memory(err, old_size + n);
@@ -59,6 +62,33 @@ static bn_status append(struct output_text *text, const char *piece, size_t n, b
     }
     text->n_sure = text->buffer.size - held_back(text);
     return BN_OK;
+}
+
+static bn_status push_ids(bn_decoder *decoder, const bn_tokenizer *tokenizer, const int32_t *ids, size_t n_ids,
+                          size_t *n_bytes, bn_error *err) {
+    const char *piece;
+    size_t n;
+    *n_bytes = 0;
+    for (size_t i = 0; i < n_ids; i++) {
+        if ((size_t)ids[i] >= bn_tokenizer_vocab_size(tokenizer)) continue;
+        bn_status status = bn_decoder_push(decoder, ids[i], &piece, &n, err);
+        if (status) return status;
+        *n_bytes += n;
+    }
+    return BN_OK;
+}
+
+bn_status output_text_follow(struct output_text *text, const bn_tokenizer *tokenizer, bool skip_special,
+                             const int32_t *prompt, size_t n_prompt, size_t n_kept, bn_error *err) {
+    bn_decoder *whole;
+    size_t n_bytes, n_kept_bytes;
+    bn_status status = bn_decoder_create(tokenizer, skip_special, &whole, err);
+    if (status) return status;
+    status = push_ids(whole, tokenizer, prompt, n_prompt, &n_bytes, err);
+    bn_decoder_destroy(whole);
+    if (!status) status = push_ids(text->decoder, tokenizer, prompt, n_kept, &n_kept_bytes, err);
+    if (!status) text->n_skip = n_bytes - min_size(n_bytes, n_kept_bytes);
+    return status;
 }
 
 bn_status output_text_push(struct output_text *text, const bn_tokenizer *tokenizer, int32_t id, bn_error *err) {

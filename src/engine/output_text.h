@@ -19,6 +19,7 @@ struct output_text {
     const struct stop_string *stops; /* owned by the request */
     size_t n_stops;
     struct buffer buffer; /* all text; from the first stop string on nothing */
+    size_t n_skip;        /* bytes to come that the prompt has already */
     size_t n_sure;        /* bytes of it that can't become part of a stop string: may be shown */
     bool stopped;         /* a stop string came */
 };
@@ -27,6 +28,9 @@ struct output_text {
 bn_status output_text_init(struct output_text *text, const bn_tokenizer *tokenizer, bool skip_special,
                            const struct stop_string *stops, size_t n_stops, bn_error *err);
 void output_text_release(struct output_text *text);
+/* What comes follows the first n_kept ids of a prompt; the text of the others will come again and is left out. */
+bn_status output_text_follow(struct output_text *text, const bn_tokenizer *tokenizer, bool skip_special,
+                             const int32_t *prompt, size_t n_prompt, size_t n_kept, bn_error *err);
 
 /* Adds the text of one id. Ids beyond the tokenizer's vocabulary (padding of the model's) have none. */
 bn_status output_text_push(struct output_text *text, const bn_tokenizer *tokenizer, int32_t id, bn_error *err);

@@ -1,9 +1,10 @@
 /* Stages that change single logits: forbidden ids, logit bias, and penalties for tokens that occurred already. They
- * touch only the ids concerned, never the whole vocabulary. */
+ * touch only the ids concerned, never the whole vocabulary, but for the first tokens of a healed prompt. */
 #include <float.h>
 #include <math.h>
 
 #include "base/memory.h"
+#include "engine/healing.h"
 #include "engine/sampler_chain.h"
 
 /* The edges of bn_logit_bias.bias, as in OpenAI's API. */
@@ -34,12 +35,22 @@ static void force(struct sampler *sampler) {
     if (any) candidates_force(&sampler->candidates, options->logit_bias, sampler->forced, options->n_logit_bias);
 }
 
+/* All that don't spell what the prompt had. */
+static void forbid_others(struct sampler *sampler, const struct sampler_input *input) {
+    for (size_t id = 0; id < sampler->vocab_size; id++) {
+        if (healing_allows(input->healing, input->n_spelled, (int32_t)id)) continue;
+        float *logit = candidates_logit(&sampler->candidates, (int32_t)id);
+        if (logit) *logit = -INFINITY;
+    }
+}
+
 void forbid_and_bias(struct sampler *sampler, const struct sampler_input *input) {
     struct candidates *c = &sampler->candidates;
     for (size_t i = 0; i < input->n_forbidden; i++) {
         float *logit = candidates_logit(c, input->forbidden[i]);
         if (logit) *logit = -INFINITY;
     }
+    if (input->healing) forbid_others(sampler, input);
     const bn_sampling *options = &sampler->options;
     for (size_t i = 0; i < options->n_logit_bias; i++) {
         float *logit = candidates_logit(c, options->logit_bias[i].id);

@@ -155,15 +155,19 @@ static bn_status create_draws(bn_request *request, struct sequence *s, bn_error 
     return ok ? BN_OK : fail_no_memory(err, n * sizeof *s->draws);
 }
 
-static bn_status create_output(bn_request *request, struct sequence *s, bn_error *err) {
+/* prompt: all of it, with what was taken back. */
+static bn_status create_output(bn_request *request, struct sequence *s, const int32_t *prompt, size_t n_prompt,
+                               bn_error *err) {
     const bn_engine *engine = request->engine;
     bn_status drawable = create_draws(request, s, err);
     if (drawable) return drawable;
     bn_status status = sampler_create(&request->options.sampling, engine->vocab_size, engine->tokenizer,
                                       (uint32_t)s->index, &s->sampler, err);
     if (status) return status;
-    return output_text_init(&s->text, engine->tokenizer, !request->options.keep_special, request->stops,
-                            request->options.n_stop, err);
+    bool skip_special = !request->options.keep_special;
+    status = output_text_init(&s->text, engine->tokenizer, skip_special, request->stops, request->options.n_stop, err);
+    if (status || !request->healing.n_prefix) return status;
+    return output_text_follow(&s->text, engine->tokenizer, skip_special, prompt, n_prompt, request->n_prompt, err);
 }
 
 static bn_status create_sequences(bn_request *request, const int32_t *prompt, size_t n, bn_error *err) {
@@ -193,7 +197,8 @@ static bn_request *allocate(bn_engine *engine, size_t n_prompt, size_t capacity)
     return request;
 }
 
-static bn_status fill(bn_request *request, const int32_t *prompt, const bn_request_options *options, bn_error *err) {
+static bn_status fill(bn_request *request, const int32_t *prompt, size_t n_prompt, const bn_request_options *options,
+                      bn_error *err) {
     const bn_request_options *o = options;
     request->options = *options;
     bn_status status = check_counts(request->engine, request, err);
@@ -209,7 +214,7 @@ static bn_status fill(bn_request *request, const int32_t *prompt, const bn_reque
     request->n_choices = o->n;
     status = create_sequences(request, prompt, n, err);
     for (size_t i = 0; i < request->n_sequences && !status; i++)
-        status = create_output(request, &request->sequences[i], err);
+        status = create_output(request, &request->sequences[i], prompt, n_prompt, err);
     if (status) return status;
     if (o->beams && !(request->beams = beam_search_create(request)))
         return fail_no_memory(err, o->beams * request->capacity * sizeof(int32_t));
@@ -221,16 +226,33 @@ static bn_status fill(bn_request *request, const int32_t *prompt, const bn_reque
     return BN_OK;
 }
 
+static bn_status start_healing(bn_engine *engine, struct healing *healing, const int32_t *prompt, size_t n_prompt,
+                               size_t *n_kept, bn_error *err) {
+    const bn_token_bytes *table;
+    if (!engine->tokenizer)
+        return fail(err, BN_STATUS_UNSUPPORTED, "heal: the model has no tokenizer that knows its tokens' bytes");
+    bn_status status = engine_token_bytes(engine, &table, err);
+    return status ? status : healing_init(healing, table, engine->vocab_size, prompt, n_prompt, n_kept, err);
+}
+
 bn_status request_create(bn_engine *engine, const int32_t *prompt, size_t n_prompt, const bn_request_options *options,
                          bn_request **out, bn_error *err) {
     bn_status status = check_prompt(engine, prompt, n_prompt, 1, err);
     if (status) return status;
     const bn_request_options own = settled(options);
-    size_t room = engine->context_length - n_prompt;
+    struct healing healing = {0};
+    size_t n_kept = n_prompt;
+    if (own.heal) status = start_healing(engine, &healing, prompt, n_prompt, &n_kept, err);
+    if (status) return status;
+    size_t room = engine->context_length - n_kept;
     if (own.max_tokens) room = min_size(room, own.max_tokens);
-    bn_request *request = allocate(engine, n_prompt, n_prompt + room);
-    if (!request) return fail_no_memory(err, sizeof *request);
-    status = fill(request, prompt, &own, err);
+    bn_request *request = allocate(engine, n_kept, n_kept + room);
+    if (!request) {
+        healing_release(&healing);
+        return fail_no_memory(err, sizeof *request);
+    }
+    request->healing = healing;
+    status = fill(request, prompt, n_prompt, &own, err);
     if (status)
         request_destroy(request);
     else
@@ -263,6 +285,7 @@ void request_destroy(bn_request *request) {
         output_text_release(&s->text);
         mem_free(s->snapshot);
     }
+    healing_release(&request->healing);
     arena_release(&request->arena);
     mem_free(request);
 }
@@ -290,9 +313,16 @@ bool request_draws_end(const struct sequence *s) {
            request_is_end(s->request, last->id);
 }
 
+bool request_heals(const bn_request *request, const struct sequence *s, size_t n_history, size_t *n_spelled) {
+    const struct healing *healing = &request->healing;
+    *n_spelled = healing_spelled(healing, s->tokens + request->n_prompt, n_history - request->n_prompt);
+    return *n_spelled < healing->n_prefix;
+}
+
 struct sampler_input request_sampler_input(const bn_request *request, const struct sequence *s, size_t n_history,
                                            float *logits) {
-    size_t n_output = n_history - request->n_prompt;
+    size_t n_output = n_history - request->n_prompt, n_spelled;
+    bool heals = request_heals(request, s, n_history, &n_spelled);
     bool too_early = n_output < request->options.min_tokens;
     return (struct sampler_input){.logits = logits,
                                   .history = s->tokens,
@@ -300,6 +330,8 @@ struct sampler_input request_sampler_input(const bn_request *request, const stru
                                   .n_prompt = request->n_prompt,
                                   .forbidden = too_early ? request->end_ids : NULL,
                                   .n_forbidden = too_early ? request->n_end_ids : 0,
+                                  .healing = heals ? &request->healing : NULL,
+                                  .n_spelled = n_spelled,
                                   .position = n_output};
 }
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "engine/healing.h"
 #include "engine/sequence.h"
 
 struct beam_search;
@@ -25,8 +26,9 @@ struct bn_request {
     struct stop_string *stops;
     int32_t *end_ids; /* ids that end this request */
     size_t n_end_ids;
-    size_t n_prompt;
-    size_t capacity; /* longest a sequence may become; also the reserved length that picks rope factors */
+    size_t n_prompt;        /* without what was taken back … */
+    struct healing healing; /* … to be healed */
+    size_t capacity;        /* longest a sequence may become; also the reserved length that picks rope factors */
     size_t rope_class;
     uint64_t arrival;
 
@@ -66,6 +68,8 @@ void request_destroy(bn_request *request);
 bool request_is_end(const bn_request *request, int32_t id);
 /* Will the row of logits of this position be needed? */
 bool request_wants_row(const bn_request *request, const struct sequence *s, size_t position);
+/* Does what follows the first n_history tokens still have to spell what was taken back from the prompt? */
+bool request_heals(const bn_request *request, const struct sequence *s, size_t n_history, size_t *n_spelled);
 /* Are the draws of this step complete? They are when the last one ends the generation, failed, or isn't what was
  * guessed: what lies behind it counts for nothing. */
 bool request_draws_end(const struct sequence *s);

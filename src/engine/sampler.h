@@ -18,6 +18,7 @@ bn_status sampler_create(const bn_sampling *options, size_t vocab_size, const bn
 void sampler_destroy(struct sampler *sampler);
 
 struct partial_logits; /* candidates.h */
+struct healing;        /* healing.h */
 
 struct sampler_input {
     float *logits;                        /* [vocab_size], changed in place */
@@ -27,6 +28,8 @@ struct sampler_input {
     size_t n_prompt;          /* of which the prompt */
     const int32_t *forbidden; /* ids that must not come now (end tokens before min_tokens); may be NULL */
     size_t n_forbidden;
+    const struct healing *healing; /* NULL, or the prompt is being healed: n_spelled bytes have been spelled */
+    size_t n_spelled;
     uint64_t position; /* index of the token to draw in the output: the random counter */
 };
 

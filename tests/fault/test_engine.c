@@ -82,7 +82,10 @@ static void test_create(void **state) {
 static void refuse_in_submit(const bn_request_options *options) {
     int32_t prompt[N_PROMPT];
     make_prompt(prompt, N_PROMPT, 1);
+    struct answer first;
     bn_engine *engine = make_engine(model, NULL);
+    ask(engine, prompt, N_PROMPT, options,
+        &first); /* what is made once, for healing thousands of small pieces, is there */
     for (long n = 0;; n++) {
         bn_request *request = NULL;
         bn_error err = {0};
@@ -103,10 +106,12 @@ static void refuse_in_submit(const bn_request_options *options) {
 
 static void test_submit(void **state) {
     (void)state;
-    bn_request_options options = busy_options(), beams = greedy(10);
+    bn_request_options options = busy_options(), beams = greedy(10), healed = greedy(10);
     beams.beams = 3;
+    healed.heal = true;
     refuse_in_submit(&options);
     refuse_in_submit(&beams);
+    refuse_in_submit(&healed);
 }
 
 /* A failure while running either is the request's error or costs nothing but a page in the prefix cache. */
