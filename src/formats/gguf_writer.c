@@ -284,13 +284,21 @@ static bn_status write_all(struct gguf_writer *writer, bn_error *err) {
 
 bn_status gguf_writer_finish(struct gguf_writer *writer, const char *path, bn_error *err) {
     struct atomic_file file;
+    char *buffer = mem_alloc(HUGE_PAGE_BYTES);
+    if (!buffer) return fail_no_memory(err, HUGE_PAGE_BYTES);
     bn_status status = atomic_file_open(path, &file, err);
-    if (status) return status;
-    writer->stream = file.stream;
-    status = write_all(writer, err);
-    writer->stream = NULL;
-    if (!status) return atomic_file_commit(&file, err);
-    error_prefix(err, "%s", path);
-    atomic_file_abort(&file);
+    if (!status) {
+        setvbuf(file.stream, buffer, _IOFBF, HUGE_PAGE_BYTES); /* whole ones are written: they may be mapped as such */
+        writer->stream = file.stream;
+        status = write_all(writer, err);
+        writer->stream = NULL;
+        if (status) {
+            error_prefix(err, "%s", path);
+            atomic_file_abort(&file);
+        } else {
+            status = atomic_file_commit(&file, err);
+        }
+    }
+    mem_free(buffer);
     return status;
 }
