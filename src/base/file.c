@@ -85,6 +85,15 @@ bn_status mapped_file_open(const char *path, struct mapped_file *out, bn_error *
     return BN_OK;
 }
 
+bool mapped_file_reopen(const struct mapped_file *file, int *fd) {
+    size_t size;
+    struct file_identity now = {0};
+    if (open_regular(file->path, fd, &now, &size, NULL)) return false;
+    if (now.device == file->identity.device && now.inode == file->identity.inode) return true;
+    close(*fd);
+    return false;
+}
+
 void mapped_file_close(struct mapped_file *file) {
     if (file->data) munmap((void *)(uintptr_t)file->data, file->size);
     mem_free(file->path);

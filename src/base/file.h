@@ -29,6 +29,9 @@ struct mapped_file {
 };
 
 bn_status mapped_file_open(const char *path, struct mapped_file *out, bn_error *err);
+/* Opens a mapped file again, to read pieces of it without mapping their pages. False if it can't be opened, or its path
+ * has become another file's. The caller closes *fd. */
+bool mapped_file_reopen(const struct mapped_file *file, int *fd);
 void mapped_file_close(struct mapped_file *file);
 
 /* Whole small file into memory (NUL-terminated, the NUL not counted). max_bytes bounds it. Free with mem_free. */

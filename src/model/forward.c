@@ -65,12 +65,13 @@ static void settle_row(const struct pass *p, size_t t) {
 }
 
 static void embed_step(void *context, size_t t, size_t slot) {
-    (void)slot;
     const struct pass *p = context;
     const struct weights *weights = &p->model->weights;
     size_t d = p->config->hidden_size;
     float *x = p->w->x + t * d;
-    linear_row(p->kernels, &weights->embedding, (size_t)p->batch->tokens[t], x);
+    struct linear row = row_file_take(&weights->embedding_rows, &weights->embedding, (size_t)p->batch->tokens[t],
+                                      p->w->linear.scratch + slot * p->w->linear.scratch_bytes);
+    linear_row(p->kernels, &row, 0, x);
     if (p->config->embedding_scale != 1) p->kernels->scale(x, p->config->embedding_scale, d);
     if (weights->position_embedding.n_rows) {
         float *position = p->w->out + t * d;

@@ -77,6 +77,7 @@ void model_drop_head_pages(const struct bn_model *model) {
 
 struct rescoring {
     const struct bn_model *model;
+    const struct workspace *workspace;
     const struct kernels *kernels;
     const float *x;
     bn_candidate *items;
@@ -84,12 +85,14 @@ struct rescoring {
 };
 
 static void rescore_chunk(void *context, size_t chunk, size_t slot) {
-    (void)slot;
     const struct rescoring *job = context;
+    const struct weights *weights = &job->model->weights;
+    uint8_t *buffer = job->workspace->linear.scratch + slot * job->workspace->linear.scratch_bytes;
     size_t end = min_size(job->n, (chunk + 1) * RESCORE_CHUNK);
     float cap = job->model->config.final_softcap;
     for (size_t i = chunk * RESCORE_CHUNK; i < end; i++) {
-        float logit = linear_dot(job->kernels, &job->model->weights.head, (size_t)job->items[i].id, job->x);
+        struct linear row = row_file_take(&weights->head_rows, &weights->head, (size_t)job->items[i].id, buffer);
+        float logit = linear_dot(job->kernels, &row, 0, job->x);
         if (cap > 0) job->kernels->softcap(&logit, cap, 1);
         job->items[i].logit = logit;
     }
@@ -97,6 +100,7 @@ static void rescore_chunk(void *context, size_t chunk, size_t slot) {
 
 void model_rescore(const struct bn_model *model, const struct workspace *workspace,
                    const struct forward_options *options, size_t row, bn_candidate *items, size_t n) {
-    struct rescoring job = {model, options->kernels, workspace->normed + row * model->config.hidden_size, items, n};
+    struct rescoring job = {model, workspace, options->kernels, workspace->normed + row * model->config.hidden_size,
+                            items, n};
     thread_pool_run(options->pool, rescore_chunk, &job, (n + RESCORE_CHUNK - 1) / RESCORE_CHUNK);
 }

@@ -1,6 +1,8 @@
 /* Opening and closing models: which reader a path needs, then configuration, weights, tokenizer, sampling defaults. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -201,6 +203,16 @@ static bn_status open_beside(bn_model *model, const char *file, const bn_model_o
     return status;
 }
 
+/* Vocabularies are megabytes that were looked through once. What is used of them again comes back. */
+static void drop_metadata_pages(const struct gguf *gguf) {
+    const struct mapped_file *file = &gguf->set.files[0];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = file->size;
+    for (size_t i = 0; i < gguf->set.n_tensors; i++)
+        if (gguf->set.tensors[i].data >= file->data)
+            bytes = min_size(bytes, (size_t)(gguf->set.tensors[i].data - file->data));
+    madvise((void *)(uintptr_t)file->data, bytes / page * page, MADV_DONTNEED);
+}
+
 bn_status bn_model_open(const char *path, const bn_model_options *given, bn_model **out, bn_error *err) {
     if (!path || !out) return fail(err, BN_STATUS_BAD_ARGUMENT, "bn_model_open needs a path and a place for the model");
     bn_model_options options;
@@ -214,6 +226,7 @@ bn_status bn_model_open(const char *path, const bn_model_options *given, bn_mode
     case FILE_GGUF:
         status = gguf_open(path, &model->gguf, err);
         if (status == BN_OK && (status = open_gguf(model, &options, err)) != BN_OK) error_prefix(err, "%s", path);
+        if (status == BN_OK) drop_metadata_pages(&model->gguf);
         break;
     case FILE_HF_FOLDER:
         status = open_folder(model, path, NULL, &options, err);

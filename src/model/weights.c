@@ -542,11 +542,18 @@ bn_status weights_screen_head(struct bn_model *model, struct thread_pool *pool, 
     bool stored;
     bn_status status =
         head_screen_from_file(&w->screen, &w->head, model_tensors(model), &stored, problem, problem_bytes, err);
-    if (status != BN_OK || stored) return status;
-    return head_screen_build(&w->screen, &w->head, w->head_is_mapped, &w->arena, pool, err);
+    if (status == BN_OK && !stored)
+        status = head_screen_build(&w->screen, &w->head, w->head_is_mapped, &w->arena, pool, err);
+    if (status != BN_OK || !w->screen.codes) return status;
+    row_file_open(&w->head_rows, model_tensors(model), &w->head);
+    row_file_open(&w->embedding_rows, model_tensors(model), &w->embedding);
+    if (w->head_is_mapped) head_drop_pages(&w->head, 0, w->head.n_rows);
+    return BN_OK;
 }
 
 void weights_release(struct weights *weights) {
+    row_file_close(&weights->head_rows);
+    row_file_close(&weights->embedding_rows);
     arena_release(&weights->arena);
     *weights = (struct weights){0};
 }

@@ -9,6 +9,7 @@
 #include "model/linear.h"
 #include "model/model.h"
 #include "model/rope.h"
+#include "model/row_file.h"
 
 /* RMS norm (bias NULL) or layer norm, by the architecture. weight NULL: the architecture has no norm here. */
 struct norm {
@@ -42,9 +43,10 @@ struct weights {
     struct norm output_norm;          /* [d] */
     struct linear head;               /* [V, d]; shares the embedding's data when tied */
     bool tied;
-    struct head_screen screen; /* of the head; codes NULL where it isn't screened */
-    bool head_is_mapped;       /* then its pages can be dropped; said of screened heads only */
-    struct arena arena;        /* what isn't used where it is mapped */
+    struct head_screen screen;                 /* of the head; codes NULL where it isn't screened */
+    bool head_is_mapped;                       /* then its pages can be dropped; said of screened heads only */
+    struct row_file head_rows, embedding_rows; /* of screened heads only: of others all is read anyway */
+    struct arena arena;                        /* what isn't used where it is mapped */
 };
 
 struct bn_model {

@@ -224,6 +224,30 @@ static void files_are_written_whole_or_not(void **state) {
     mem_free(path);
 }
 
+static void reopened_is_the_same_file(void **state) {
+    (void)state;
+    const char *folder = temporary_folder();
+    char *path = path_join(folder, "out");
+    bn_error err = {0};
+    struct mapped_file mapped;
+    char text[6] = {0};
+    int fd;
+    assert_ok(file_write_all(path, "first", 5, &err), err);
+    assert_ok(mapped_file_open(path, &mapped, &err), err);
+    assert_true(mapped_file_reopen(&mapped, &fd));
+    assert_int_equal(pread(fd, text, 5, 0), 5);
+    assert_string_equal(text, "first");
+    close(fd);
+    assert_ok(file_write_all(path, "other", 5, &err), err);
+    assert_false(mapped_file_reopen(&mapped, &fd));
+    assert_memory_equal(mapped.data, "first", 5);
+    unlink(path);
+    assert_false(mapped_file_reopen(&mapped, &fd));
+    mapped_file_close(&mapped);
+    assert_int_equal(rmdir(folder), 0);
+    mem_free(path);
+}
+
 static void full_disk_keeps_the_old_file(void **state) {
     (void)state;
     if (access("/dev/full", W_OK)) skip();
@@ -301,6 +325,7 @@ int main(void) {
         cmocka_unit_test(large_arena_blocks_are_zeroed),
         cmocka_unit_test(buffer_builds_text),
         cmocka_unit_test(files_are_written_whole_or_not),
+        cmocka_unit_test(reopened_is_the_same_file),
         cmocka_unit_test(full_disk_keeps_the_old_file),
         cmocka_unit_test(json_names_what_is_wrong),
         cmocka_unit_test(messages_are_printable),

@@ -150,6 +150,25 @@ static void test_lossless(void **state) {
     check_lossless(MODELS "qwen3-q2_0/qwen3-q2_0.gguf", false);
 }
 
+/* Rows come from the file as they lie in its mapping; and from there where the file is gone. */
+static void test_single_rows(void **state) {
+    (void)state;
+    bn_model *model = open_screened(DEMO_MODEL);
+    const struct linear *head = &model->weights.head;
+    uint8_t *buffer = mem_alloc_aligned(head->row_bytes);
+    assert_non_null(buffer);
+    assert_true(model->weights.head_rows.is_open && model->weights.embedding_rows.is_open);
+    for (size_t r = 0; r < head->n_rows; r += 37) {
+        struct linear row = row_file_take(&model->weights.head_rows, head, r, buffer);
+        assert_true(row.data == buffer && row.n_rows == 1);
+        assert_memory_equal(buffer, head->data + r * head->row_bytes, head->row_bytes);
+    }
+    struct linear lying = row_file_take(&(struct row_file){0}, head, 5, buffer);
+    assert_ptr_equal(lying.data, head->data + 5 * head->row_bytes);
+    mem_free_aligned(buffer);
+    bn_model_close(model);
+}
+
 /* ---- copies that don't belong ---- */
 
 struct image {
@@ -282,10 +301,8 @@ static void test_refusals(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lossless),
-        cmocka_unit_test(test_foreign_copies),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_lossless),  cmocka_unit_test(test_single_rows), cmocka_unit_test(test_foreign_copies),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_refusals),
     };
     folder = temporary_folder_create();
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
