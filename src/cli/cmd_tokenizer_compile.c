@@ -66,7 +66,7 @@ static bn_status copy_contents(const struct gguf *gguf, struct gguf_writer *writ
 static bn_status compile_opened(const struct gguf *gguf, const char *output, size_t *vocab_size, bn_error *err) {
     bn_tokenizer *tokenizer;
     struct gguf_writer *writer = NULL;
-    bn_status status = tokenizer_from_gguf(gguf, NULL, NULL, &tokenizer, err);
+    bn_status status = tokenizer_read_gguf(gguf, NULL, NULL, &tokenizer, err);
     if (status) return status;
     *vocab_size = bn_tokenizer_vocab_size(tokenizer);
     status = gguf_writer_create(gguf->alignment, &writer, err);

@@ -39,7 +39,7 @@ static bool is(struct gguf_string token, const char *text) {
 /* Opening it as a tokenizer checks its arrays: strings, numbers, as many of each. */
 static bn_status check_vocabulary(const struct gguf *gguf, bn_error *err) {
     bn_tokenizer *tokenizer;
-    bn_status status = tokenizer_from_gguf(gguf, NULL, NULL, &tokenizer, err);
+    bn_status status = tokenizer_read_gguf(gguf, NULL, NULL, &tokenizer, err);
     if (!status) bn_tokenizer_close(tokenizer);
     return status;
 }

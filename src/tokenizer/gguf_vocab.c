@@ -333,11 +333,10 @@ static bn_status read_kind(bn_tokenizer *tokenizer, struct gguf_vocabulary *v, s
                 (int)min_size(kind.size, 60), kind.text);
 }
 
-bn_status tokenizer_from_gguf(const struct gguf *gguf, void (*notice)(void *context, const char *line),
+bn_status tokenizer_read_gguf(const struct gguf *gguf, void (*notice)(void *context, const char *line),
                               void *notice_context, bn_tokenizer **out, bn_error *err) {
     struct gguf_vocabulary v = {.gguf = gguf, .notice = notice, .notice_context = notice_context};
     struct gguf_string kind = {"", 0};
-    if (tokenizer_from_gguf_image(gguf, out)) return BN_OK;
     bn_status status = gguf_get_string(gguf, "tokenizer.ggml.model", &kind, err);
     if (status) return status;
     if (kind.size == 0 || equals(kind, "none") || equals(kind, "no_vocab"))

@@ -31,6 +31,22 @@ static enum content content_of(const char *text, size_t size) {
     return looks_like_tiktoken(text, size) ? CONTENT_TIKTOKEN : CONTENT_SENTENCEPIECE;
 }
 
+bn_status tokenizer_from_gguf(const struct gguf *gguf, void (*notice)(void *context, const char *line),
+                              void *notice_context, bn_tokenizer **out, bn_error *err) {
+    const struct mapped_file *file = gguf->set.n_files == 1 ? gguf->set.files : NULL;
+    struct cache_key key = {0};
+    bn_error problem = {0};
+    if (tokenizer_from_gguf_image(gguf, out)) return BN_OK;
+    if (file && file->size >= SMALLEST_CACHED) key = cache_key_of(file, NULL);
+    if (cache_find(&key, out)) return BN_OK;
+    bn_status status = tokenizer_read_gguf(gguf, notice, notice_context, out, err);
+    if (!status && !cache_store(&key, *out, &problem) && notice) {
+        error_prefix(&problem, "the tokenizer can't be cached");
+        notice(notice_context, problem.message);
+    }
+    return status;
+}
+
 static bn_status open_gguf(const char *path, bn_tokenizer **out, bn_error *err) {
     struct gguf *gguf = mem_calloc(1, sizeof *gguf);
     if (!gguf) return fail_no_memory(err, sizeof *gguf);
@@ -138,7 +154,7 @@ static bn_status open_file(const char *path, bn_tokenizer **out, bn_error *err) 
     if (file.size >= SMALLEST_CACHED) key = cache_key_of(&file, content == CONTENT_GGUF ? NULL : companions);
     if (!cache_find(&key, out)) {
         status = open_content(&file, content, out, err);
-        if (!status) cache_store(&key, *out, NULL);
+        if (!status && content != CONTENT_GGUF) cache_store(&key, *out, NULL); /* that one has been */
     }
     mapped_file_close(&file);
     return status;

@@ -8,8 +8,11 @@
 
 /* The vocabulary inside an open GGUF file, which must stay open while the tokenizer lives. BN_STATUS_NOT_FOUND when the
  * file has none. `notice` (may be NULL) gets lines a person should see, e.g. a missing tokenizer.ggml.pre and what was
- * detected instead. */
+ * detected instead, or a cache that can't be written. Compiled, in the file or in the cache, it is taken from there. */
 bn_status tokenizer_from_gguf(const struct gguf *gguf, void (*notice)(void *context, const char *line),
+                              void *notice_context, bn_tokenizer **out, bn_error *err);
+/* The same, read from the vocabulary's entries, which are checked that way, in any case. */
+bn_status tokenizer_read_gguf(const struct gguf *gguf, void (*notice)(void *context, const char *line),
                               void *notice_context, bn_tokenizer **out, bn_error *err);
 /* A Hugging Face folder: tokenizer.json (or vocab.json + merges.txt), with tokenizer_config.json,
  * special_tokens_map.json and chat_template.jinja honoured. */

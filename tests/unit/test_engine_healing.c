@@ -99,12 +99,10 @@ static size_t expected_ids(bn_engine *engine, const int32_t *kept, size_t n_kept
     return N_OUTPUT;
 }
 
-static const char *const prompts[] = {"Once upon a ti",       "The little ca",
-                                      "Once upon a time",     "She said \"Hel",
-                                      "He was very hap",      "a",
-                                      "One day, Lily wen",    "They went to the p",
-                                      "caf\xc3\xa9 \xe2\x80",
-                                      "Tim and Sue walk ",    "The dog ran, ran, ran, r"};
+static const char *const prompts[] = {"Once upon a ti",    "The little ca",           "Once upon a time",
+                                      "She said \"Hel",    "He was very hap",         "a",
+                                      "One day, Lily wen", "They went to the p",      "caf\xc3\xa9 \xe2\x80",
+                                      "Tim and Sue walk ", "The dog ran, ran, ran, r"};
 
 static void check_prompt_healed(bn_engine *engine, const char *text) {
     int32_t *prompt, expected[N_OUTPUT];

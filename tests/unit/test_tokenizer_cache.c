@@ -12,9 +12,11 @@
 
 #include "base/buffer.h"
 #include "base/file.h"
+#include "gguf_builder.h"
 #include "temporary_folder.h"
 #include "test.h"
 #include "tokenizer/pipeline.h"
+#include "tokenizer/tokenizer.h"
 
 enum { N_WORDS = 20000 };
 
@@ -184,6 +186,74 @@ static void test_unwritable(void **state) {
     assert_int_equal(chmod(entries, 0700), 0);
 }
 
+/* ---- a model's vocabulary ---- */
+
+static char gguf_path[512], last_notice[512];
+
+static void take_notice(void *context, const char *line) {
+    (void)context;
+    snprintf(last_notice, sizeof last_notice, "%s", line);
+}
+
+/* As Llama 2 has it: pieces with scores. */
+static void write_gguf(void) {
+    struct buffer out;
+    buffer_init(&out);
+    put_header(&out, 3, 0, 3);
+    put_value_text(&out, "tokenizer.ggml.model", "llama");
+    put_array(&out, "tokenizer.ggml.tokens", GGUF_STRING, N_WORDS);
+    for (int i = 0; i < N_WORDS; i++) {
+        char word[16];
+        snprintf(word, sizeof word, "w%d", i);
+        put_text(&out, word);
+    }
+    put_array(&out, "tokenizer.ggml.scores", GGUF_F32, N_WORDS);
+    for (int i = 0; i < N_WORDS; i++) put_f32(&out, (float)-i);
+    pad_to(&out, 32);
+    snprintf(gguf_path, sizeof gguf_path, "%s/model.gguf", folder.path);
+    write_file(gguf_path, out.data, out.size);
+    buffer_release(&out);
+    nanosleep(&(struct timespec){.tv_nsec = 80000000}, NULL);
+}
+
+static void expect_gguf(bool cached) {
+    struct gguf gguf;
+    bn_tokenizer *tokenizer = NULL;
+    bn_error err = {0};
+    *last_notice = '\0';
+    assert_ok(gguf_open(gguf_path, &gguf, &err), err);
+    assert_ok(tokenizer_from_gguf(&gguf, take_notice, NULL, &tokenizer, &err), err);
+    assert_int_equal(tokenizer->has_image, cached);
+    assert_int_equal(bn_tokenizer_find(tokenizer, "w19999"), 19999);
+    bn_tokenizer_close(tokenizer);
+    gguf_close(&gguf);
+}
+
+static void test_gguf(void **state) {
+    (void)state;
+    write_gguf();
+    expect_gguf(false);
+    expect_gguf(true);
+    assert_int_equal(count_entries(NULL, 0), 1);
+    bn_tokenizer *tokenizer = NULL; /* the same entry for who wants the tokenizer alone */
+    bn_error err = {0};
+    assert_ok(bn_tokenizer_open(gguf_path, &tokenizer, &err), err);
+    assert_true(tokenizer->has_image);
+    bn_tokenizer_close(tokenizer);
+    assert_int_equal(count_entries(NULL, 0), 1);
+}
+
+static void test_unwritable_is_said(void **state) {
+    (void)state;
+    write_gguf();
+    setenv("XDG_CACHE_HOME", "/proc/nowhere", 1);
+    expect_gguf(false);
+    assert_non_null(strstr(last_notice, "/proc/nowhere/bitnet/tokenizers"));
+    setenv("BITNET_NO_CACHE", "1", 1);
+    expect_gguf(false);
+    assert_null(strstr(last_notice, "/proc"));
+}
+
 static void test_many_processes(void **state) {
     (void)state;
     pid_t children[8];
@@ -217,6 +287,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_just_changed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_entry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unwritable, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_gguf, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_unwritable_is_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_processes, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
