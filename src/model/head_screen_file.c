@@ -66,13 +66,15 @@ static bool row_is(const struct head_screen *screen, size_t r, size_t n_cols, co
     return same;
 }
 
-bn_status head_screen_compare(const struct head_screen *screen, const struct linear *head, size_t row0, size_t step,
-                              size_t n, size_t *differs, bn_error *err) {
+/* *differs: the first of the sampled rows that isn't what the head gives, or SIZE_MAX. */
+static bn_status compare_sample(const struct head_screen *screen, const struct linear *head, size_t *differs,
+                                bn_error *err) {
+    size_t n = min_size(SAMPLED_ROWS, head->n_rows);
     int8_t *q = mem_alloc_array(head->n_cols, 1);
     float *w = mem_alloc_array(head->n_cols, sizeof *w);
     *differs = SIZE_MAX;
     for (size_t i = 0; q && w && i < n && *differs == SIZE_MAX; i++) {
-        size_t r = row0 + i * step;
+        size_t r = i * (head->n_rows / n);
         struct screen_row row = head_screen_row(head, kernels_best(), r, q, w);
         if (!row_is(screen, r, head->n_cols, &row, q)) *differs = r;
     }
@@ -97,8 +99,8 @@ bn_status head_screen_from_file(struct head_screen *screen, const struct linear 
         snprintf(problem, problem_bytes, "the stored copy of the head isn't used: its norms aren't finite");
         return BN_OK;
     }
-    size_t n = min_size(SAMPLED_ROWS, head->n_rows), differs;
-    bn_status status = head_screen_compare(&found, head, 0, head->n_rows / n, n, &differs, err);
+    size_t differs;
+    bn_status status = compare_sample(&found, head, &differs, err);
     if (status != BN_OK) return status;
     *stored = differs == SIZE_MAX;
     if (*stored)

@@ -13,11 +13,6 @@ bool head_screen_owns(const char *tensor_name);
 bn_status head_screen_from_file(struct head_screen *screen, const struct linear *head, const struct tensor_set *set,
                                 bool *stored, char *problem, size_t problem_bytes, bn_error *err);
 
-/* Compares rows [row0, row0 + step · n) in steps with what the head gives; *differs gets the first that isn't the same,
- * or SIZE_MAX. */
-bn_status head_screen_compare(const struct head_screen *screen, const struct linear *head, size_t row0, size_t step,
-                              size_t n, size_t *differs, bn_error *err);
-
 /* The copy as the tensors that a file keeps of it: names, types, shapes, and the screen's arrays as data. */
 enum { SCREEN_TENSORS = 4 };
 void head_screen_tensors(const struct head_screen *screen, const struct linear *head,

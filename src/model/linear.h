@@ -27,7 +27,7 @@ struct linear {
     const float *bias;          /* [n_rows], or NULL */
     const float *input_norm;    /* [n_cols] RMS norm weight applied to the input first, or NULL */
     float input_norm_eps;
-    const struct tensor *source; /* when ternary and of a GGUF file: the tensor whose rows from source_row on these are */
+    const struct tensor *source; /* when ternary, of a GGUF file: these are its rows from source_row on */
     size_t source_row;
 };
 
