@@ -1,10 +1,13 @@
-/* For register tiles: loops of constant length that must vanish, so that arrays of accumulators become registers. */
+/* For register tiles: loops of constant length that must vanish, so that arrays of accumulators become registers. Not
+ * under a sanitizer, whose checks would be multiplied as well: compiling them took minutes. */
 #ifndef KERNELS_UNROLL_H
 #define KERNELS_UNROLL_H
 
 #include <stddef.h>
 
-#if defined(__clang__)
+#ifdef BITNET_SANITIZED
+#define UNROLL
+#elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 24")
