@@ -68,7 +68,8 @@ int string_map_insert(struct string_map *map, const char *key, size_t key_bytes,
 
 bool string_map_find(const struct string_map *map, const char *key, size_t key_bytes, uint32_t *value) {
     if (!map->count) return false;
-    const struct string_map_entry *entry = slot_of(map, key, key_bytes, (uint32_t)(hash_bytes(key, key_bytes, map->seed) >> 32));
+    const struct string_map_entry *entry =
+        slot_of(map, key, key_bytes, (uint32_t)(hash_bytes(key, key_bytes, map->seed) >> 32));
     if (!entry->key) return false;
     *value = entry->value;
     return true;

@@ -178,7 +178,8 @@ const struct command command_bench_compare = {
         "ours "
         "goes through the engine, with drawing. start: 8 tokens in, one out; ours from the start of the process to its "
         "first output, a "
-        "Python library from its load call. memory: the most the process had resident in the decode test, of a Python library without what "
+        "Python library from its load call. memory: the most the process had resident in the decode test, of a Python "
+        "library without what "
         "its interpreter had before.",
     .examples = "bitnet bench compare demo -p 32 -n 8 -r 1",
     .groups = groups,

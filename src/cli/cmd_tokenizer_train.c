@@ -28,7 +28,7 @@ struct train_settings {
     size_t threads;
 };
 #define FIELD(name) offsetof(struct train_settings, name)
-#define MAX_COUNT 2147483647.0
+#define MAX_COUNT   2147483647.0
 
 static const struct option train_options[] = {
     {"type", 0, OPTION_CHOICE, FIELD(type), "bpe|unigram|wordpiece|wordlevel", 0, 0,
@@ -52,7 +52,8 @@ static const struct option train_options[] = {
     {"end-of-word-suffix", 0, OPTION_TEXT, FIELD(suffix), "TEXT", 0, 0, "marks tokens that end a word", NULL},
     {"max-token-length", 0, OPTION_SIZE, FIELD(max_token_length), "N", 0, MAX_COUNT, "no longer merges, in characters",
      NULL},
-    {"unk-token", 0, OPTION_TEXT, FIELD(unk_token), "TOKEN", 0, 0, "unigram: stands for what isn't known (<unk>)", NULL},
+    {"unk-token", 0, OPTION_TEXT, FIELD(unk_token), "TOKEN", 0, 0, "unigram: stands for what isn't known (<unk>)",
+     NULL},
     {"shrinking-factor", 0, OPTION_NUMBER, FIELD(shrinking_factor), "X", 0, 1,
      "unigram: the part of the pieces that a pruning leaves (0.75)", NULL},
     {"n-sub-iterations", 0, OPTION_SIZE, FIELD(n_sub_iterations), "N", 1, 1000,
@@ -76,7 +77,7 @@ static void set_defaults(void *settings) {
 struct job {
     const struct invocation *invocation;
     const struct train_settings *options;
-    json_t *file;      /* --settings */
+    json_t *file; /* --settings */
     json_t *untrained;
     struct trainer_settings settings;
     struct trainer *trainer;
@@ -180,7 +181,8 @@ static bn_status add_file(struct job *job, const char *path, bn_error *err) {
     FILE *stream = from_stdin ? stdin : fopen(path, "rb");
     struct stat status_of_file;
     if (!stream)
-        return fail(err, errno == ENOENT ? BN_STATUS_NOT_FOUND : BN_STATUS_IO, "%s: can't open: %s", path, strerror(errno));
+        return fail(err, errno == ENOENT ? BN_STATUS_NOT_FOUND : BN_STATUS_IO, "%s: can't open: %s", path,
+                    strerror(errno));
     bool regular = fstat(fileno(stream), &status_of_file) == 0 && S_ISREG(status_of_file.st_mode);
     size_t size = regular ? (size_t)status_of_file.st_size : 0;
     bn_status status = trainer_add_stream(job->trainer, stream, name, size, err);
@@ -192,7 +194,8 @@ static bn_status add_files(struct job *job, bn_error *err) {
     const struct invocation *invocation = job->invocation;
     if (invocation->n_arguments == 0) return add_file(job, "-", err);
     bn_status status = BN_OK;
-    for (size_t i = 0; i < invocation->n_arguments && !status; i++) status = add_file(job, invocation->arguments[i], err);
+    for (size_t i = 0; i < invocation->n_arguments && !status; i++)
+        status = add_file(job, invocation->arguments[i], err);
     return status;
 }
 
@@ -213,7 +216,8 @@ static bn_status write_trained(const char *path, const json_t *trained, bn_error
     return status;
 }
 
-static bn_status tell(const struct job *job, const char *path, const json_t *trained, uint64_t start_ns, bn_error *err) {
+static bn_status tell(const struct job *job, const char *path, const json_t *trained, uint64_t start_ns,
+                      bn_error *err) {
     const json_t *model = json_object_get(trained, "model"), *vocab = json_object_get(model, "vocab");
     size_t n = json_is_array(vocab) ? json_array_size(vocab) : json_object_size(vocab);
     double seconds = (double)(clock_now_ns() - start_ns) * 1e-9;

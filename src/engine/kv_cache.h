@@ -33,7 +33,7 @@ struct kv_cache {
     struct kv_page *pages; /* [n_pages] */
     size_t n_pages;
     size_t page_bytes;
-    size_t slab_pages; /* pages that are mapped together */
+    size_t slab_pages;            /* pages that are mapped together */
     size_t n_backed;              /* pages[0 … n_backed) have memory */
     struct kv_page_list free;     /* have memory, nothing worth keeping in it */
     struct kv_page_list cached;   /* in order of last use; the oldest one is given up first */

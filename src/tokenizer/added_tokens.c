@@ -109,8 +109,7 @@ static bn_status set_decoded(const struct added_tokens *tokens, const struct tex
         size_t begin = i ? ends[i - 1] : 0, size = ends[i] - begin;
         if (!token->normalized || (size == token->size && memcmp(contents->bytes + begin, token->content, size) == 0))
             continue;
-        bn_status status =
-            vocabulary_rewrite(vocabulary, token->id, size ? contents->bytes + begin : "", size, err);
+        bn_status status = vocabulary_rewrite(vocabulary, token->id, size ? contents->bytes + begin : "", size, err);
         if (status) return status;
     }
     return BN_OK;

@@ -144,8 +144,7 @@ static bn_status tokens_of_piece(struct encode_work *work, const struct text *te
     }
     bn_status status = encode_word(work, word, size, out, err);
     if (status) return status;
-    const bool by_surface =
-        work->tokenizer->model == MODEL_UNIGRAM && work->tokenizer->postprocessor.trim_offsets;
+    const bool by_surface = work->tokenizer->model == MODEL_UNIGRAM && work->tokenizer->postprocessor.trim_offsets;
     for (; n < out->n; n++) {
         struct token *token = &out->items[n];
         if (token->begin == token->end) continue;

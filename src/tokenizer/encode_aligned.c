@@ -89,8 +89,7 @@ static void take_part(const struct alignment *a, const struct cut_text *text, si
     const struct postprocessor *post = &a->tokenizer->postprocessor;
     const struct text_part *range = &text->parts[part];
     out->n = 0;
-    if (range->begin < range->end)
-        token_list_append(out, text->tokens.items + range->begin, range->end - range->begin);
+    if (range->begin < range->end) token_list_append(out, text->tokens.items + range->begin, range->end - range->begin);
     if (post->trim_offsets && !out->failed) postprocessor_trim(post, &a->tokenizer->vocabulary, out);
 }
 

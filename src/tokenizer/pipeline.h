@@ -60,8 +60,7 @@ struct pretokenizer_step *pretokenizer_append(struct pretokenizer *pretokenizer,
 struct decoder_step *decoder_append(struct decoder *decoder, enum decoder_kind kind);
 /* Appends a split by a regular expression: its scanner if it is a known one. */
 bn_status pretokenizer_append_regex(struct pretokenizer *pretokenizer, const char *pattern, size_t size,
-                                    enum regex_syntax syntax, enum split_behavior behavior, bool invert,
-                                    bn_error *err);
+                                    enum regex_syntax syntax, enum split_behavior behavior, bool invert, bn_error *err);
 
 /* The token as an added one: id of the model's token with this text, else `id`. */
 bn_status tokenizer_add_token(bn_tokenizer *tokenizer, struct added_token token, bn_error *err);

@@ -18,8 +18,10 @@ struct trainer {
     struct word_counter *counter;
 };
 
-static const char *const model_types[] = {
-    [TRAINER_BPE] = "BPE", [TRAINER_UNIGRAM] = "Unigram", [TRAINER_WORDPIECE] = "WordPiece", [TRAINER_WORDLEVEL] = "WordLevel"};
+static const char *const model_types[] = {[TRAINER_BPE] = "BPE",
+                                          [TRAINER_UNIGRAM] = "Unigram",
+                                          [TRAINER_WORDPIECE] = "WordPiece",
+                                          [TRAINER_WORDLEVEL] = "WordLevel"};
 
 /* ---- setting up ---- */
 
@@ -37,15 +39,16 @@ static bn_status check_settings(const struct trainer_settings *s, bn_error *err)
     if (s->vocab_size > INT32_MAX)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "vocab_size is %zu, at most %d is possible", s->vocab_size, INT32_MAX);
     if (s->kind == TRAINER_UNIGRAM && !(s->shrinking_factor > 0 && s->shrinking_factor < 1))
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "shrinking_factor is %g, expected a number between 0 and 1", s->shrinking_factor);
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "shrinking_factor is %g, expected a number between 0 and 1",
+                    s->shrinking_factor);
     return BN_OK;
 }
 
 /* What cuts texts into words, as a tokenizer with an empty model. A BPE model lets byte-level pipelines count bytes. */
 static bn_status open_pipeline(const json_t *untrained, bn_tokenizer **out, bn_error *err) {
-    json_t *root = json_pack("{s:O?, s:O?, s:{s:s, s:{}, s:[]}}", "normalizer", json_object_get(untrained, "normalizer"),
-                             "pre_tokenizer", json_object_get(untrained, "pre_tokenizer"), "model", "type", "BPE", "vocab",
-                             "merges");
+    json_t *root = json_pack("{s:O?, s:O?, s:{s:s, s:{}, s:[]}}", "normalizer",
+                             json_object_get(untrained, "normalizer"), "pre_tokenizer",
+                             json_object_get(untrained, "pre_tokenizer"), "model", "type", "BPE", "vocab", "merges");
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     bn_status status = text ? tokenizer_from_json(text, strlen(text), "untrained tokenizer", out, err)
                             : fail_no_memory(err, sizeof *root);
@@ -67,8 +70,10 @@ bn_status trainer_create(const json_t *untrained, const struct trainer_settings 
     if (!status)
         status = thread_pool_acquire(settings->n_threads ? settings->n_threads : cpu_count(), &trainer->pool, err);
     if (!status) status = word_counter_create(trainer->pipeline, settings, trainer->pool, &trainer->counter, err);
-    if (status) trainer_destroy(trainer);
-    else *out = trainer;
+    if (status)
+        trainer_destroy(trainer);
+    else
+        *out = trainer;
     return status;
 }
 
@@ -80,7 +85,8 @@ void trainer_destroy(struct trainer *trainer) {
     mem_free(trainer);
 }
 
-bn_status trainer_add_stream(struct trainer *trainer, FILE *stream, const char *name, size_t size_bytes, bn_error *err) {
+bn_status trainer_add_stream(struct trainer *trainer, FILE *stream, const char *name, size_t size_bytes,
+                             bn_error *err) {
     return word_counter_add(trainer->counter, stream, name, size_bytes, err);
 }
 
@@ -104,7 +110,8 @@ static json_t *token_string(const struct token_table *tokens, int32_t id) {
 static json_t *merges_array(const struct token_table *tokens, const struct trained_merges *merges) {
     json_t *array = json_array();
     for (size_t i = 0; i < merges->n && array; i++) {
-        json_t *merge = json_pack("[o, o]", token_string(tokens, merges->items[i].left), token_string(tokens, merges->items[i].right));
+        json_t *merge = json_pack("[o, o]", token_string(tokens, merges->items[i].left),
+                                  token_string(tokens, merges->items[i].right));
         if (json_array_append_new(array, merge) == 0) continue;
         json_decref(array);
         array = NULL;
@@ -149,7 +156,8 @@ static bn_status make_bpe(const struct trainer *trainer, const struct word_list 
     return status;
 }
 
-static bn_status make_unigram(const struct trainer *trainer, const struct word_list *words, json_t *model, bn_error *err) {
+static bn_status make_unigram(const struct trainer *trainer, const struct word_list *words, json_t *model,
+                              bn_error *err) {
     struct token_table tokens;
     double *scores = NULL;
     size_t unk_id = SIZE_MAX;
@@ -166,19 +174,24 @@ static bn_status make_unigram(const struct trainer *trainer, const struct word_l
     return status;
 }
 
-static bn_status make_wordlevel(const struct trainer *trainer, const struct word_list *words, json_t *model, bn_error *err) {
+static bn_status make_wordlevel(const struct trainer *trainer, const struct word_list *words, json_t *model,
+                                bn_error *err) {
     json_t *vocab;
     bn_status status = train_wordlevel(words, trainer->settings, &vocab, err);
     if (!status && json_object_set_new(model, "vocab", vocab) != 0) status = fail_no_memory(err, words->n);
     return status;
 }
 
-static bn_status make_model(const struct trainer *trainer, const struct word_list *words, json_t *model, bn_error *err) {
+static bn_status make_model(const struct trainer *trainer, const struct word_list *words, json_t *model,
+                            bn_error *err) {
     switch (trainer->settings->kind) {
     case TRAINER_BPE:
-    case TRAINER_WORDPIECE: return make_bpe(trainer, words, model, err);
-    case TRAINER_UNIGRAM: return make_unigram(trainer, words, model, err);
-    case TRAINER_WORDLEVEL: return make_wordlevel(trainer, words, model, err);
+    case TRAINER_WORDPIECE:
+        return make_bpe(trainer, words, model, err);
+    case TRAINER_UNIGRAM:
+        return make_unigram(trainer, words, model, err);
+    case TRAINER_WORDLEVEL:
+        return make_wordlevel(trainer, words, model, err);
     }
     return fail(err, BN_STATUS_INTERNAL, "no such kind of trainer");
 }
@@ -232,8 +245,8 @@ static json_t *added_tokens(const json_t *before, const struct trainer_settings 
     for (size_t i = 0; i < settings->special_tokens.n && complete; i++) {
         const char *text = settings->special_tokens.items[i];
         if (!*text) continue;
-        json_t *entry = json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", 0, "content", text, "single_word", 0, "lstrip",
-                                  0, "rstrip", 0, "normalized", 0, "special", 1);
+        json_t *entry = json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", 0, "content", text, "single_word", 0,
+                                  "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1);
         complete = insert_added_token(added, entry, vocab, &end);
     }
     if (complete) return added;
@@ -258,10 +271,13 @@ bn_status trainer_train(struct trainer *trainer, json_t **trained, bn_error *err
     if (!status && json_object_set(root, "model", model) != 0) status = fail_no_memory(err, sizeof *root);
     if (!status) status = make_model(trainer, &words, model, err);
     word_list_release(&words);
-    if (!status && json_object_set_new(root, "added_tokens", added_tokens(before, trainer->settings, json_object_get(model, "vocab"))) != 0)
+    if (!status && json_object_set_new(root, "added_tokens",
+                                       added_tokens(before, trainer->settings, json_object_get(model, "vocab"))) != 0)
         status = fail_no_memory(err, sizeof *root);
     json_decref(model);
-    if (status) json_decref(root);
-    else *trained = root;
+    if (status)
+        json_decref(root);
+    else
+        *trained = root;
     return status;
 }

@@ -23,15 +23,15 @@ struct trainer_settings {
     enum trainer_kind kind;
     size_t vocab_size;
     size_t min_frequency;
-    struct string_list special_tokens;   /* the first ids, in this order */
-    size_t limit_alphabet;               /* the most characters to keep; SIZE_MAX: all */
-    struct string_list initial_alphabet; /* the first character of each is kept, seen or not */
+    struct string_list special_tokens;                          /* the first ids, in this order */
+    size_t limit_alphabet;                                      /* the most characters to keep; SIZE_MAX: all */
+    struct string_list initial_alphabet;                        /* the first character of each is kept, seen or not */
     const char *continuing_subword_prefix, *end_of_word_suffix; /* NULL for none */
-    size_t max_token_length;             /* in characters; SIZE_MAX: any */
-    const char *unk_token;               /* UNIGRAM; NULL for none */
-    double shrinking_factor;             /* UNIGRAM: the part of the pieces that a round of pruning leaves */
-    size_t n_sub_iterations;             /* UNIGRAM: rounds of EM between prunings */
-    size_t max_piece_length, seed_size;  /* UNIGRAM */
+    size_t max_token_length;                                    /* in characters; SIZE_MAX: any */
+    const char *unk_token;                                      /* UNIGRAM; NULL for none */
+    double shrinking_factor;            /* UNIGRAM: the part of the pieces that a round of pruning leaves */
+    size_t n_sub_iterations;            /* UNIGRAM: rounds of EM between prunings */
+    size_t max_piece_length, seed_size; /* UNIGRAM */
     bool show_progress;
     bool drop_newlines; /* the newline at the end of a line isn't part of its text */
     size_t n_threads;   /* 0: as many as there are CPUs */

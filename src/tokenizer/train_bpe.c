@@ -18,15 +18,15 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 
-#define NONE UINT32_MAX
-#define SEPARATOR (-1)
+#define NONE            UINT32_MAX
+#define SEPARATOR       (-1)
 #define REPORT_INTERVAL 64
 
 struct cell {
     int32_t id;    /* of the token that begins here; SEPARATOR; whatever it was within a token */
     uint32_t span; /* cells of the token, in its first and last cell */
     uint32_t word;
-    uint32_t pair; /* that the token here forms with the next one, NONE if it isn't counted */
+    uint32_t pair;           /* that the token here forms with the next one, NONE if it isn't counted */
     uint32_t next, previous; /* where else that pair is */
 };
 
@@ -54,7 +54,7 @@ struct bpe_trainer {
     size_t n_cells;
     struct pair *pairs;
     size_t n_pairs, pairs_capacity;
-    uint32_t *slots; /* hash table: ids → index of pairs; twice as many as pairs_capacity, a power of two */
+    uint32_t *slots;   /* hash table: ids → index of pairs; twice as many as pairs_capacity, a power of two */
     uint32_t *touched; /* [pairs_capacity] */
     size_t n_touched;
     struct queue_entry *queue; /* a binary heap */
@@ -96,8 +96,7 @@ static bn_status lay_out_word(struct bpe_trainer *t, uint32_t index, struct buff
         uint32_t c;
         int32_t id;
         size_t size = (size_t)abs(utf8_decode(word->text + at, word->size - at, &c));
-        bn_status status =
-            letter_token(t, word->text + at, size, at == 0, at + size == word->size, scratch, &id, err);
+        bn_status status = letter_token(t, word->text + at, size, at == 0, at + size == word->size, scratch, &id, err);
         if (status) return status;
         at += size;
         if (id >= 0) t->cells[t->n_cells++] = (struct cell){.id = id, .span = 1, .word = index, .pair = NONE};
@@ -115,7 +114,8 @@ static bn_status lay_out_words(struct bpe_trainer *t, bn_error *err) {
     }
     if (n >= NONE)
         return fail(err, BN_STATUS_UNSUPPORTED,
-                    "the distinct words have %zu characters, at most %u can be trained on: take a part of the corpus", n, NONE);
+                    "the distinct words have %zu characters, at most %u can be trained on: take a part of the corpus",
+                    n, NONE);
     t->cells = mem_alloc_array(n, sizeof *t->cells);
     if (!t->cells) return fail_no_memory(err, n * sizeof *t->cells);
     t->cells[t->n_cells++] = (struct cell){.id = SEPARATOR, .pair = NONE};
@@ -143,7 +143,9 @@ static bn_status add_alphabet(struct bpe_trainer *t, bn_error *err) {
 
 /* ---- pairs ---- */
 
-static uint64_t pair_ids(int32_t left, int32_t right) { return (uint64_t)(uint32_t)left << 32 | (uint32_t)right; }
+static uint64_t pair_ids(int32_t left, int32_t right) {
+    return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+}
 
 /* The slot that has the pair, or the free one where it belongs. Ids are assigned by us, so no secret is needed. */
 static uint32_t *pair_slot(const struct bpe_trainer *t, int32_t left, int32_t right) {
@@ -192,10 +194,14 @@ static bn_status find_or_add_pair(struct bpe_trainer *t, int32_t left, int32_t r
 /* Takes the cell out of its pair's list. */
 static void unlink_cell(struct bpe_trainer *t, struct cell *cell) {
     struct pair *pair = &t->pairs[cell->pair];
-    if (cell->previous == NONE) pair->head = cell->next;
-    else t->cells[cell->previous].next = cell->next;
-    if (cell->next == NONE) pair->tail = cell->previous;
-    else t->cells[cell->next].previous = cell->previous;
+    if (cell->previous == NONE)
+        pair->head = cell->next;
+    else
+        t->cells[cell->previous].next = cell->next;
+    if (cell->next == NONE)
+        pair->tail = cell->previous;
+    else
+        t->cells[cell->next].previous = cell->previous;
     cell->pair = NONE;
 }
 
@@ -217,8 +223,10 @@ static bn_status form_pair(struct bpe_trainer *t, uint32_t at, uint32_t right, i
     cell->pair = index;
     cell->next = NONE;
     cell->previous = pair->tail;
-    if (pair->tail == NONE) pair->head = at;
-    else t->cells[pair->tail].next = at;
+    if (pair->tail == NONE)
+        pair->head = at;
+    else
+        t->cells[pair->tail].next = at;
     pair->tail = at;
     if (!pair->touched) t->touched[t->n_touched++] = index;
     pair->touched = true;
@@ -233,7 +241,8 @@ static bool comes_before(const struct queue_entry *a, const struct queue_entry *
 
 static void sift_up(struct queue_entry *queue, size_t i) {
     struct queue_entry entry = queue[i];
-    for (size_t parent; i > 0 && comes_before(&entry, &queue[parent = (i - 1) / 2]); i = parent) queue[i] = queue[parent];
+    for (size_t parent; i > 0 && comes_before(&entry, &queue[parent = (i - 1) / 2]); i = parent)
+        queue[i] = queue[parent];
     queue[i] = entry;
 }
 
@@ -336,7 +345,8 @@ static bn_status merge_everywhere(struct bpe_trainer *t, uint32_t index, int32_t
     return status;
 }
 
-static bn_status merged_token(struct bpe_trainer *t, const struct pair *pair, struct buffer *text, int32_t *id, bn_error *err) {
+static bn_status merged_token(struct bpe_trainer *t, const struct pair *pair, struct buffer *text, int32_t *id,
+                              bn_error *err) {
     const char *prefix = t->settings->continuing_subword_prefix;
     struct token_text left = t->tokens->items[pair->left], right = t->tokens->items[pair->right];
     size_t skip = prefix ? strlen(prefix) : 0;
@@ -406,8 +416,8 @@ static bn_status list_merges(const struct bpe_trainer *t, struct trained_merges 
 
 bn_status train_bpe(const struct word_list *words, const struct trainer_settings *settings, struct token_table *tokens,
                     struct trained_merges *merges, bn_error *err) {
-    struct bpe_trainer t = {.words = words, .settings = settings, .tokens = tokens,
-                            .max_token_length = settings->max_token_length};
+    struct bpe_trainer t = {
+        .words = words, .settings = settings, .tokens = tokens, .max_token_length = settings->max_token_length};
     *merges = (struct trained_merges){0};
     bn_status status = token_table_add_list(tokens, &settings->special_tokens, err);
     if (!status) status = add_alphabet(&t, err);

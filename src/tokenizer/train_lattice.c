@@ -50,7 +50,8 @@ static bool push_edge(struct lattice *lattice, size_t end, uint32_t piece, doubl
 }
 
 /* The edges of the pieces that begin with the character text[at, at + length). */
-static bool add_edges(struct lattice *lattice, const struct lattice_model *model, const char *text, size_t at, size_t length) {
+static bool add_edges(struct lattice *lattice, const struct lattice_model *model, const char *text, size_t at,
+                      size_t length) {
     const struct trie *trie = model->trie;
     uint32_t node = 0;
     bool has_character = false;

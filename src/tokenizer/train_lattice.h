@@ -20,7 +20,7 @@ struct lattice_edge {
 struct lattice {
     struct lattice_edge *edges; /* by where they begin */
     size_t n_edges, edge_capacity;
-    size_t size; /* bytes of the word */
+    size_t size;        /* bytes of the word */
     size_t *first_edge; /* [size + 1] of the edges that begin here */
     double *total;      /* [size + 1] log probability of all, or of the best, of the ways from here to the end */
     double *mass;       /* [size + 1] how much of the word's weight passes here */

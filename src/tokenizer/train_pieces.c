@@ -44,9 +44,12 @@ static uint32_t prefix_size(const char *text, size_t size, size_t n) {
     return (uint32_t)at;
 }
 
-static bool is_boundary(char byte) { return ((unsigned char)byte & 0xc0) != 0x80; }
+static bool is_boundary(char byte) {
+    return ((unsigned char)byte & 0xc0) != 0x80;
+}
 
-static bn_status list_suffixes(const struct word_list *words, size_t max_length, struct suffix_list *out, bn_error *err) {
+static bn_status list_suffixes(const struct word_list *words, size_t max_length, struct suffix_list *out,
+                               bn_error *err) {
     size_t n = 0;
     for (size_t i = 0; i < words->n; i++)
         for (size_t at = 0; at < words->items[i].size; at++) n += is_boundary(words->items[i].text[at]);
@@ -96,7 +99,9 @@ static bn_status add_characters(const struct word_list *words, const struct suff
         const struct suffix *first = &list->items[i];
         uint32_t size = prefix_size(first->text, first->size, 1);
         uint64_t count = 0;
-        for (end = i; end < list->n && list->items[end].size >= size && memcmp(list->items[end].text, first->text, size) == 0; end++)
+        for (end = i;
+             end < list->n && list->items[end].size >= size && memcmp(list->items[end].text, first->text, size) == 0;
+             end++)
             count += words->items[list->items[end].word].count;
         status = push_piece(out, first->text, size, count, err);
     }
@@ -111,14 +116,19 @@ static bn_status add_parts(const struct word_list *words, const struct suffix_li
         const struct suffix *suffix = &list->items[i];
         uint32_t common = i + 1 < list->n ? common_prefix(suffix, suffix + 1) : 0;
         uint64_t count = words->items[suffix->word].count;
-        if (depth && stack[depth - 1].size == suffix->size) stack[depth - 1].count += count;
-        else stack[depth++] = (struct interval){suffix->size, count};
+        if (depth && stack[depth - 1].size == suffix->size)
+            stack[depth - 1].count += count;
+        else
+            stack[depth++] = (struct interval){suffix->size, count};
         while (depth && stack[depth - 1].size > common) { /* what is longer than the common prefix ends here */
             struct interval top = stack[--depth];
-            if (top.size > prefix_size(suffix->text, suffix->size, 1)) status = push_piece(out, suffix->text, top.size, top.count, err);
+            if (top.size > prefix_size(suffix->text, suffix->size, 1))
+                status = push_piece(out, suffix->text, top.size, top.count, err);
             if (status) return status;
-            if (depth && stack[depth - 1].size >= common) stack[depth - 1].count += top.count;
-            else if (common) stack[depth++] = (struct interval){common, top.count};
+            if (depth && stack[depth - 1].size >= common)
+                stack[depth - 1].count += top.count;
+            else if (common)
+                stack[depth++] = (struct interval){common, top.count};
         }
     }
     return status;

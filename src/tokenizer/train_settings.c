@@ -5,8 +5,10 @@
 #include "tokenizer/byte_alphabet.h"
 #include "tokenizer/train.h"
 
-static const char *const kind_names[] = {
-    [TRAINER_BPE] = "bpe", [TRAINER_UNIGRAM] = "unigram", [TRAINER_WORDPIECE] = "wordpiece", [TRAINER_WORDLEVEL] = "wordlevel"};
+static const char *const kind_names[] = {[TRAINER_BPE] = "bpe",
+                                         [TRAINER_UNIGRAM] = "unigram",
+                                         [TRAINER_WORDPIECE] = "wordpiece",
+                                         [TRAINER_WORDLEVEL] = "wordlevel"};
 
 bool trainer_kind_find(const char *name, enum trainer_kind *kind) {
     for (size_t i = 0; i < sizeof kind_names / sizeof kind_names[0]; i++) {
@@ -32,14 +34,17 @@ void trainer_settings_init(struct trainer_settings *settings, enum trainer_kind 
     };
 }
 
-void trainer_settings_release(struct trainer_settings *settings) { arena_release(&settings->strings); }
+void trainer_settings_release(struct trainer_settings *settings) {
+    arena_release(&settings->strings);
+}
 
 /* ---- from JSON ---- */
 
 static bn_status copy_string(struct trainer_settings *settings, const char *key, const json_t *value, const char **out,
                              bn_error *err) {
     const char *text = json_string_value(value);
-    if (!text || strlen(text) != json_string_length(value)) return fail(err, BN_STATUS_BAD_FILE, "'%s' must be text", key);
+    if (!text || strlen(text) != json_string_length(value))
+        return fail(err, BN_STATUS_BAD_FILE, "'%s' must be text", key);
     *out = arena_strndup(&settings->strings, text, strlen(text));
     return *out ? BN_OK : fail_no_memory(err, strlen(text));
 }
@@ -74,10 +79,11 @@ static bn_status read_list(struct trainer_settings *settings, const json_t *obje
 }
 
 static bn_status check_names(const json_t *object, bn_error *err) {
-    static const char *const names[] = {"vocab_size", "min_frequency", "special_tokens", "limit_alphabet", "initial_alphabet",
-                                        "continuing_subword_prefix", "end_of_word_suffix", "max_token_length", "unk_token",
-                                        "shrinking_factor", "n_sub_iterations", "max_piece_length", "seed_size",
-                                        "show_progress"};
+    static const char *const names[] = {"vocab_size",         "min_frequency",    "special_tokens",
+                                        "limit_alphabet",     "initial_alphabet", "continuing_subword_prefix",
+                                        "end_of_word_suffix", "max_token_length", "unk_token",
+                                        "shrinking_factor",   "n_sub_iterations", "max_piece_length",
+                                        "seed_size",          "show_progress"};
     const char *key;
     json_t *value;
     if (!json_is_object(object)) return fail(err, BN_STATUS_BAD_FILE, "trainer settings must be an object");
@@ -117,7 +123,8 @@ static const char *const ready_made[] = {
         "'pre_tokenizer':{'type':'ByteLevel','add_prefix_space':false,'trim_offsets':true,'use_regex':true},"
         "'post_processor':{'type':'ByteLevel','add_prefix_space':true,'trim_offsets':false,'use_regex':true},"
         "'decoder':{'type':'ByteLevel','add_prefix_space':true,'trim_offsets':true,'use_regex':true},"
-        "'model':{'type':'BPE','dropout':null,'unk_token':null,'continuing_subword_prefix':null,'end_of_word_suffix':null,"
+        "'model':{'type':'BPE','dropout':null,'unk_token':null,'continuing_subword_prefix':null,'end_of_word_suffix':"
+        "null,"
         "'fuse_unk':false,'byte_fallback':false,'ignore_merges':false,'vocab':{},'merges':[]}}",
     [TRAINER_UNIGRAM] =
         "{'version':'1.0','truncation':null,'padding':null,'added_tokens':[],'normalizer':null,"
@@ -131,12 +138,12 @@ static const char *const ready_made[] = {
         "'lowercase':true},"
         "'pre_tokenizer':{'type':'BertPreTokenizer'},'post_processor':null,"
         "'decoder':{'type':'WordPiece','prefix':'##','cleanup':true},"
-        "'model':{'type':'WordPiece','unk_token':'[UNK]','continuing_subword_prefix':'##','max_input_chars_per_word':100,"
+        "'model':{'type':'WordPiece','unk_token':'[UNK]','continuing_subword_prefix':'##','max_input_chars_per_word':"
+        "100,"
         "'vocab':{}}}",
-    [TRAINER_WORDLEVEL] =
-        "{'version':'1.0','truncation':null,'padding':null,'added_tokens':[],'normalizer':null,"
-        "'pre_tokenizer':{'type':'Whitespace'},'post_processor':null,'decoder':null,"
-        "'model':{'type':'WordLevel','vocab':{},'unk_token':'[UNK]'}}",
+    [TRAINER_WORDLEVEL] = "{'version':'1.0','truncation':null,'padding':null,'added_tokens':[],'normalizer':null,"
+                          "'pre_tokenizer':{'type':'Whitespace'},'post_processor':null,'decoder':null,"
+                          "'model':{'type':'WordLevel','vocab':{},'unk_token':'[UNK]'}}",
 };
 
 static bn_status parse_ready_made(enum trainer_kind kind, json_t **out, bn_error *err) {

@@ -86,7 +86,8 @@ static void count_letters(const struct word_list *words, const struct trainer_se
     counts[0] = 0;
 }
 
-static bn_status choose_letters(const uint64_t *counts, size_t limit, uint32_t **code_points, size_t *n, bn_error *err) {
+static bn_status choose_letters(const uint64_t *counts, size_t limit, uint32_t **code_points, size_t *n,
+                                bn_error *err) {
     size_t seen = 0;
     for (size_t c = 0; c < N_CODE_POINTS; c++) seen += counts[c] > 0;
     struct letter *letters = mem_alloc_array(seen, sizeof *letters);

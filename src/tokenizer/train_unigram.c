@@ -24,12 +24,13 @@ struct unigram_trainer {
     const struct trainer_settings *settings;
     struct thread_pool *pool;
     struct piece_list pieces;
-    double *scores; /* [n + 1] of the pieces, -INFINITY for one that was dropped; the last is that of unknown characters */
+    double
+        *scores; /* [n + 1] of the pieces, -INFINITY for one that was dropped; the last is that of unknown characters */
     size_t n_alive; /* pieces that weren't dropped */
     struct trie trie;
     struct lattice_model model;
-    double *sums[N_PARTS]; /* [n + 1] of a part; [0] has the total once all are done */
-    double *losses;        /* [n] see judge_piece */
+    double *sums[N_PARTS];    /* [n + 1] of a part; [0] has the total once all are done */
+    double *losses;           /* [n] see judge_piece */
     struct lattice *lattices; /* [pool size], by slot */
     bool *failed;             /* [pool size] memory ran out in that slot */
 };
@@ -116,8 +117,12 @@ static void sum_part(struct unigram_trainer *t, size_t part, size_t slot, bool b
     }
 }
 
-static void expect_part(void *context, size_t part, size_t slot) { sum_part(context, part, slot, false); }
-static void count_part(void *context, size_t part, size_t slot) { sum_part(context, part, slot, true); }
+static void expect_part(void *context, size_t part, size_t slot) {
+    sum_part(context, part, slot, false);
+}
+static void count_part(void *context, size_t part, size_t slot) {
+    sum_part(context, part, slot, true);
+}
 
 static bn_status sum_words(struct unigram_trainer *t, chunk_function part, bn_error *err) {
     bn_status status = run_chunks(t, part, N_PARTS, err);
@@ -180,9 +185,12 @@ static void judge_pieces(void *context, size_t chunk, size_t slot) {
     size_t end = min_size((chunk + 1) * PIECES_PER_CHUNK, t->pieces.n);
     for (size_t i = chunk * PIECES_PER_CHUNK; i < end && !t->failed[slot]; i++) {
         const struct scored_piece *piece = &t->pieces.items[i];
-        if (t->scores[i] == -INFINITY) t->losses[i] = -INFINITY;
-        else if (!lattice_build(lattice, &t->model, piece->text, piece->size)) t->failed[slot] = true;
-        else t->losses[i] = judge_piece(t, lattice, i, counts, total, n_words);
+        if (t->scores[i] == -INFINITY)
+            t->losses[i] = -INFINITY;
+        else if (!lattice_build(lattice, &t->model, piece->text, piece->size))
+            t->failed[slot] = true;
+        else
+            t->losses[i] = judge_piece(t, lattice, i, counts, total, n_words);
     }
 }
 
@@ -292,7 +300,8 @@ static bn_status choose(struct unigram_trainer *t, const uint32_t *letters, size
     if (!complete) return fail_no_memory(err, n_letters);
     for (size_t i = 0; i < t->pieces.n && out->n < room; i++) {
         const struct scored_piece *piece = &t->pieces.items[i];
-        if (piece->character || t->scores[i] == -INFINITY || is_special(t->settings, piece->text, piece->size)) continue;
+        if (piece->character || t->scores[i] == -INFINITY || is_special(t->settings, piece->text, piece->size))
+            continue;
         out->items[out->n] = *piece;
         out->items[out->n++].score = t->scores[i];
     }
@@ -334,8 +343,9 @@ static bn_status add_pieces(struct unigram_trainer *t, const uint32_t *letters, 
     return status;
 }
 
-bn_status train_unigram(const struct word_list *words, const struct trainer_settings *settings, struct thread_pool *pool,
-                        struct token_table *tokens, double **scores, size_t *unk_id, bn_error *err) {
+bn_status train_unigram(const struct word_list *words, const struct trainer_settings *settings,
+                        struct thread_pool *pool, struct token_table *tokens, double **scores, size_t *unk_id,
+                        bn_error *err) {
     struct unigram_trainer t = {.words = words, .settings = settings, .pool = pool};
     uint32_t *letters = NULL;
     size_t n_letters = 0;

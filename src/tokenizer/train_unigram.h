@@ -7,7 +7,8 @@
 
 /* tokens (empty before) gets special tokens first, then pieces by falling score; *scores, one for each token, is 0 for
  * special ones (mem_free it). *unk_id is SIZE_MAX without an unk_token. */
-bn_status train_unigram(const struct word_list *words, const struct trainer_settings *settings, struct thread_pool *pool,
-                        struct token_table *tokens, double **scores, size_t *unk_id, bn_error *err);
+bn_status train_unigram(const struct word_list *words, const struct trainer_settings *settings,
+                        struct thread_pool *pool, struct token_table *tokens, double **scores, size_t *unk_id,
+                        bn_error *err);
 
 #endif

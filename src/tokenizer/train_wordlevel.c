@@ -35,7 +35,9 @@ bn_status train_wordlevel(const struct word_list *words, const struct trainer_se
     for (size_t i = 0; i < n && complete && id < settings->vocab_size; i++)
         complete = put(object, sorted[i]->text, sorted[i]->size, id++);
     mem_free(sorted);
-    if (complete) *vocab = object;
-    else json_decref(object);
+    if (complete)
+        *vocab = object;
+    else
+        json_decref(object);
     return complete ? BN_OK : fail_no_memory(err, words->n * sizeof *sorted);
 }

@@ -27,7 +27,8 @@ struct word_counter;
 bn_status word_counter_create(const bn_tokenizer *pipeline, const struct trainer_settings *settings,
                               struct thread_pool *pool, struct word_counter **out, bn_error *err);
 void word_counter_destroy(struct word_counter *counter);
-bn_status word_counter_add(struct word_counter *counter, FILE *stream, const char *name, size_t size_bytes, bn_error *err);
+bn_status word_counter_add(struct word_counter *counter, FILE *stream, const char *name, size_t size_bytes,
+                           bn_error *err);
 /* Moves the words out; the counter is empty afterwards. */
 bn_status word_counter_finish(struct word_counter *counter, struct word_list *out, bn_error *err);
 

@@ -26,8 +26,8 @@ bn_status wordpiece_finish(struct wordpiece *wordpiece, const struct vocabulary 
         const struct vocabulary_token token = vocabulary_token(vocabulary, id);
         if (!token.text || token.size == 0 || !(token.flags & TOKEN_MODEL)) continue;
         if (token.size > LONGEST_PIECE) {
-            status = fail(err, BN_STATUS_UNSUPPORTED, "token %zu has %u bytes, word pieces may have %d", id,
-                          token.size, LONGEST_PIECE);
+            status = fail(err, BN_STATUS_UNSUPPORTED, "token %zu has %u bytes, word pieces may have %d", id, token.size,
+                          LONGEST_PIECE);
             break;
         }
         struct trie_key key = {.bytes = token.text, .size = token.size, .value = (int32_t)id};

@@ -13,8 +13,8 @@
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/train.h"
 
-#define CASES TEST_DATA "/tokenizers-train"
-#define SHARED_CASES SHARED_DATA "/tokenizers/train"
+#define CASES          TEST_DATA "/tokenizers-train"
+#define SHARED_CASES   SHARED_DATA "/tokenizers/train"
 #define SHARED_AFFIXES SHARED_DATA "/tokenizers/train-affixes"
 
 static json_t *read_json(const char *path) {
@@ -25,8 +25,8 @@ static json_t *read_json(const char *path) {
 }
 
 /* Trains on a text in memory. */
-static bn_status train_on(const json_t *untrained, const struct trainer_settings *settings, const char *text, size_t size,
-                          json_t **trained, bn_error *err) {
+static bn_status train_on(const json_t *untrained, const struct trainer_settings *settings, const char *text,
+                          size_t size, json_t **trained, bn_error *err) {
     struct trainer *trainer;
     bn_status status = trainer_create(untrained, settings, &trainer, err);
     if (status) return status;
@@ -91,8 +91,10 @@ static void check_folder(const char *folder) {
 static void test_reference(void **state) {
     (void)state;
     check_folder(CASES);
-    if (file_is_directory(SHARED_CASES)) check_folder(SHARED_CASES);
-    else print_message("skipped: no " SHARED_CASES "\n");
+    if (file_is_directory(SHARED_CASES))
+        check_folder(SHARED_CASES);
+    else
+        print_message("skipped: no " SHARED_CASES "\n");
 }
 
 /* The pipelines that affix cases name: pre "whitespace" or "bert", "lower", "unk". */
@@ -100,19 +102,20 @@ static json_t *affix_description(const json_t *settings) {
     const json_t *pipeline = json_object_get(settings, "pipeline");
     bool wordpiece = strcmp(json_string_value(json_object_get(settings, "model")), "wordpiece") == 0;
     bool bert = strcmp(json_string_value(json_object_get(pipeline, "pre")), "bert") == 0;
-    json_t *model = wordpiece
-                        ? json_pack("{s:s, s:O, s:s, s:i, s:{}}", "type", "WordPiece", "unk_token",
-                                    json_object_get(pipeline, "unk"), "continuing_subword_prefix", "##",
-                                    "max_input_chars_per_word", 100, "vocab")
-                        : json_pack("{s:s, s:n, s:O?, s:n, s:n, s:b, s:b, s:b, s:{}, s:[]}", "type", "BPE", "dropout",
-                                    "unk_token", json_object_get(pipeline, "unk"), "continuing_subword_prefix",
-                                    "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0, "ignore_merges", 0, "vocab",
-                                    "merges");
+    json_t *model = wordpiece ? json_pack("{s:s, s:O, s:s, s:i, s:{}}", "type", "WordPiece", "unk_token",
+                                          json_object_get(pipeline, "unk"), "continuing_subword_prefix", "##",
+                                          "max_input_chars_per_word", 100, "vocab")
+                              : json_pack("{s:s, s:n, s:O?, s:n, s:n, s:b, s:b, s:b, s:{}, s:[]}", "type", "BPE",
+                                          "dropout", "unk_token", json_object_get(pipeline, "unk"),
+                                          "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0,
+                                          "byte_fallback", 0, "ignore_merges", 0, "vocab", "merges");
     if (!json_object_get(model, "unk_token")) json_object_set_new(model, "unk_token", json_null());
-    json_t *normalizer = json_is_true(json_object_get(pipeline, "lower")) ? json_pack("{s:s}", "type", "Lowercase") : json_null();
-    json_t *untrained = json_pack("{s:s, s:n, s:n, s:[], s:o, s:{s:s}, s:n, s:n, s:o}", "version", "1.0", "truncation",
-                                  "padding", "added_tokens", "normalizer", normalizer, "pre_tokenizer", "type",
-                                  bert ? "BertPreTokenizer" : "Whitespace", "post_processor", "decoder", "model", model);
+    json_t *normalizer =
+        json_is_true(json_object_get(pipeline, "lower")) ? json_pack("{s:s}", "type", "Lowercase") : json_null();
+    json_t *untrained =
+        json_pack("{s:s, s:n, s:n, s:[], s:o, s:{s:s}, s:n, s:n, s:o}", "version", "1.0", "truncation", "padding",
+                  "added_tokens", "normalizer", normalizer, "pre_tokenizer", "type",
+                  bert ? "BertPreTokenizer" : "Whitespace", "post_processor", "decoder", "model", model);
     assert_non_null(untrained);
     return json_pack("{s:O, s:O, s:o}", "model", json_object_get(settings, "model"), "trainer",
                      json_object_get(settings, "trainer"), "untrained", untrained);
@@ -123,10 +126,11 @@ static void check_tokens(const char *name, const json_t *trained, const json_t *
     const json_t *merges = json_object_get(expected, "merges"), *merge;
     size_t i;
     json_t *token, *seen = json_object();
-    if (json_object_size(json_object_get(model, "vocab")) != json_array_size(tokens)) test_fail("%s: another number of tokens", name);
-    json_array_foreach(tokens, i, token)
-        if (!json_object_get(json_object_get(model, "vocab"), json_string_value(token)))
-            test_fail("%s: no token '%s'", name, json_string_value(token));
+    if (json_object_size(json_object_get(model, "vocab")) != json_array_size(tokens))
+        test_fail("%s: another number of tokens", name);
+    json_array_foreach(tokens, i,
+                       token) if (!json_object_get(json_object_get(model, "vocab"), json_string_value(token)))
+        test_fail("%s: no token '%s'", name, json_string_value(token));
     for (i = 0; i < json_array_size(json_object_get(model, "merges")); i++) {
         char *text = json_dumps(json_array_get(json_object_get(model, "merges"), i), JSON_COMPACT);
         json_object_set_new(seen, text, json_true());
@@ -144,7 +148,8 @@ static void check_tokens(const char *name, const json_t *trained, const json_t *
 
 static void test_affixes(void **state) {
     (void)state;
-    static const char *const names[] = {"bpe-chars-limit", "bpe-max-length", "bpe-suffix", "wordpiece", "wordpiece-limit"};
+    static const char *const names[] = {"bpe-chars-limit", "bpe-max-length", "bpe-suffix", "wordpiece",
+                                        "wordpiece-limit"};
     if (!file_is_directory(SHARED_AFFIXES)) {
         print_message("skipped: no " SHARED_AFFIXES "\n");
         return;
@@ -157,8 +162,10 @@ static void test_affixes(void **state) {
         bool exact = strcmp(json_string_value(json_object_get(settings, "compare")), "exact") == 0;
         snprintf(path, sizeof path, SHARED_AFFIXES "/%s/%s", names[i], exact ? "tokenizer.json" : "tokens.json");
         json_t *expected = read_json(path);
-        if (!exact) check_tokens(names[i], trained, expected);
-        else if (!json_equal(trained, expected)) test_fail("%s: another result", names[i]);
+        if (!exact)
+            check_tokens(names[i], trained, expected);
+        else if (!json_equal(trained, expected))
+            test_fail("%s: another result", names[i]);
         json_decref(settings);
         json_decref(description);
         json_decref(trained);
@@ -168,7 +175,8 @@ static void test_affixes(void **state) {
 
 /* ---- any corpus ---- */
 
-static json_t *train_ready_made(enum trainer_kind kind, size_t vocab_size, size_t n_threads, const char *text, size_t size) {
+static json_t *train_ready_made(enum trainer_kind kind, size_t vocab_size, size_t n_threads, const char *text,
+                                size_t size) {
     struct trainer_settings settings;
     bn_error err;
     json_t *untrained, *trained = NULL;
@@ -252,7 +260,8 @@ static bool stop(void *context, const char *what, size_t done, size_t total) {
     return (*left)-- > 1;
 }
 
-static bn_status try_settings(const char *json, enum trainer_kind kind, const char *text, size_t stop_after, bn_error *err) {
+static bn_status try_settings(const char *json, enum trainer_kind kind, const char *text, size_t stop_after,
+                              bn_error *err) {
     struct trainer_settings settings;
     json_t *object, *untrained = NULL, *trained = NULL;
     assert_ok(json_parse(json, strlen(json), "settings", &object, err), *err);
@@ -279,14 +288,18 @@ static void test_refusals(void **state) {
     assert_int_equal(try_settings("{\"vocab_size\": \"big\"}", TRAINER_BPE, "a b", 0, &err), BN_STATUS_BAD_FILE);
     assert_int_equal(try_settings("{\"special_tokens\": [3]}", TRAINER_BPE, "a b", 0, &err), BN_STATUS_BAD_FILE);
     assert_int_equal(try_settings("{\"special_tokens\": \"x\"}", TRAINER_BPE, "a b", 0, &err), BN_STATUS_BAD_FILE);
-    assert_int_equal(try_settings("{\"shrinking_factor\": 1.5}", TRAINER_UNIGRAM, "a b", 0, &err), BN_STATUS_BAD_ARGUMENT);
+    assert_int_equal(try_settings("{\"shrinking_factor\": 1.5}", TRAINER_UNIGRAM, "a b", 0, &err),
+                     BN_STATUS_BAD_ARGUMENT);
     assert_int_equal(try_settings("{\"vocab_size\": 3}", TRAINER_UNIGRAM, "a b c", 0, &err), BN_STATUS_BAD_ARGUMENT);
     assert_non_null(strstr(err.message, "no room"));
     assert_int_equal(try_settings("{}", TRAINER_WORDLEVEL, "ok\nbad \xff\n", 0, &err), BN_STATUS_BAD_FILE);
     assert_non_null(strstr(err.message, "corpus: the line at byte 3 isn't UTF-8"));
     assert_int_equal(try_settings("{}", TRAINER_BPE, "ok\nbad \xff\n", 0, &err), BN_OK);
-    assert_int_equal(try_settings("{\"vocab_size\": 100}", TRAINER_UNIGRAM, "some words to train on", 2, &err), BN_STATUS_CANCELLED);
-    assert_int_equal(try_settings("{\"special_tokens\": [{\"content\": \"<s>\"}], \"limit_alphabet\": null}", TRAINER_BPE, "a", 0, &err), BN_OK);
+    assert_int_equal(try_settings("{\"vocab_size\": 100}", TRAINER_UNIGRAM, "some words to train on", 2, &err),
+                     BN_STATUS_CANCELLED);
+    assert_int_equal(try_settings("{\"special_tokens\": [{\"content\": \"<s>\"}], \"limit_alphabet\": null}",
+                                  TRAINER_BPE, "a", 0, &err),
+                     BN_OK);
 }
 
 static void test_wrong_model(void **state) {
@@ -317,13 +330,13 @@ static void test_added_tokens(void **state) {
     settings.special_tokens = (struct string_list){special, 2};
     assert_ok(trainer_ready_made(&settings, &untrained, &err), err);
     json_object_set_new(untrained, "added_tokens",
-                        json_pack("[{s:i, s:s, s:b, s:b}, {s:i, s:s, s:b, s:b}]", "id", 77, "content", "extra", "special", 0,
-                                  "lstrip", 1, "id", 78, "content", "[X]", "special", 1, "rstrip", 1));
+                        json_pack("[{s:i, s:s, s:b, s:b}, {s:i, s:s, s:b, s:b}]", "id", 77, "content", "extra",
+                                  "special", 0, "lstrip", 1, "id", 78, "content", "[X]", "special", 1, "rstrip", 1));
     assert_ok(train_on(untrained, &settings, "a b a", 5, &trained, &err), err);
-    json_t *expected = json_pack("[{s:i, s:s, s:b, s:b, s:b, s:b, s:b}, {s:i, s:s, s:b, s:b}, {s:i, s:s, s:b, s:b}]", "id", 0,
-                                 "content", "<s>", "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1,
-                                 "id", 1, "content", "[X]", "special", 1, "rstrip", 1, "id", 4, "content", "extra", "special",
-                                 0, "lstrip", 1);
+    json_t *expected =
+        json_pack("[{s:i, s:s, s:b, s:b, s:b, s:b, s:b}, {s:i, s:s, s:b, s:b}, {s:i, s:s, s:b, s:b}]", "id", 0,
+                  "content", "<s>", "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1, "id", 1,
+                  "content", "[X]", "special", 1, "rstrip", 1, "id", 4, "content", "extra", "special", 0, "lstrip", 1);
     assert_true(json_equal(json_object_get(trained, "added_tokens"), expected));
     json_decref(expected);
     json_decref(trained);
@@ -333,10 +346,14 @@ static void test_added_tokens(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference),       cmocka_unit_test(test_affixes),
-        cmocka_unit_test(test_threads),         cmocka_unit_test(test_strange_corpora),
-        cmocka_unit_test(test_lines_across_chunks), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_wrong_model),     cmocka_unit_test(test_added_tokens),
+        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_affixes),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_strange_corpora),
+        cmocka_unit_test(test_lines_across_chunks),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_wrong_model),
+        cmocka_unit_test(test_added_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

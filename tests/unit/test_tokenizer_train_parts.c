@@ -54,7 +54,8 @@ static int32_t naive_id(struct naive *naive, const char *text) {
     return (int32_t)naive->n_ids++;
 }
 
-static void naive_merge_word(struct naive *naive, size_t w, int32_t left, int32_t right, int32_t merged, int64_t weight) {
+static void naive_merge_word(struct naive *naive, size_t w, int32_t left, int32_t right, int32_t merged,
+                             int64_t weight) {
     int32_t *ids = naive->ids[w];
     for (size_t i = 0; i + 1 < naive->n[w]; i++) {
         if (ids[i] != left || ids[i + 1] != right) continue;
@@ -75,7 +76,8 @@ static void naive_merge_word(struct naive *naive, size_t w, int32_t left, int32_
 }
 
 /* Returns how many merges were made. */
-static size_t naive_train(struct naive *naive, const struct corpus *corpus, size_t n_letters, size_t vocab_size, int64_t min_frequency) {
+static size_t naive_train(struct naive *naive, const struct corpus *corpus, size_t n_letters, size_t vocab_size,
+                          int64_t min_frequency) {
     size_t n_merges = 0;
     memset(naive, 0, sizeof *naive);
     for (char c = 'a'; c < (char)('a' + n_letters); c++) naive_id(naive, (char[]){c, 0});
@@ -117,7 +119,8 @@ static void check_bpe(const struct corpus *corpus, size_t n_letters) {
     settings.vocab_size = n_letters + 1 + random_below(30);
     settings.min_frequency = random_below(6);
     settings.initial_alphabet = (struct string_list){letters, n_letters};
-    size_t n_merges = naive_train(&naive, corpus, n_letters, settings.vocab_size, (int64_t)settings.min_frequency), k = 0;
+    size_t n_merges = naive_train(&naive, corpus, n_letters, settings.vocab_size, (int64_t)settings.min_frequency),
+           k = 0;
     assert_ok(token_table_init(&tokens, &err), err);
     assert_ok(train_bpe(&corpus->list, &settings, &tokens, &merges, &err), err);
     assert_int_equal(tokens.n, naive.n_ids);
@@ -179,7 +182,8 @@ static void check_seeds(const struct corpus *corpus, size_t max_length) {
     settings.max_piece_length = max_length;
     assert_ok(seed_pieces(&corpus->list, &settings, &pieces, &err), err);
     double sum = 0;
-    for (size_t i = 0; i < pieces.n; i++) sum += (double)occurrences(corpus, pieces.items[i].text, pieces.items[i].size) * pieces.items[i].size;
+    for (size_t i = 0; i < pieces.n; i++)
+        sum += (double)occurrences(corpus, pieces.items[i].text, pieces.items[i].size) * pieces.items[i].size;
     for (size_t i = 0; i < pieces.n; i++) {
         const struct scored_piece *piece = &pieces.items[i];
         double share = (double)occurrences(corpus, piece->text, piece->size) * piece->size / sum;
@@ -190,7 +194,8 @@ static void check_seeds(const struct corpus *corpus, size_t max_length) {
         for (size_t at = 0; at < corpus->words[w].size; at++)
             for (size_t size = 1; at + size <= corpus->words[w].size && size <= max_length; size++) {
                 const char *text = corpus->texts[w] + at;
-                bool expected = size == 1 || (occurrences(corpus, text, size) > 1 && !can_be_lengthened(corpus, text, size, max_length));
+                bool expected = size == 1 || (occurrences(corpus, text, size) > 1 &&
+                                              !can_be_lengthened(corpus, text, size, max_length));
                 assert_int_equal(find_piece(&pieces, text, size) != NULL, expected);
             }
     mem_free(pieces.items);
@@ -235,7 +240,8 @@ static void enumerate(struct enumeration *e, const char *text, double score, siz
     }
 }
 
-static void check_lattice(struct lattice *lattice, const struct lattice_model *model, struct enumeration *e, const char *text) {
+static void check_lattice(struct lattice *lattice, const struct lattice_model *model, struct enumeration *e,
+                          const char *text) {
     size_t counts[N_PIECES + 1] = {0}, n;
     double expected[N_PIECES + 1] = {0}, score = 0;
     e->total = 0;
@@ -261,14 +267,16 @@ static void test_lattices(void **context) {
     struct trie trie = {0};
     struct trie_key keys[N_PIECES];
     bn_error err;
-    for (size_t i = 0; i < N_PIECES; i++) keys[i] = (struct trie_key){.bytes = e.texts[i], .size = strlen(e.texts[i]), .value = (int32_t)i};
+    for (size_t i = 0; i < N_PIECES; i++)
+        keys[i] = (struct trie_key){.bytes = e.texts[i], .size = strlen(e.texts[i]), .value = (int32_t)i};
     assert_ok(trie_build(&trie, keys, N_PIECES, &err), err);
     for (size_t i = 0; i < 200; i++) {
         char text[10];
         size_t n = 1 + random_below(9);
         for (size_t k = 0; k < n; k++) text[k] = (char)('a' + random_below(4)); /* d is never known */
         text[n] = 0;
-        for (size_t k = 0; k < N_PIECES; k++) e.scores[k] = random_below(5) ? -1 - (double)random_below(1000) / 100 : -INFINITY;
+        for (size_t k = 0; k < N_PIECES; k++)
+            e.scores[k] = random_below(5) ? -1 - (double)random_below(1000) / 100 : -INFINITY;
         e.scores[N_PIECES] = -25;
         const struct lattice_model model = {&trie, e.scores, N_PIECES, -25};
         check_lattice(&lattice, &model, &e, text);
