@@ -4,6 +4,7 @@ option(BITNET_HUB "models from hubs, the registry, backups (libcurl, OpenSSL, SQ
 option(BITNET_SERVER "bitnet serve (libevent, nghttp2, wslay, OpenSSL)" ON)
 
 set(BITNET_COMPONENTS "")
+set(BITNET_COMPONENT_LAYERS "") # what the program and the tests link beside the library
 if(BITNET_HUB)
   list(APPEND BITNET_COMPONENTS hub)
   pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
@@ -13,6 +14,8 @@ if(BITNET_HUB)
   pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
   pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
   pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+  add_layer(registry LINK layer_engine PkgConfig::SQLITE PkgConfig::CRYPTO PkgConfig::ARCHIVE PkgConfig::ZSTD)
+  list(APPEND BITNET_COMPONENT_LAYERS layer_registry)
 endif()
 if(BITNET_SERVER)
   list(APPEND BITNET_COMPONENTS server)

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "base/file.h"
+#include "base/folders.h"
 #include "base/memory.h"
 #include "bench/machine.h"
 #include "commit.h"
@@ -35,12 +35,6 @@ static bn_status failed(struct history *history, const char *what, bn_error *err
     return fail(err, BN_STATUS_IO, "history: %s: %s", what, sqlite3_errmsg(history->db));
 }
 
-static char *default_path(void) {
-    const char *base = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    if (base && *base) return path_join(base, "bitnet/history.db");
-    return home && *home ? path_join(home, ".local/share/bitnet/history.db") : NULL;
-}
-
 static bn_status open_database(struct history *history, const char *path, bn_error *err) {
     if (sqlite3_open(path, &history->db) != SQLITE_OK) {
         bn_status status = fail(err, BN_STATUS_IO, "%s: %s", path, sqlite3_errmsg(history->db));
@@ -53,7 +47,7 @@ static bn_status open_database(struct history *history, const char *path, bn_err
 }
 
 bn_status history_open(const char *path, struct history **out, bn_error *err) {
-    char *own = path ? mem_strdup(path) : default_path();
+    char *own = path ? mem_strdup(path) : data_path("history.db");
     struct history *history = mem_calloc(1, sizeof *history);
     bn_status status = BN_OK;
     if (!history)

@@ -10,7 +10,7 @@ struct history;
 /* The commit this program was built from, "" where that isn't known. */
 const char *build_commit(void);
 
-/* Opens or creates the database; path NULL: $XDG_DATA_HOME/bitnet/history.db, else under ~/.local/share. BN_STATUS_UNSUPPORTED when
+/* Opens or creates the database; path NULL: history.db in the data folder (base/folders.h). BN_STATUS_UNSUPPORTED when
  * the program was built without SQLite. Close with history_close (NULL is fine). */
 bn_status history_open(const char *path, struct history **out, bn_error *err);
 void history_close(struct history *history);

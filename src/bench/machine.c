@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/folders.h"
 #include "base/memory.h"
 #include "kernels/kernels.h"
 
@@ -84,14 +85,6 @@ char *cache_path(const char *name) {
     }
     snprintf(path, sizeof path, ".cache/bitnet/%s", name);
     return home && *home ? path_join(home, path) : NULL;
-}
-
-void folders_make(char *path) {
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        mkdir(path, 0777); /* what is really wrong shows when the file is opened */
-        *slash = '/';
-    }
 }
 
 bn_status cache_file_write(const char *name, const json_t *value, bn_error *err) {

@@ -25,9 +25,6 @@ void identity_hash(const char *text, char out[17]);
 
 json_t *machine_json(const struct machine *machine);
 
-/* Makes the folders above `path`, as far as they are missing. */
-void folders_make(char *path);
-
 /* $XDG_CACHE_HOME/bitnet/NAME, else ~/.cache/bitnet/NAME; newly allocated, NULL without a home. cache_file_write makes the folders. */
 char *cache_path(const char *name);
 bn_status cache_file_write(const char *name, const json_t *value, bn_error *err);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/folders.h"
 #include "base/memory.h"
 #include "bench/machine.h"
 #include "bench/process.h"

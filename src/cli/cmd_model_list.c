@@ -37,8 +37,24 @@ static size_t tensor_bytes(const char *path) {
     return bytes;
 }
 
+/* The last column: what is known of a version, or the path. */
+static void print_place(const char *path, const json_t *facts) {
+    if (!facts) {
+        puts(path);
+        return;
+    }
+    const char *license = json_string_value(json_object_get(facts, "license"));
+    printf("version %" JSON_INTEGER_FORMAT "%s%s", json_integer_value(json_object_get(facts, "version")),
+           license && *license ? ", " : "", license ? license : "");
+    const json_t *tags = json_object_get(facts, "tags");
+    for (size_t i = 0; i < json_array_size(tags); i++)
+        printf("%s%s", i ? " " : ", tags ", json_string_value(json_array_get(tags, i)));
+    puts(json_is_true(json_object_get(facts, "pinned")) ? ", pinned" : "");
+}
+
 static void list_model(void *context, const char *name, const char *path) {
     struct listing *listing = context;
+    json_t *facts = model_facts(name);
     enum file_kind kind;
     bn_error error = {0};
     bool usable = !file_kind_detect(path, &kind, &error);
@@ -48,13 +64,16 @@ static void list_model(void *context, const char *name, const char *path) {
         json_t *object = json_pack(
             "{s:o, s:o, s:o, s:I}", "name", json_text(name, strlen(name)), "path", json_text(path, strlen(path)),
             "kind", usable ? json_string(kind_name(kind)) : json_null(), "tensor_bytes", (json_int_t)bytes);
+        if (facts) json_object_set(object, "registry", facts);
         if (!usable) json_object_set_new(object, "error", json_text(error.message, strlen(error.message)));
         json_array_append_new(listing->array, object);
     } else if (usable) {
-        printf("%-36s %-12s %9.1f MiB  %s\n", name, kind_name(kind), (double)bytes / (1 << 20), path);
+        printf("%-36s %-12s %9.1f MiB  ", name, kind_name(kind), (double)bytes / (1 << 20));
+        print_place(path, facts);
     } else {
         printf("%-36s %-12s %13s  %s\n", name, "unusable", "", error.message);
     }
+    json_decref(facts);
 }
 
 static enum exit_code run(struct invocation *invocation) {
@@ -76,8 +95,10 @@ const struct command command_model_list = {
     .arguments = "",
     .summary = "the models that can be used by name",
     .description =
-        "Lists demo and what lies in $BITNET_MODELS (else $XDG_DATA_HOME/bitnet/models): .gguf files, and folders "
-        "owner/name with a Hugging Face model or a .gguf file.",
+        "Lists demo, the models of the registry (with the version in use, licence and tags), and what lies in "
+        "$BITNET_MODELS (else models in $BITNET_HOME, else in $XDG_DATA_HOME/bitnet): .gguf files, and folders "
+        "owner/name "
+        "with a Hugging Face model or a .gguf file.",
     .examples = "bitnet model list\nbitnet model list --json",
     .run = run,
 };

@@ -41,6 +41,7 @@ struct summary {
     bn_generation_defaults defaults;
     const bn_tokenizer *tokenizer;
     char *path;
+    json_t *facts;         /* of the registry, or NULL */
     struct buffer notices; /* lines */
     size_t context, sequences;
     bn_kv_type kv_type;
@@ -131,10 +132,28 @@ static void print_tokenizer(const bn_tokenizer *tokenizer) {
         bn_tokenizer_chat_template(tokenizer) ? "with a chat template" : "no chat template");
 }
 
+static const char *fact(const json_t *facts, const char *key) {
+    const char *text = json_string_value(json_object_get(facts, key));
+    return text ? text : "";
+}
+
+static void print_facts(const json_t *facts) {
+    const json_t *origin = json_object_get(facts, "origin"), *tags = json_object_get(facts, "tags");
+    row("version", "%" JSON_INTEGER_FORMAT " of %s:%s, made %s%s",
+        json_integer_value(json_object_get(facts, "version")), fact(facts, "name"), fact(facts, "variant"),
+        fact(facts, "created"), json_is_true(json_object_get(facts, "pinned")) ? ", pinned" : "");
+    for (size_t i = 0; i < json_array_size(tags); i++) row("tag", "%s", json_string_value(json_array_get(tags, i)));
+    if (*fact(facts, "license")) row("license", "%s", fact(facts, "license"));
+    if (*fact(facts, "note")) row("note", "%s", fact(facts, "note"));
+    if (*fact(origin, "source")) row("from", "%s", fact(origin, "source"));
+    if (*fact(origin, "command")) row("made by", "%s", fact(origin, "command"));
+}
+
 static void print_summary(const struct summary *summary) {
     const bn_model_info *info = &summary->info;
     char a[32], b[32], c[32];
     row("model", "%s%s%s", summary->path, *info->name ? ": " : "", info->name);
+    if (summary->facts) print_facts(summary->facts);
     row("architecture", "%s, %s", info->architecture, info->quantization);
     print_shape(info);
     row("activation", "%s (%s)", info->hidden_act, info->hidden_act_reason);
@@ -221,6 +240,7 @@ static json_t *summary_json(const struct summary *summary) {
     json_object_set_new(object, "tokenizer", tokenizer_json(summary->tokenizer));
     json_object_set_new(object, "generation_defaults", defaults_json(&summary->defaults));
     json_object_set_new(object, "notices", notices_json(&summary->notices));
+    json_object_set(object, "registry", summary->facts ? summary->facts : json_null());
     return object;
 }
 
@@ -245,6 +265,7 @@ static enum exit_code run(struct invocation *invocation) {
     }
     if (!status) {
         summarize(&summary, model, settings);
+        summary.facts = model_facts(invocation->arguments[0]);
         if (invocation->common.json)
             status = json_write_line(stdout, summary_json(&summary), &error);
         else
@@ -252,6 +273,7 @@ static enum exit_code run(struct invocation *invocation) {
     }
     if (model) bn_model_close(model);
     buffer_release(&summary.notices);
+    json_decref(summary.facts);
     mem_free(summary.path);
     return status ? say_failure(&error) : EXIT_DONE;
 }

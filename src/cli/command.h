@@ -34,6 +34,9 @@ const struct command *command_find(const char *name);
 extern const struct command command_generate, command_run, command_batch;
 extern const struct command command_model_show, command_model_list, command_model_verify, command_model_tensors,
     command_model_optimize;
+#ifdef BITNET_HUB
+extern const struct command command_model_add, command_model_use, command_model_rollback, command_model_rm;
+#endif
 extern const struct command command_tokenizer_encode, command_tokenizer_decode, command_tokenizer_train,
     command_tokenizer_bench;
 extern const struct command command_tokenizer_convert, command_tokenizer_compile, command_tokenizer_inspect,

@@ -107,8 +107,9 @@ void help_program(FILE *out) {
     fprintf(out, "Usage: bitnet COMMAND [arguments] [options]\n\n%sCommands%s\n", style_out(STYLE_BOLD),
             style_out(STYLE_PLAIN));
     for (size_t i = 0; (command = command_at(i)); i++) print_command_line(out, command);
-    fputs("\nMODEL is a .gguf file, a Hugging Face folder, a .safetensors file, owner/name in the models folder, or "
-          "demo.\n"
+    fputs("\nMODEL is a .gguf file, a Hugging Face folder, a .safetensors file, a name (owner/name@version:variant) "
+          "that\n"
+          "'bitnet model list' shows, or demo.\n"
           "Options may also be set in the environment (BITNET_THREADS=4) and in the configuration file.\n"
           "'bitnet COMMAND --help' has options and examples; 'bitnet --version --verbose' says what was built.\n\n"
           "Try:  bitnet generate demo -p 'Once upon a time' -n 64\n",

@@ -19,6 +19,12 @@ static const struct command *const commands[] = {
     &command_model_verify,
     &command_model_tensors,
     &command_model_optimize,
+#ifdef BITNET_HUB
+    &command_model_add,
+    &command_model_use,
+    &command_model_rollback,
+    &command_model_rm,
+#endif
     &command_tokenizer_encode,
     &command_tokenizer_decode,
     &command_tokenizer_train,

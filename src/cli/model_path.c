@@ -1,4 +1,4 @@
-/* Names are tried as: "demo", an existing path, an entry of the models folder (a folder owner/name with config.json or
+/* Names are tried as: "demo", an existing path, a name in the registry (where that is built), an entry of the models folder (a folder owner/name with config.json or
  * with one .gguf file in it, or a .gguf file with or without its ending). */
 #include "cli/model_path.h"
 
@@ -10,7 +10,11 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/folders.h"
 #include "base/memory.h"
+#ifdef BITNET_HUB
+#include "cli/hub/registry_names.h"
+#endif
 
 static bool ends_with(const char *text, const char *end) {
     size_t n = strlen(text), m = strlen(end);
@@ -51,10 +55,7 @@ char *demo_model_path(void) {
 char *models_folder(void) {
     const char *explicit_path = getenv("BITNET_MODELS");
     if (explicit_path && *explicit_path) return mem_strdup(explicit_path);
-    const char *base = getenv("XDG_DATA_HOME");
-    if (base && *base) return path_join(base, "bitnet/models");
-    const char *home = getenv("HOME");
-    return home && *home ? path_join(home, ".local/share/bitnet/models") : NULL;
+    return data_path("models");
 }
 
 static int by_name(const void *a, const void *b) {
@@ -130,10 +131,23 @@ static void visit_folder(const struct visitor *visitor, const char *folder, cons
 }
 
 void models_visit(void (*visit)(void *context, const char *name, const char *path), void *context) {
+#ifdef BITNET_HUB
+    registry_names_visit(visit, context);
+#endif
     char *folder = models_folder();
     struct visitor visitor = {visit, context};
     if (folder) visit_folder(&visitor, folder, "", 2);
     mem_free(folder);
+}
+
+json_t *model_facts(const char *name) {
+    json_t *facts = NULL;
+#ifdef BITNET_HUB
+    registry_facts(name, &facts, NULL);
+#else
+    (void)name;
+#endif
+    return facts;
 }
 
 /* ---- resolving ---- */
@@ -186,7 +200,7 @@ static bn_status not_found(const char *name, bn_error *err) {
 }
 
 /* An entry of the models folder, or NULL. */
-static char *registered(const char *name, size_t *n_gguf) {
+static char *in_models_folder(const char *name, size_t *n_gguf) {
     *n_gguf = 0;
     if (strstr(name, "..")) return NULL;
     char with_ending[PATH_MAX];
@@ -202,8 +216,21 @@ static char *registered(const char *name, size_t *n_gguf) {
     return path;
 }
 
+/* The registry's models come before those of the models folder. *path stays NULL for a name that neither has. */
+static bn_status find_name(const char *name, char **path, size_t *n_gguf, bn_error *err) {
+    bn_status status = BN_OK;
+#ifdef BITNET_HUB
+    status = registry_path(name, path, err);
+#else
+    (void)err;
+#endif
+    if (!status && !*path) *path = in_models_folder(name, n_gguf);
+    return status;
+}
+
 bn_status model_path_resolve(const char *name, char **path, bn_error *err) {
     size_t n_gguf = 0;
+    bn_status status = BN_OK;
     *path = NULL;
     if (!*name) return fail(err, BN_STATUS_BAD_ARGUMENT, "the model's name is empty");
     if (file_exists(name) || strchr(name, '\n'))
@@ -211,8 +238,8 @@ bn_status model_path_resolve(const char *name, char **path, bn_error *err) {
     else if (strcmp(name, "demo") == 0)
         *path = demo_model_path();
     else if (name[0] != '/' && name[0] != '.')
-        *path = registered(name, &n_gguf);
-    if (*path) return BN_OK;
+        status = find_name(name, path, &n_gguf, err);
+    if (*path || status) return status;
     if (strcmp(name, "demo") == 0)
         return fail(err, BN_STATUS_NOT_FOUND,
                     "the demo model isn't installed: set BITNET_DATA_DIR to the folder with demo.gguf");

@@ -2,20 +2,25 @@
 #ifndef CLI_MODEL_PATH_H
 #define CLI_MODEL_PATH_H
 
-#include "base/error.h"
+#include "base/json.h"
 #include "cli/suggest.h"
 
-/* "demo", a path, or a name in the models folder: owner/name, or a file or folder there. *path is newly allocated.
+/* "demo", a path, a name in the registry (name[@version][:variant]), or one in the models folder: owner/name, or a
+ * file or folder there. *path is newly allocated.
  * BN_STATUS_NOT_FOUND proposes a similar name. */
 bn_status model_path_resolve(const char *name, char **path, bn_error *err);
 
-/* $BITNET_MODELS, else $XDG_DATA_HOME/bitnet/models, else ~/.local/share/bitnet/models. Newly allocated; NULL when
- * there is no home. It need not exist. */
+/* $BITNET_MODELS, else models in the data folder (base/folders.h). Newly allocated; NULL when there is no home. It need
+ * not exist. */
 char *models_folder(void);
 /* Where the demo model lies, newly allocated, or NULL. */
 char *demo_model_path(void);
 
-/* Calls visit for each model in the models folder: the name to use it by and its path. */
+/* Calls visit for each model in the registry and in the models folder: the name to use it by and its path. */
 void models_visit(void (*visit)(void *context, const char *name, const char *path), void *context);
+
+/* What the registry knows about a name, as JSON (`bitnet model history` has the same): NULL when it isn't one of the
+ * registry's. */
+json_t *model_facts(const char *name);
 
 #endif

@@ -290,7 +290,7 @@ static bn_status check_argument_count(const struct invocation *invocation, bn_er
 
 bn_status invocation_parse(struct invocation *invocation, const struct command *command, int argc, char **argv,
                            bn_error *err) {
-    *invocation = (struct invocation){.command = command};
+    *invocation = (struct invocation){.command = command, .words = argv, .n_words = (size_t)argc};
     arena_init(&invocation->strings);
     invocation->settings = arena_alloc(&invocation->strings, command->settings_bytes + 1);
     invocation->arguments = arena_alloc_array(&invocation->strings, (size_t)argc + 2, sizeof *invocation->arguments);

@@ -53,7 +53,8 @@ static const char files_section[] =
     ".SH FILES\n$XDG_CONFIG_HOME/bitnet/config.ini (or $BITNET_CONFIG): lines \\(lqoption = value\\(rq, for all "
     "commands or "
     "under \\(lq[command]\\(rq.\nThe environment overrides it, flags override both.\n.PP\n"
-    "$BITNET_MODELS, or $XDG_DATA_HOME/bitnet/models: models by name.\n"
+    "$BITNET_HOME, or $XDG_DATA_HOME/bitnet: the data folder, with the registry of models.\n.br\n"
+    "$BITNET_MODELS, or models in the data folder: further models by name.\n"
     ".SH EXIT STATUS\n0 done, 1 failed, 2 misuse, 130 interrupted.\n";
 
 static void roff_header(FILE *out, const char *page) {
@@ -123,8 +124,10 @@ void markdown_reference(FILE *out) {
           "`option = value`, for all commands or under `[command]`), then from the environment (`BITNET_` and the "
           "option's\n"
           "name in capitals), then from the flag: the later one wins.\n\n"
-          "MODEL is a `.gguf` file, a Hugging Face folder, a `.safetensors` file, `owner/name` in the models folder\n"
-          "(`$BITNET_MODELS`, else `$XDG_DATA_HOME/bitnet/models`), or `demo`. TOK is any of these or a tokenizer "
+          "MODEL is a `.gguf` file, a Hugging Face folder, a `.safetensors` file, a name in the registry\n"
+          "(`name[@version][:variant]`, docs/registry.md) or in the models folder (`$BITNET_MODELS`, else `models` in "
+          "the data\n"
+          "folder: `$BITNET_HOME`, else `$XDG_DATA_HOME/bitnet`), or `demo`. TOK is any of these or a tokenizer "
           "file.\n",
           out);
     for (size_t i = 0; (command = command_at(i)); i++) {
