@@ -24,4 +24,8 @@ if(BITNET_SERVER)
   find_library(WSLAY_LIBRARY wslay REQUIRED) # its package has no .pc file
   find_path(WSLAY_INCLUDE wslay/wslay.h REQUIRED)
   pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
+  pkg_check_modules(SERVER_CODINGS REQUIRED IMPORTED_TARGET zlib libzstd)
+  add_layer(server LINK layer_engine PkgConfig::EVENT PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::SERVER_CODINGS
+    ${WSLAY_LIBRARY})
+  list(APPEND BITNET_COMPONENT_LAYERS layer_server)
 endif()

@@ -47,5 +47,6 @@ extern const struct command command_bench, command_bench_machine, command_bench_
     command_bench_compare, command_bench_synthetic, command_bench_goals, command_bench_suite, command_bench_plot,
     command_profile, command_tune;
 extern const struct command command_doctor, command_man, command_completion;
+extern const struct command command_serve;
 
 #endif

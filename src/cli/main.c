@@ -14,6 +14,9 @@ static const struct command *const commands[] = {
     &command_run,
     &command_generate,
     &command_batch,
+#ifdef BITNET_SERVER
+    &command_serve,
+#endif
     &command_model_show,
     &command_model_list,
     &command_model_verify,

@@ -36,8 +36,8 @@ typedef void (*route_handler)(struct exchange *exchange, void *service);
 
 struct route {
     enum http_method method; /* GET answers HEAD too */
-    /* Segments between slashes; {name} matches one, {name*} at the end one or more: "/v1/models/{id*}". Literal segments
-     * win over parameters, earlier rows over later ones. */
+    /* Segments between slashes; {name} matches one, {name*} at the end one or more: "/v1/models/{id*}". Paths without
+     * parameters win over those with, then earlier rows over later ones. */
     const char *path;
     enum scope scope;
     route_handler handler;

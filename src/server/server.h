@@ -30,8 +30,9 @@ struct server_options {
     bool no_access_log;
 };
 
-/* router and metrics must outlive the server. Binds; answers nothing yet. */
-bn_status server_create(const struct server_options *options, const struct router *router, struct metrics *metrics,
+/* router and metrics, as what options points to, must outlive the server, which adds its own routes (/health, /metrics, …).
+ * Binds; answers nothing yet. */
+bn_status server_create(const struct server_options *options, struct router *router, struct metrics *metrics,
                         struct server **out, bn_error *err);
 /* Where it listens: "http://127.0.0.1:8080" or "unix:/run/x.sock". Lives as long as the server. */
 const char *server_url(const struct server *server);
@@ -46,7 +47,6 @@ void server_destroy(struct server *server);
 
 /* What GET /ready says: 503 with this reason until it is NULL (static string). Any thread. */
 void server_set_unready(struct server *server, const char *reason);
-bool server_draining(const struct server *server);
 
 /* Runs work(context) on the loop thread, soon. Any thread. False without memory. */
 bool server_post(struct server *server, void (*work)(void *context), void *context);

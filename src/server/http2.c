@@ -1,0 +1,4 @@
+#include "server/connection.h"
+void http2_begin(struct connection *connection) {
+    connection_close(connection);
+}
