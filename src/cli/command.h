@@ -36,6 +36,7 @@ extern const struct command command_model_show, command_model_list, command_mode
     command_model_optimize;
 #ifdef BITNET_HUB
 extern const struct command command_model_add, command_model_use, command_model_rollback, command_model_rm;
+extern const struct command command_model_download;
 #endif
 extern const struct command command_tokenizer_encode, command_tokenizer_decode, command_tokenizer_train,
     command_tokenizer_bench;

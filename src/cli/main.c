@@ -27,6 +27,7 @@ static const struct command *const commands[] = {
     &command_model_use,
     &command_model_rollback,
     &command_model_rm,
+    &command_model_download,
 #endif
     &command_tokenizer_encode,
     &command_tokenizer_decode,

@@ -1,5 +1,6 @@
-/* Names are tried as: "demo", an existing path, a name in the registry (where that is built), an entry of the models folder (a folder owner/name with config.json or
- * with one .gguf file in it, or a .gguf file with or without its ending). */
+/* Names are tried as: "demo", an existing path, a name in the registry (where that is built), an entry of the models
+ * folder (a folder owner/name with config.json or with one .gguf file in it, or a .gguf file with or without its
+ * ending), a model in the cache of a hub. */
 #include "cli/model_path.h"
 
 #include <dirent.h>
@@ -14,6 +15,7 @@
 #include "base/memory.h"
 #ifdef BITNET_HUB
 #include "cli/hub/registry_names.h"
+#include "hub/cache.h"
 #endif
 
 static bool ends_with(const char *text, const char *end) {
@@ -138,6 +140,9 @@ void models_visit(void (*visit)(void *context, const char *name, const char *pat
     struct visitor visitor = {visit, context};
     if (folder) visit_folder(&visitor, folder, "", 2);
     mem_free(folder);
+#ifdef BITNET_HUB
+    hub_cache_visit(visit, context);
+#endif
 }
 
 json_t *model_facts(const char *name) {
@@ -189,9 +194,10 @@ static bn_status not_found(const char *name, bn_error *err) {
     consider_name(&similar, "demo", "demo");
     models_visit(consider_name, &similar);
     consider_neighbours(&similar, name);
-    if (similar.suggestion.best)
+    if (similar.suggestion.best && !strpbrk(name, "@:"))
         return fail(err, BN_STATUS_NOT_FOUND, "there is no model '%s' (did you mean '%s'?)", name,
                     similar.suggestion.best);
+    if (err && err->status) return err->status; /* the hub's cache has said more */
     char *folder = models_folder();
     fail(err, BN_STATUS_NOT_FOUND, "there is no model '%s': no such file or folder, and none of that name in %s", name,
          folder ? folder : "the models folder");
@@ -216,6 +222,17 @@ static char *in_models_folder(const char *name, size_t *n_gguf) {
     return path;
 }
 
+/* A model in the hub's cache, or NULL; then err may say what to do about a name that only a hub's model can have. */
+static char *downloaded(const char *name, bn_error *err) {
+    char *path = NULL;
+#ifdef BITNET_HUB
+    if (hub_repo_is_name(name)) (void)hub_cache_find(name, &path, err);
+#else
+    (void)name, (void)err;
+#endif
+    return path;
+}
+
 /* The registry's models come before those of the models folder. *path stays NULL for a name that neither has. */
 static bn_status find_name(const char *name, char **path, size_t *n_gguf, bn_error *err) {
     bn_status status = BN_OK;
@@ -225,6 +242,7 @@ static bn_status find_name(const char *name, char **path, size_t *n_gguf, bn_err
     (void)err;
 #endif
     if (!status && !*path) *path = in_models_folder(name, n_gguf);
+    if (!status && !*path && !*n_gguf) *path = downloaded(name, err);
     return status;
 }
 

@@ -5,8 +5,8 @@
 #include "base/json.h"
 #include "cli/suggest.h"
 
-/* "demo", a path, a name in the registry (name[@version][:variant]), or one in the models folder: owner/name, or a
- * file or folder there. *path is newly allocated.
+/* "demo", a path, a name in the registry (name[@version][:variant]), one in the models folder (owner/name, or a file or
+ * folder there), or what was downloaded from a hub (owner/name[@revision][:file or variant]). *path is newly allocated.
  * BN_STATUS_NOT_FOUND proposes a similar name. */
 bn_status model_path_resolve(const char *name, char **path, bn_error *err);
 
@@ -16,7 +16,8 @@ char *models_folder(void);
 /* Where the demo model lies, newly allocated, or NULL. */
 char *demo_model_path(void);
 
-/* Calls visit for each model in the registry and in the models folder: the name to use it by and its path. */
+/* Calls visit for each model in the registry, the models folder and the hub's cache: the name to use it by and its
+ * path. */
 void models_visit(void (*visit)(void *context, const char *name, const char *path), void *context);
 
 /* What the registry knows about a name, as JSON (`bitnet model history` has the same): NULL when it isn't one of the

@@ -1,0 +1,260 @@
+#include "hub/download.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "hub/item.h"
+#include "hub/select.h"
+
+void run_notify(struct run *run, enum hub_event_kind kind, const struct item *item) {
+    if (!run->options->on_event) return;
+    const struct hub_event event = {.kind = kind,
+                                    .commit = run->listing->commit,
+                                    .file = item ? item->file : NULL,
+                                    .file_bytes = item ? item->at : 0,
+                                    .total_bytes = run->total_bytes,
+                                    .total_size_bytes = run->total_size_bytes,
+                                    .n_files = run->n_selected,
+                                    .n_files_done = run->n_finished};
+    run->options->on_event(run->options->context, &event);
+}
+
+/* ---- what is there already ---- */
+
+static void notify_cached(struct run *run, struct item *item) {
+    item->finished = true;
+    item->at = item->file->size_bytes;
+    run->total_bytes += item->at;
+    run->n_finished++;
+    run_notify(run, HUB_EVENT_CACHED, item);
+}
+
+/* A blob whose size is right is whole: it got its name only then. */
+static bool has_blob(const struct item *item) {
+    struct stat info;
+    return stat(item->blob_path, &info) == 0 && (uint64_t)info.st_size == item->file->size_bytes;
+}
+
+/* Marks the item finished if the cache has its content, under this name or another. */
+static bn_status look_in_cache(struct item *item, bn_error *err) {
+    struct run *run = item->run;
+    if (run->options->force) return BN_OK;
+    char *path = hub_cache_snapshot_path(run->cache, run->listing->commit, item->file->path);
+    if (!path) return fail_no_memory(err, 0);
+    bool there = file_exists(path);
+    mem_free(path);
+    if (!there && !has_blob(item)) return BN_OK;
+    bn_status status =
+        there ? BN_OK : hub_cache_link(run->cache, run->listing->commit, item->file->path, item->file->digest, err);
+    if (!status) notify_cached(run, item);
+    return status;
+}
+
+/* ---- the run ---- */
+
+static bn_status make_item(struct run *run, const struct hub_file *file, struct item *item, bn_error *err) {
+    *item = (struct item){.run = run, .file = file, .fd = -1, .lock_fd = -1};
+    item->url = hub_file_url(run->hub, run->repo, run->listing->commit, file->path);
+    item->blob_path = hub_cache_blob_path(run->cache, file->digest);
+    struct buffer path;
+    buffer_init(&path);
+    buffer_printf(&path, "%s.incomplete", item->blob_path ? item->blob_path : "");
+    item->incomplete_path = path.failed ? NULL : buffer_take(&path);
+    buffer_release(&path);
+    return item->url && item->blob_path && item->incomplete_path ? BN_OK : fail_no_memory(err, 0);
+}
+
+static void release_items(struct run *run) {
+    for (size_t i = 0; i < run->n_items; i++) {
+        struct item *item = &run->items[i];
+        item_close(item);
+        mem_free(item->url);
+        mem_free(item->blob_path);
+        mem_free(item->incomplete_path);
+    }
+    mem_free(run->items);
+}
+
+static bn_status make_items(struct run *run, const bool *selected, bn_error *err) {
+    run->items = mem_calloc(run->listing->n_files + 1, sizeof *run->items);
+    if (!run->items) return fail_no_memory(err, run->listing->n_files * sizeof *run->items);
+    bn_status status = BN_OK;
+    for (size_t i = 0; !status && i < run->listing->n_files; i++) {
+        if (!selected[i]) continue;
+        status = make_item(run, &run->listing->files[i], &run->items[run->n_items++], err);
+        run->total_size_bytes += run->listing->files[i].size_bytes;
+    }
+    run->n_selected = run->n_items;
+    return status;
+}
+
+/* Bytes that are still to be written. */
+static uint64_t missing_bytes(const struct run *run) {
+    uint64_t missing = 0;
+    for (size_t i = 0; i < run->n_items; i++) {
+        const struct item *item = &run->items[i];
+        struct stat info;
+        uint64_t size = item->file->size_bytes, here = stat(item->incomplete_path, &info) ? 0 : (uint64_t)info.st_size;
+        if (!item->finished) missing += here < size ? size - here : 0;
+    }
+    return missing;
+}
+
+static bn_status check_space(struct run *run, bn_error *err) {
+    struct statvfs disk;
+    uint64_t missing = missing_bytes(run);
+    if (statvfs(run->cache->folder, &disk)) return BN_OK; /* then writing will tell */
+    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (missing <= free_bytes) return BN_OK;
+    run->hub->problem = HUB_NO_SPACE;
+    return fail(
+        err, BN_STATUS_IO,
+        "not enough space in %s: %.1f MB are needed, %.1f MB are free. Free some, or set HF_HUB_CACHE to a folder on "
+        "another disk",
+        run->cache->folder, (double)missing * 1e-6, (double)free_bytes * 1e-6);
+}
+
+/* Takes the lock and starts the item, unless another process has it (then it is tried again later). */
+static bn_status start_item(struct item *item, bn_error *err) {
+    struct run *run = item->run;
+    bn_status status = hub_cache_try_lock(run->cache, item->file->digest, &item->lock_fd, err);
+    if (status) return status;
+    if (item->lock_fd < 0) {
+        if (!item->waiting) run_notify(run, HUB_EVENT_WAIT, item);
+        item->waiting = true;
+        return BN_OK;
+    }
+    status = look_in_cache(item, err); /* whoever had the lock may have fetched it */
+    if (status || item->finished) {
+        item_close(item);
+        return status;
+    }
+    item->running = true;
+    run->n_running++;
+    status = item_start(item, err);
+    return status;
+}
+
+static void start_more(struct run *run) {
+    for (size_t i = 0; i < run->n_items && !run->status && run->n_running < run->options->connections; i++) {
+        struct item *item = &run->items[i];
+        if (item->finished || item->running) continue;
+        bn_error error = {0};
+        bn_status status = start_item(item, &error);
+        if (status) {
+            if (run->hub->problem == HUB_NO_PROBLEM) run->hub->problem = HUB_OTHER;
+            run->status = status;
+            run->error = error;
+        }
+        if (item->running && (item->finished || status)) run_item_over(item); /* it was whole: no request was needed */
+    }
+}
+
+void run_item_over(struct item *item) {
+    struct run *run = item->run;
+    item_close(item);
+    item->running = false;
+    run->n_running--;
+    if (item->finished) run->n_finished++;
+}
+
+static bn_status run_items(struct run *run, bn_error *err) {
+    while (!run->status && run->n_finished < run->n_items) {
+        start_more(run);
+        bn_status status = http_run(run->hub->client, err);
+        if (status && !run->status) {
+            run->hub->problem = HUB_INTERRUPTED;
+            return status;
+        }
+        const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+        if (!run->n_running && !run->status && run->n_finished < run->n_items) nanosleep(&pause, NULL);
+    }
+    if (run->status && err) *err = run->error;
+    return run->status;
+}
+
+static bn_status fetch_commit(struct hub *hub, const struct hub_repo *repo, const struct hub_listing *listing,
+                              const struct hub_cache *cache, const struct hub_download_options *options,
+                              const bool *selected, bn_error *err) {
+    struct run run = {.hub = hub, .repo = repo, .listing = listing, .options = options, .cache = cache};
+    bn_status status = make_items(&run, selected, err);
+    if (!status) run_notify(&run, HUB_EVENT_PLAN, NULL);
+    for (size_t i = 0; !status && i < run.n_items; i++) status = look_in_cache(&run.items[i], err);
+    if (!status) status = check_space(&run, err);
+    if (!status) status = run_items(&run, err);
+    release_items(&run);
+    return status;
+}
+
+/* ---- from the revision to the files ---- */
+
+bn_status hub_files_of(struct hub *hub, const struct hub_repo *repo, const struct hub_cache *cache, bool fresh,
+                       struct hub_listing *out, bn_error *err) {
+    char commit[HUB_COMMIT_BYTES];
+    *out = (struct hub_listing){0};
+    bn_status status = hub_resolve(hub, repo, commit, err);
+    char *tree_path = status ? NULL : hub_cache_tree_path(cache, commit);
+    if (!status && !tree_path) status = fail_no_memory(err, 0);
+    if (!status && (fresh || hub_listing_read(tree_path, commit, out, NULL))) {
+        status = hub_list_files(hub, repo, commit, out, err);
+        if (!status) status = hub_listing_write(tree_path, out, err);
+    }
+    mem_free(tree_path);
+    if (status) hub_listing_release(out);
+    return status;
+}
+
+bn_status hub_select(struct hub *hub, const struct hub_repo *repo, const struct hub_listing *listing,
+                     const struct hub_download_options *options, bool *selected, bn_error *err) {
+    const char *variant = repo->file[0] ? repo->file : NULL;
+    bn_status status = options->n_patterns ? hub_select_matching(listing, options->patterns, options->n_patterns, NULL,
+                                                                 0, selected, err)
+                                           : hub_select_for_running(listing, variant, selected, err);
+    if (!status) status = hub_select_matching(listing, NULL, 0, options->excluded, options->n_excluded, selected, err);
+    if (status) {
+        hub->problem = HUB_FILE_NOT_FOUND;
+        error_prefix(err, "%s", repo->id);
+    }
+    return status;
+}
+
+/* The revision as it is now, once. */
+static bn_status fetch_once(struct hub *hub, const struct hub_repo *repo, const struct hub_cache *cache,
+                            const struct hub_download_options *options, bool fresh, char **snapshot, bn_error *err) {
+    struct hub_listing listing;
+    bn_status status = hub_files_of(hub, repo, cache, fresh, &listing, err);
+    if (status) return status;
+    bool *selected = mem_calloc(listing.n_files + 1, sizeof *selected);
+    if (!selected) status = fail_no_memory(err, listing.n_files);
+    if (!status) status = hub_select(hub, repo, &listing, options, selected, err);
+    if (!status) status = fetch_commit(hub, repo, &listing, cache, options, selected, err);
+    /* only now: a reader that goes by the branch's name finds the version before until this one is whole */
+    if (!status) status = hub_cache_set_ref(cache, repo->revision, listing.commit, err);
+    if (!status && !(*snapshot = hub_cache_snapshot_path(cache, listing.commit, NULL))) status = fail_no_memory(err, 0);
+    mem_free(selected);
+    hub_listing_release(&listing);
+    return status;
+}
+
+bn_status hub_download(struct hub *hub, const struct hub_repo *repo, const struct hub_download_options *options,
+                       char **snapshot, bn_error *err) {
+    struct hub_cache cache;
+    *snapshot = NULL;
+    bn_status status = hub_cache_open(options->cache_folder, repo->id, &cache, err);
+    if (!status) status = hub_cache_create(&cache, err);
+    if (!status) status = fetch_once(hub, repo, &cache, options, false, snapshot, err);
+    if (status && hub->problem == HUB_CHANGED) {
+        const struct hub_event event = {.kind = HUB_EVENT_CHANGED};
+        if (options->on_event) options->on_event(options->context, &event);
+        hub->problem = HUB_NO_PROBLEM;
+        status = fetch_once(hub, repo, &cache, options, true, snapshot, err);
+    }
+    hub_cache_close(&cache);
+    return status;
+}

@@ -1,0 +1,223 @@
+/* The loop that runs requests: a list of transfers, at most max_connections of them in curl's hands. */
+#include <pthread.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "net/transfer.h"
+
+enum { LOOP_MS = 100 }; /* how often cancelled() and tick() are called at least */
+
+struct http_client {
+    struct http_options options;
+    CURLM *multi;
+    struct transfer *first; /* in the order they were started */
+    size_t n_running;
+    bool reached; /* a server has answered */
+    bool stopped; /* http_stop was called in this run */
+};
+
+static void initialize_curl(void) {
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+bn_status http_client_create(const struct http_options *options, struct http_client **out, bn_error *err) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, initialize_curl);
+    struct http_client *client = mem_calloc(1, sizeof *client);
+    if (!client) return fail_no_memory(err, sizeof *client);
+    client->options = *options;
+    if (!options->max_connections) client->options.max_connections = 8;
+    if (!options->connect_timeout_s) client->options.connect_timeout_s = 10;
+    if (!options->stall_timeout_s) client->options.stall_timeout_s = 30;
+    if (!options->max_retries) client->options.max_retries = 5;
+    client->multi = curl_multi_init();
+    if (!client->multi) {
+        mem_free(client);
+        return fail(err, BN_STATUS_NO_MEMORY, "out of memory for connections");
+    }
+    /* several requests shall really be several connections: one is seldom as fast as the line */
+    curl_multi_setopt(client->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    *out = client;
+    return BN_OK;
+}
+
+void http_client_destroy(struct http_client *client) {
+    if (!client) return;
+    for (struct transfer *transfer = client->first, *next; transfer; transfer = next) {
+        next = transfer->next;
+        if (transfer->easy) curl_multi_remove_handle(client->multi, transfer->easy);
+        transfer_destroy(transfer);
+    }
+    curl_multi_cleanup(client->multi);
+    mem_free(client);
+}
+
+bn_status http_start(struct http_client *client, const struct http_request *request, bn_error *err) {
+    struct transfer *transfer = mem_calloc(1, sizeof *transfer);
+    if (!transfer) return fail_no_memory(err, sizeof *transfer);
+    transfer->request = *request;
+    transfer->options = &client->options;
+    transfer->position = transfer->high_water = request->offset;
+    buffer_init(&transfer->response.body);
+    buffer_init(&transfer->response.fields);
+    struct transfer **last = &client->first;
+    while (*last) last = &(*last)->next;
+    *last = transfer;
+    return BN_OK;
+}
+
+/* Takes the transfer off the list, tells whoever waits for it, and releases it. */
+static void conclude(struct http_client *client, struct transfer *transfer, bn_status status) {
+    struct transfer **at = &client->first;
+    while (*at != transfer) at = &(*at)->next;
+    *at = transfer->next;
+    const struct http_request *request = &transfer->request;
+    if (request->done) request->done(request->context, &transfer->response, status, &transfer->error);
+    transfer_destroy(transfer);
+}
+
+/* The limit is for all together: each running transfer gets its share. */
+static void share_bandwidth(struct http_client *client) {
+    uint64_t limit = client->options.max_bytes_per_second;
+    if (!limit || !client->n_running) return;
+    uint64_t share = limit / client->n_running ? limit / client->n_running : 1;
+    for (struct transfer *transfer = client->first; transfer; transfer = transfer->next)
+        if (transfer->easy) curl_easy_setopt(transfer->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)share);
+}
+
+static void start_due(struct http_client *client) {
+    uint64_t now = clock_now_ns();
+    for (struct transfer *transfer = client->first, *next; transfer; transfer = next) {
+        next = transfer->next;
+        if (client->n_running >= client->options.max_connections) break;
+        if (transfer->easy || transfer->not_before_ns > now) continue;
+        bn_status status = transfer_prepare(transfer, &transfer->error);
+        if (!status && curl_multi_add_handle(client->multi, transfer->easy))
+            status = fail(&transfer->error, BN_STATUS_NO_MEMORY, "out of memory for a connection");
+        if (status) {
+            transfer->response.failure = HTTP_SINK_FAILED;
+            conclude(client, transfer, status);
+            continue;
+        }
+        client->n_running++;
+    }
+    share_bandwidth(client);
+}
+
+static void take_off(struct http_client *client, struct transfer *transfer) {
+    curl_multi_remove_handle(client->multi, transfer->easy);
+    transfer_end_attempt(transfer);
+    client->n_running--;
+}
+
+static void finish_attempts(struct http_client *client) {
+    int left;
+    for (CURLMsg *message; (message = curl_multi_info_read(client->multi, &left));) {
+        if (message->msg != CURLMSG_DONE) continue;
+        CURLcode code = message->data.result;
+        char *private = NULL;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+        struct transfer *transfer = (struct transfer *)(void *)private;
+        client->reached |= transfer->response.status != 0;
+        enum verdict verdict = transfer_judge(transfer, code, client->reached);
+        take_off(client, transfer);
+        if (verdict == VERDICT_DONE) conclude(client, transfer, BN_OK);
+        if (verdict == VERDICT_FAILED) conclude(client, transfer, transfer->error.status);
+    }
+}
+
+static bn_status cancel_all(struct http_client *client, bn_error *err) {
+    while (client->first) {
+        struct transfer *transfer = client->first;
+        if (transfer->easy) take_off(client, transfer);
+        transfer->response.failure = HTTP_CANCELLED;
+        fail(&transfer->error, BN_STATUS_CANCELLED, "interrupted");
+        conclude(client, transfer, BN_STATUS_CANCELLED);
+    }
+    return fail(err, BN_STATUS_CANCELLED, "interrupted");
+}
+
+/* How long nothing can happen but on the sockets. */
+static int idle_ms(const struct http_client *client) {
+    uint64_t now = clock_now_ns(), wait_ms = LOOP_MS;
+    if (client->n_running >= client->options.max_connections) return LOOP_MS;
+    for (const struct transfer *transfer = client->first; transfer; transfer = transfer->next) {
+        if (transfer->easy) continue;
+        uint64_t left_ms = transfer->not_before_ns > now ? (transfer->not_before_ns - now) / 1000000 + 1 : 0;
+        if (left_ms < wait_ms) wait_ms = left_ms;
+    }
+    return (int)wait_ms;
+}
+
+void http_stop(struct http_client *client) {
+    client->stopped = true;
+}
+
+static bool is_cancelled(const struct http_client *client) {
+    const struct http_options *options = &client->options;
+    return client->stopped || (options->cancelled && options->cancelled(options->context));
+}
+
+bn_status http_run(struct http_client *client, bn_error *err) {
+    const struct http_options *options = &client->options;
+    client->stopped = false;
+    if (is_cancelled(client)) return cancel_all(client, err);
+    while (client->first) {
+        if (is_cancelled(client)) return cancel_all(client, err);
+        start_due(client);
+        int running;
+        curl_multi_perform(client->multi, &running);
+        finish_attempts(client);
+        if (options->tick) options->tick(options->context);
+        if (client->first) curl_multi_poll(client->multi, NULL, 0, idle_ms(client), NULL);
+    }
+    return BN_OK;
+}
+
+/* ---- one request at a time ---- */
+
+struct fetched {
+    void *context; /* the sink's */
+    const struct http_sink *sink;
+    struct http_response *response;
+    bn_status status;
+    bn_error error;
+};
+
+static void keep_response(void *context, const struct http_response *response, bn_status status,
+                          const bn_error *error) {
+    struct fetched *fetched = context;
+    struct http_response *from = (struct http_response *)(uintptr_t)response; /* ours: it is about to be released */
+    *fetched->response = *from;
+    buffer_init(&from->body);
+    buffer_init(&from->fields);
+    fetched->status = status;
+    if (status) fetched->error = *error;
+}
+
+static bn_status forward_begin(void *context, const struct http_response *response, uint64_t offset, bn_error *err) {
+    struct fetched *fetched = context;
+    return fetched->sink->begin(fetched->context, response, offset, err);
+}
+static bn_status forward_write(void *context, const void *bytes, size_t n, bn_error *err) {
+    struct fetched *fetched = context;
+    return fetched->sink->write(fetched->context, bytes, n, err);
+}
+
+bn_status http_fetch(struct http_client *client, const struct http_request *request, struct http_response *response,
+                     bn_error *err) {
+    static const struct http_sink forward = {forward_begin, forward_write};
+    struct fetched fetched = {.context = request->context, .sink = request->sink, .response = response};
+    struct http_request own = *request;
+    own.done = keep_response;
+    own.context = &fetched;
+    if (request->sink) own.sink = &forward;
+    *response = (struct http_response){0};
+    bn_status status = http_start(client, &own, err);
+    if (status) return status;
+    status = http_run(client, err);
+    if (status) return status;
+    if (fetched.status && err) *err = fetched.error;
+    return fetched.status;
+}

@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# The words of sessions with the test hub, beyond those of tests/cli/lib.sh: hub_start serves the folder hub/, with HF_ENDPOINT and
+# HF_HOME set for the program.
+HUB_SERVER=$(realpath "$(dirname "${BASH_SOURCE[0]}")/hub_server.py")
+source "$(dirname "${BASH_SOURCE[0]}")/../cli/lib.sh"
+command -v python3 >/dev/null || { skip "sessions with the test hub: no python3"; finish; }
+for name in $(compgen -e HF_) $(compgen -e HUGGING) $(compgen -e TRANSFORMERS) http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY; do unset "$name"; done
+export HF_HOME=$WORK/hf
+CACHE=$HF_HOME/hub
+
+# hub_start [OPTION…]: starts the hub; STORAGE is the address of its storage.
+hub_start() {
+    mkfifo hub.stop
+    python3 "$HUB_SERVER" "$WORK/hub" "$@" <hub.stop >hub.address 2>hub.log &
+    HUB_PID=$!
+    exec 9>hub.stop # the hub ends when this is closed
+    trap 'exec 9>&-; rm -rf "$WORK"' EXIT
+    for _ in $(seq 200); do [ -s hub.address ] && break; sleep 0.05; done
+    [ -s hub.address ] || { echo "not ok  the test hub doesn't start: $(cat hub.log)"; exit 1; }
+    HF_ENDPOINT=$(sed 's/.*"hub": "\([^"]*\)".*/\1/' hub.address)
+    STORAGE=$(sed 's/.*"storage": "\([^"]*\)".*/\1/' hub.address)
+    export HF_ENDPOINT STORAGE HUB_PID
+}
+
+ask_hub() { python3 -c 'import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], data=sys.argv[2].encode() if len(sys.argv) > 2 else None).read().decode())' "$HF_ENDPOINT/test/$1" "${@:2}"; }
+# fault JSON: the next answer that fits goes wrong so.
+fault() { ask_hub fault "$1" >/dev/null; }
+reset_hub() { ask_hub reset '{}' >/dev/null; }
+# requests PYTHON-EXPRESSION over one request r: how many fit.
+requests() { ask_hub requests | python3 -c "import json, sys; print(sum(1 for r in json.load(sys.stdin) if $1))"; }
+
+# repo OWNER/NAME [REVISION]: makes a small model of a usual file set there, and prints its folder.
+repo() {
+    local folder=hub/$1/${2:-main}
+    mkdir -p "$folder"
+    echo '{"model_type": "llama"}' >"$folder/config.json"
+    echo '{"version": "1.0"}' >"$folder/tokenizer.json"
+    printf -- '---\nlicense: mit\n---\n# A model\n' >"$folder/README.md"
+    head -c 300000 /dev/zero | openssl enc -aes-128-ctr -pass pass:"$1" -nosalt -pbkdf2 >"$folder/model.safetensors" 2>/dev/null ||
+        python3 -c 'import random, sys; random.seed(sys.argv[1]); sys.stdout.buffer.write(random.randbytes(300000))' "$1" >"$folder/model.safetensors"
+    echo "$folder"
+}
+snapshot() { echo "$CACHE/models--${1/\//--}/snapshots/$(cat "$CACHE/models--${1/\//--}/refs/main")"; }
+# nothing_visible OWNER/NAME: no file of it that is not whole (or none at all) can be seen.
+nothing_visible() {
+    local folder=$CACHE/models--${1/\//--}
+    [ -z "$(find "$folder/snapshots" -type l 2>/dev/null)" ] && [ ! -e "$folder/refs/main" ]
+}

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# `model download` leaves the cache that huggingface_hub makes, fetches what a run needs, and nothing twice.
+source "$(dirname "$0")/lib.sh"
+
+folder=$(repo ours/small)
+echo 'not needed' >"$folder/flax_model.msgpack"
+echo 'not needed' >"$folder/tf_model.h5"
+echo 'not needed' >"$folder/pytorch_model.bin"
+mkdir -p "$folder/sub/deep"
+echo 'deep' >"$folder/sub/deep/file.txt"
+hub_start
+
+bitnet model download ours/small
+check "downloads, and prints the folder" eval 'exits 0 && [ "$(cat out)" = "$(snapshot ours/small)" ]'
+for file in config.json tokenizer.json README.md model.safetensors; do
+    check "$file is whole" cmp "$folder/$file" "$(cat out)/$file"
+done
+check "one kind of weights, no other framework's" eval '[ "$(ls "$(cat out)" | wc -l)" = 4 ]'
+check "small files are named by git's id" test -f "$CACHE/models--ours--small/blobs/$(git hash-object "$folder/config.json")"
+check "large ones by sha256" test -f "$CACHE/models--ours--small/blobs/$(sha256sum <"$folder/model.safetensors" | cut -d' ' -f1)"
+check "snapshots link to blobs" same "$(readlink "$(cat out)/model.safetensors")" "../../blobs/$(sha256sum <"$folder/model.safetensors" | cut -d' ' -f1)"
+check "the cache says that it is one" grep -q 8a477f597d28d172789f06886806bc55 "$CACHE/CACHEDIR.TAG"
+check "nothing unfinished is left" eval '[ -z "$(find "$CACHE" -name "*.incomplete" -o -name "*.tmp")" ]'
+
+reset_hub
+bitnet model download ours/small --json
+check "again: nothing is fetched" eval 'exits 0 && [ "$(requests "\"/resolve/\" in r[\"path\"] or r[\"server\"] == \"storage\"")" = 0 ]'
+check "JSON: one event a line, the folder last" eval 'prints "^{\"event\":\"plan\"" && [ "$(tail -n 1 out | sed "s/.*\"path\":\"\([^\"]*\)\".*/\1/")" = "$(snapshot ours/small)" ]'
+
+bitnet model download ours/small 'sub/*'
+check "by glob: folders in the snapshot" eval 'exits 0 && cmp "$folder/sub/deep/file.txt" "$(cat out)/sub/deep/file.txt"'
+check "links out of folders" same "$(readlink "$(cat out)/sub/deep/file.txt")" "../../../../blobs/$(git hash-object "$folder/sub/deep/file.txt")"
+bitnet model download ours/small '*.onnx'
+check "a glob without files" fails_saying "no file matches '\*.onnx'" 1
+bitnet model download ours/small --list
+check "--list marks what would be fetched" eval 'exits 0 && prints "^\*.*model.safetensors" && prints "^  .*tf_model.h5"'
+
+# the file set of a GPT-2 with pickled weights and those of other frameworks
+mkdir -p hub/microsoft/DialoGPT-medium/main
+for file in config.json generation_config.json merges.txt vocab.json tokenizer_config.json pytorch_model.bin README.md flax_model.msgpack tf_model.h5; do
+    echo "content of $file" >"hub/microsoft/DialoGPT-medium/main/$file"
+done
+bitnet model download microsoft/DialoGPT-medium
+check "DialoGPT: what a conversion needs" same "$(ls "$(cat out)" | tr '\n' ' ')" 'README.md config.json generation_config.json merges.txt pytorch_model.bin tokenizer_config.json vocab.json '
+
+# GGUF repositories
+mkdir -p hub/ours/small-gguf/main
+for name in small-Q8_0 small-i2_s small-Q4_K_M big-Q6_K-00001-of-00002 big-Q6_K-00002-of-00002 mmproj-small; do echo "$name" >"hub/ours/small-gguf/main/$name.gguf"; done
+bitnet model download ours/small-gguf
+check "GGUF: the ternary one unless told" same "$(ls "$(cat out)")" small-i2_s.gguf
+bitnet model download ours/small-gguf:q6_k
+check "GGUF: a variant with all its parts" eval 'exits 0 && [ "$(ls "$(cat out)" | grep -c big)" = 2 ]'
+bitnet model download ours/small-gguf:Q3_K
+check "GGUF: no such variant" fails_saying "no .gguf file has 'Q3_K' in its name; there are" 1
+
+# revisions
+repo ours/small v2 >/dev/null
+echo '{"model_type": "llama", "v": 2}' >hub/ours/small/v2/config.json
+bitnet model download ours/small@v2
+check "another branch has another commit" eval 'exits 0 && grep -q "\"v\": 2" "$(cat out)/config.json"'
+check "unchanged contents are shared" same "$(find "$CACHE/models--ours--small/blobs" -type f | wc -l)" 6
+commit=$(cat "$CACHE/models--ours--small/refs/v2")
+bitnet model download "ours/small@$commit"
+check "by commit" eval 'exits 0 && [ "$(basename "$(cat out)")" = "$commit" ]'
+bitnet model download ours/small@nowhere
+check "no such revision" fails_saying "'ours/small' has no revision 'nowhere'" 1
+
+# a list in pages, and names that lead out
+repo ours/paged >/dev/null
+echo '{"page_size": 2}' >hub/ours/paged/hub.json
+bitnet model download ours/paged
+check "a list of several pages" eval 'exits 0 && [ "$(ls "$(cat out)" | wc -l)" = 4 ]'
+for name in '../x/y' 'a/b/c' 'a' '-a/b' 'a--b/c'; do
+    bitnet model download "$name@../../etc"
+    check "the name $name" eval 'exits 2 && [ "$(wc -l <err)" = 1 ]'
+done
+
+# the names of the cache work everywhere, without network
+cp "$PROJECT/assets/demo/demo.gguf" hub/ours/small-gguf/main/small-i2_s.gguf
+bitnet model download ours/small-gguf:i2_s
+check "a model that runs" exits 0
+export HF_HUB_OFFLINE=1
+bitnet generate ours/small-gguf:i2_s --tokens 1688 -n 1 --json
+check "runs by its name, offline" exits 0
+bitnet generate ours/small-gguf:q5 --tokens 1688
+check "a variant that isn't there" fails_saying "bitnet model download ours/small-gguf:q5" 1
+bitnet model list
+check "list has it" prints 'ours/small'
+bitnet model download ours/small
+check "offline" fails_saying 'HF_HUB_OFFLINE is set' 1
+finish
