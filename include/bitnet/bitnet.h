@@ -7,6 +7,7 @@
 #define BITNET_BITNET_H
 
 #include "bitnet/engine.h"
+#include "bitnet/grammar.h"
 #include "bitnet/model.h"
 #include "bitnet/sampler.h"
 #include "bitnet/status.h"

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bitnet/grammar.h"
 #include "bitnet/model.h"
 #include "bitnet/sampler.h"
 #include "bitnet/status.h"
@@ -116,6 +117,10 @@ typedef struct bn_request_options {
      * bytes again. They count as output tokens and are among its ids; prompt_tokens and prompt log-probabilities are of
      * what is left of the prompt. The text begins behind the prompt's own. */
     bool heal;
+    /* NULL, or what the output is held to (bitnet/grammar.h). A choice ends with BN_FINISH_STOP as soon as its text is
+     * complete and nothing can follow; where it can, end tokens may come too. The request is another owner of the grammar.
+     * Not together with beams or heal. */
+    bn_grammar *grammar;
 } bn_request_options;
 
 BN_API void bn_request_options_init(bn_request_options *options);

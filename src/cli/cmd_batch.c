@@ -38,6 +38,7 @@ static const struct option batch_options[] = {
 static const struct option_group groups[] = {
     {"Batch", batch_options, 0},
     {"Length (of lines that don't say)", length_option_table, FIELD(sampling)},
+    {"Structured output (of lines that don't say)", grammar_option_table, FIELD(sampling.grammar)},
     {"Sampling (of lines that don't say)", sampling_option_table, FIELD(sampling)},
     {"Model", model_option_table, FIELD(model)},
     {0},

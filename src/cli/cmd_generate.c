@@ -38,6 +38,7 @@ static const struct option prompt_options[] = {
 static const struct option_group groups[] = {
     {"Prompt", prompt_options, 0},
     {"Length", length_option_table, FIELD(sampling)},
+    {"Structured output", grammar_option_table, FIELD(sampling.grammar)},
     {"Sampling", sampling_option_table, FIELD(sampling)},
     {"Model", model_option_table, FIELD(model)},
     {0},

@@ -36,6 +36,7 @@ static const struct option chat_options[] = {
 static const struct option_group groups[] = {
     {"Chat", chat_options, 0},
     {"Length", length_option_table, FIELD(sampling)},
+    {"Structured output", grammar_option_table, FIELD(sampling.grammar)},
     {"Sampling", sampling_option_table, FIELD(sampling)},
     {"Model", model_option_table, FIELD(model)},
     {0},

@@ -129,7 +129,7 @@ static const char *scalar_text(const json_t *value, struct arena *strings) {
     return arena_strndup(strings, number, strlen(number));
 }
 
-static bn_status assign_json(const struct option *option, struct sampling_options *options, const char *name,
+static bn_status assign_json(const struct option *option, void *options, const char *name,
                              const json_t *value, struct arena *strings, bn_error *err) {
     const char *text = scalar_text(value, strings);
     if (!text) return fail(err, BN_STATUS_BAD_ARGUMENT, "'%s' must be a string, a number or a boolean", name);
@@ -160,6 +160,8 @@ bn_status sampling_options_from_json(struct sampling_options *options, const cha
                                      struct arena *strings, bn_error *err) {
     const struct option *option = option_find(sampling_option_table, name);
     if (!option) option = option_find(length_option_table, name);
+    if (!option && (option = option_find(grammar_option_table, name)))
+        return json_is_null(value) ? BN_OK : assign_json(option, &options->grammar, name, value, strings, err);
     if (!option) return fail(err, BN_STATUS_BAD_ARGUMENT, "unknown option '%s'", name);
     if (json_is_null(value)) return BN_OK;
     if (option->offset == FIELD(logit_bias) && json_is_object(value))
@@ -263,13 +265,17 @@ bn_status prepared_request_init(struct prepared_request *out, const struct sampl
     request->keep_special = options->special;
     request->n_logprobs = (int32_t)options->logprobs;
     status = bn_sampling_check(&request->sampling, err);
+    if (!status) status = grammar_options_compile(&options->grammar, false, &out->grammar, err);
+    request->grammar = out->grammar;
     if (status) prepared_request_release(out);
     return status;
 }
 
 void prepared_request_release(struct prepared_request *request) {
     mem_free(request->logit_bias);
+    bn_grammar_release(request->grammar);
     request->logit_bias = NULL;
+    request->grammar = NULL;
 }
 
 void describe_sampling(const bn_sampling *s, char *out, size_t size) {

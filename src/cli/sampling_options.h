@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "bitnet/bitnet.h"
+#include "cli/grammar_options.h"
 #include "cli/options.h"
 
 /* NAN and -1 stand for "not given" where the model's author may have published a value. */
@@ -23,6 +24,7 @@ struct sampling_options {
     struct text_list stop;
     bool ignore_eos, special;
     int64_t logprobs; /* -1: none */
+    struct grammar_options grammar;
 };
 
 extern const struct option sampling_option_table[], length_option_table[];
@@ -37,6 +39,7 @@ bn_status sampling_options_from_json(struct sampling_options *options, const cha
 struct prepared_request {
     bn_request_options options;
     bn_logit_bias *logit_bias;
+    bn_grammar *grammar;
     bn_generation_defaults defaults;
 };
 /* Fills in what wasn't given: the author's values, else ours (temperature 0.8, top-k 40, top-p 0.95, min-p 0.05), a

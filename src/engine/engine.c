@@ -159,6 +159,7 @@ void bn_engine_destroy(bn_engine *engine) {
     mem_free_aligned(engine->logits);
     mem_free_aligned(engine->scratch);
     screen_destroy(engine->screen);
+    token_trie_destroy(engine->token_trie);
     bn_token_bytes_destroy(engine->token_bytes);
     mem_free(engine->plan.rows);
     mem_free(engine->plan.items);
@@ -211,6 +212,27 @@ bn_status engine_token_bytes(bn_engine *engine, const bn_token_bytes **out, bn_e
     *out = engine->token_bytes;
     pthread_mutex_unlock(&engine->lock);
     bn_token_bytes_destroy(table); /* another thread was faster */
+    return BN_OK;
+}
+
+bn_status engine_token_trie(bn_engine *engine, const struct token_trie **out, bn_error *err) {
+    pthread_mutex_lock(&engine->lock);
+    *out = engine->token_trie;
+    pthread_mutex_unlock(&engine->lock);
+    if (*out) return BN_OK;
+    const bn_token_bytes *bytes;
+    struct token_trie *trie;
+    bn_status status = engine_token_bytes(engine, &bytes, err);
+    if (!status) status = token_trie_create(engine->tokenizer, bytes, engine->vocab_size, &trie, err);
+    if (status) return status;
+    pthread_mutex_lock(&engine->lock);
+    if (!engine->token_trie) {
+        engine->token_trie = trie;
+        trie = NULL;
+    }
+    *out = engine->token_trie;
+    pthread_mutex_unlock(&engine->lock);
+    token_trie_destroy(trie);
     return BN_OK;
 }
 

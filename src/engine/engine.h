@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "engine/grammar/token_trie.h"
 #include "engine/kv_cache.h"
 #include "engine/prefix_tree.h"
 #include "engine/request.h"
@@ -71,6 +72,7 @@ struct bn_engine {
     struct kv_cache cache;
     struct prefix_tree prefixes;
     bn_token_bytes *token_bytes; /* for healing; NULL until a request asks for it, then it stays */
+    struct token_trie *token_trie; /* for grammars, likewise */
     uint64_t drives;             /* how often a thread has driven, cancellations included */
     uint64_t steps, prompt_tokens, output_tokens, cached_tokens;
     uint64_t head_screened, head_rescored, head_fallbacks;
@@ -82,6 +84,9 @@ static inline struct prefix_tree *engine_prefixes(bn_engine *engine) {
 
 /* The bytes of the tokenizer's tokens: made when they are first asked for, which any thread may without the lock. */
 bn_status engine_token_bytes(bn_engine *engine, const bn_token_bytes **out, bn_error *err);
+
+/* The same as a trie, for grammars. */
+bn_status engine_token_trie(bn_engine *engine, const struct token_trie **out, bn_error *err);
 
 /* Does this id end a generation by the model's own word? */
 static inline bool engine_is_end(const bn_engine *engine, int32_t id) {

@@ -73,7 +73,7 @@ void sequence_append(bn_engine *engine, struct sequence *s) {
     touch(engine, s);
     request->output_tokens++;
     engine->output_tokens++;
-    if (s->text.stopped || request_is_end(request, draw->id))
+    if (s->text.stopped || request_is_end(request, draw->id) || request_is_complete(request, s))
         sequence_finish(engine, s, BN_FINISH_STOP);
     else if (s->n_tokens == request->capacity)
         sequence_finish(engine, s, BN_FINISH_LENGTH);

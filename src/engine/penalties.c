@@ -44,12 +44,25 @@ static void forbid_others(struct sampler *sampler, const struct sampler_input *i
     }
 }
 
+/* All that aren't allowed. */
+static void forbid_but(struct sampler *sampler, const uint64_t *allowed) {
+    for (size_t begin = 0; begin < sampler->vocab_size; begin += 64) {
+        size_t n = min_size(64, sampler->vocab_size - begin);
+        uint64_t bits = ~allowed[begin / 64] & (n < 64 ? (UINT64_C(1) << n) - 1 : UINT64_MAX);
+        for (; bits; bits &= bits - 1) {
+            float *logit = candidates_logit(&sampler->candidates, (int32_t)(begin + (size_t)__builtin_ctzll(bits)));
+            if (logit) *logit = -INFINITY;
+        }
+    }
+}
+
 void forbid_and_bias(struct sampler *sampler, const struct sampler_input *input) {
     struct candidates *c = &sampler->candidates;
     for (size_t i = 0; i < input->n_forbidden; i++) {
         float *logit = candidates_logit(c, input->forbidden[i]);
         if (logit) *logit = -INFINITY;
     }
+    if (input->allowed) forbid_but(sampler, input->allowed);
     if (input->healing) forbid_others(sampler, input);
     const bn_sampling *options = &sampler->options;
     for (size_t i = 0; i < options->n_logit_bias; i++) {

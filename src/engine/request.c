@@ -164,6 +164,10 @@ static bn_status create_output(bn_request *request, struct sequence *s, const in
     bn_status status = sampler_create(&request->options.sampling, engine->vocab_size, engine->tokenizer,
                                       (uint32_t)s->index, &s->sampler, err);
     if (status) return status;
+    if (request->trie)
+        status = matcher_create(request->options.grammar, request->trie, request->capacity - request->n_prompt,
+                                &s->matcher, err);
+    if (status) return status;
     bool skip_special = !request->options.keep_special;
     status = output_text_init(&s->text, engine->tokenizer, skip_special, request->stops, request->options.n_stop, err);
     if (status || !request->healing.n_prefix) return status;
@@ -235,6 +239,15 @@ static bn_status start_healing(bn_engine *engine, struct healing *healing, const
     return status ? status : healing_init(healing, table, engine->vocab_size, prompt, n_prompt, n_kept, err);
 }
 
+static bn_status prepare_grammar(bn_engine *engine, const bn_request_options *options, const struct token_trie **trie,
+                                 bn_error *err) {
+    if (options->beams || options->heal)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "a grammar can't be combined with %s", options->beams ? "beams" : "heal");
+    if (!engine->tokenizer)
+        return fail(err, BN_STATUS_UNSUPPORTED, "grammar: the model has no tokenizer that knows its tokens' bytes");
+    return engine_token_trie(engine, trie, err);
+}
+
 bn_status request_create(bn_engine *engine, const int32_t *prompt, size_t n_prompt, const bn_request_options *options,
                          bn_request **out, bn_error *err) {
     bn_status status = check_prompt(engine, prompt, n_prompt, 1, err);
@@ -244,6 +257,12 @@ bn_status request_create(bn_engine *engine, const int32_t *prompt, size_t n_prom
     size_t n_kept = n_prompt;
     if (own.heal) status = start_healing(engine, &healing, prompt, n_prompt, &n_kept, err);
     if (status) return status;
+    const struct token_trie *trie = NULL;
+    if (own.grammar && !status) status = prepare_grammar(engine, &own, &trie, err);
+    if (status) {
+        healing_release(&healing);
+        return status;
+    }
     size_t room = engine->context_length - n_kept;
     if (own.max_tokens) room = min_size(room, own.max_tokens);
     bn_request *request = allocate(engine, n_kept, n_kept + room);
@@ -252,6 +271,7 @@ bn_status request_create(bn_engine *engine, const int32_t *prompt, size_t n_prom
         return fail_no_memory(err, sizeof *request);
     }
     request->healing = healing;
+    request->trie = trie;
     status = fill(request, prompt, n_prompt, &own, err);
     if (status)
         request_destroy(request);
@@ -282,6 +302,7 @@ void request_destroy(bn_request *request) {
     for (size_t i = 0; i < request->n_sequences; i++) {
         struct sequence *s = &request->sequences[i];
         if (s->sampler) sampler_destroy(s->sampler);
+        matcher_destroy(s->matcher);
         output_text_release(&s->text);
         mem_free(s->snapshot);
     }
@@ -333,6 +354,17 @@ struct sampler_input request_sampler_input(const bn_request *request, const stru
                                   .healing = heals ? &request->healing : NULL,
                                   .n_spelled = n_spelled,
                                   .position = n_output};
+}
+
+bn_status request_allow(const bn_request *request, struct sequence *s, size_t n_history, struct sampler_input *input,
+                        bn_error *err) {
+    if (!s->matcher) return BN_OK;
+    return matcher_allowed(s->matcher, s->tokens + request->n_prompt, n_history - request->n_prompt, request->end_ids,
+                           request->n_end_ids, &input->allowed, err);
+}
+
+bool request_is_complete(const bn_request *request, struct sequence *s) {
+    return s->matcher && matcher_is_complete(s->matcher, s->tokens + request->n_prompt, s->n_tokens - request->n_prompt);
 }
 
 static double mean_logprob(const bn_request *request, size_t sequence) {

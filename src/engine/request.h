@@ -28,6 +28,7 @@ struct bn_request {
     size_t n_end_ids;
     size_t n_prompt;        /* without what was taken back … */
     struct healing healing; /* … to be healed */
+    const struct token_trie *trie; /* of the engine; NULL: no grammar */
     size_t capacity;        /* longest a sequence may become; also the reserved length that picks rope factors */
     size_t rope_class;
     uint64_t arrival;
@@ -81,6 +82,12 @@ static inline bool request_wants_logprobs(const bn_request *r) {
 /* What the sampler needs to know besides the logits, to draw what follows the first n_history tokens. */
 struct sampler_input request_sampler_input(const bn_request *request, const struct sequence *s, size_t n_history,
                                            float *logits);
+
+/* Adds to it what the request's grammar allows there, if there is one. */
+bn_status request_allow(const bn_request *request, struct sequence *s, size_t n_history, struct sampler_input *input,
+                        bn_error *err);
+/* Is the output complete by the grammar, so that nothing can follow? */
+bool request_is_complete(const bn_request *request, struct sequence *s);
 
 /* Sorts the sequences of a finished best_of request by mean log-probability, ties by index. */
 void request_rank(bn_request *request);

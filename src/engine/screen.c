@@ -216,6 +216,7 @@ static bool tries(const bn_engine *engine, const struct plan_item *item, struct 
     struct sequence *s = item->sequence;
     const bn_request *request = s->request;
     size_t n_spelled;
+    if (s->matcher) return false; /* ids far below the largest count */
     if (s->sampler && request_heals(request, s, s->n_tokens, &n_spelled)) return false; /* few ids are possible */
     if (!s->sampler || request->logits || request->beams || request_wants_logprobs(request) ||
         s->n_computed + s->n_planned != s->n_tokens + s->n_drafts || item->n_rows != 1 + s->n_drafts)

@@ -9,6 +9,7 @@
 
 #include "bitnet/engine.h"
 #include "engine/draft_model.h"
+#include "engine/grammar/matcher.h"
 #include "engine/output_text.h"
 #include "engine/prefix_tree.h"
 #include "engine/sampler.h"
@@ -47,6 +48,7 @@ struct sequence {
     bool fresh;     /* admitted, nothing computed yet */
 
     struct sampler *sampler; /* NULL: bn_engine_logits */
+    struct matcher *matcher; /* NULL: the output is free */
     struct draw *draws; /* of this step: what follows the tokens, then what follows each guess that came true … */
     size_t n_draws;     /* … so many … */
     struct draw *draw;  /* … of which this is the one being booked or told */

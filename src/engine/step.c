@@ -25,7 +25,8 @@ static void draw_token(const bn_engine *engine, struct sequence *s, size_t n_rig
         memcpy(logits, row, engine->vocab_size * sizeof *row);
     }
     struct sampler_input input = request_sampler_input(request, s, s->n_tokens + n_right, logits);
-    draw->status = sampler_sample(s->sampler, &input, &draw->id, &draw->error);
+    draw->status = request_allow(request, s, s->n_tokens + n_right, &input, &draw->error);
+    if (!draw->status) draw->status = sampler_sample(s->sampler, &input, &draw->id, &draw->error);
     if (draw->status || !want_logprobs) return;
     size_t n_top = request->options.n_logprobs > 0 ? (size_t)request->options.n_logprobs : 0;
     logprobs_of(row, engine->vocab_size, draw->id, &draw->logprob, draw->top, n_top);

@@ -250,6 +250,11 @@ bn_status bn_token_bytes_create(const bn_tokenizer *tokenizer, bn_token_bytes **
     return BN_OK;
 }
 
+const int32_t *token_bytes_sorted(const bn_token_bytes *table, size_t *n) {
+    *n = table->n_sorted;
+    return table->by_bytes;
+}
+
 /* The first place in by_bytes whose token is not before the given bytes. */
 static size_t lower_bound(const bn_token_bytes *table, const char *bytes, size_t n) {
     size_t low = 0, high = table->n_sorted;

@@ -10,4 +10,7 @@
 bn_status token_bytes_of(const struct decoder *decoder, const struct vocabulary_token *token, struct buffer *text,
                          bn_error *err);
 
+/* The ids that have bytes, in the order of their bytes. They live as long as the table. */
+const int32_t *token_bytes_sorted(const bn_token_bytes *table, size_t *n);
+
 #endif

@@ -1,0 +1,79 @@
+#include "cli/grammar_options.h"
+
+#include <string.h>
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "cli/input.h"
+
+#define FIELD(name) offsetof(struct grammar_options, name)
+
+const struct option grammar_option_table[] = {
+    {"schema", 0, OPTION_TEXT, FIELD(schema), "FILE", 0, 0, "JSON that a JSON schema accepts; -: standard input",
+     "json-schema-file jf"},
+    {"regex", 0, OPTION_TEXT, FIELD(regex), "REGEX", 0, 0, "a text that a regular expression matches as a whole", NULL},
+    {"choice", 0, OPTION_TEXT, FIELD(choice), "A,B,…", 0, 0, "one of these texts (a comma in one of them: \\,)", NULL},
+    {0},
+};
+
+/* "a,b\\,c" → "a", "b,c". */
+static bn_status compile_choices(const char *list, bn_grammar **out, bn_error *err) {
+    size_t n = 1, used = 0;
+    for (const char *c = list; *c; c++) n += *c == ',';
+    char *text = mem_strdup(list);
+    const char **items = mem_alloc_array(n, sizeof *items);
+    if (!text || !items) {
+        mem_free(text);
+        mem_free((void *)items);
+        return fail_no_memory(err, n * sizeof *items);
+    }
+    char *to = text;
+    n = 0;
+    items[n++] = text;
+    for (const char *c = list; *c; c++, used++) {
+        if (*c == '\\' && (c[1] == ',' || c[1] == '\\'))
+            *to++ = *++c;
+        else if (*c == ',') {
+            *to++ = '\0';
+            items[n++] = to;
+        } else {
+            *to++ = *c;
+        }
+    }
+    *to = '\0';
+    bn_status status = bn_grammar_compile_choices(items, NULL, n, out, err);
+    mem_free(text);
+    mem_free((void *)items);
+    return status;
+}
+
+static bn_status compile_file(const char *path, bn_grammar_kind kind, const bn_grammar_options *form, bn_grammar **out,
+                              bn_error *err) {
+    struct buffer text;
+    buffer_init(&text);
+    bn_status status = read_file_or_stdin(path, &text, err);
+    if (!status) {
+        status = bn_grammar_compile(kind, text.data ? text.data : "", text.size, form, out, err);
+        if (status) error_prefix(err, "%s", path);
+    }
+    buffer_release(&text);
+    return status;
+}
+
+bn_status grammar_options_compile(const struct grammar_options *options, bool any_form, bn_grammar **out, bn_error *err) {
+    const bn_grammar_options form = {.size = sizeof form, .any_form = any_form};
+    *out = NULL;
+    if (!!options->schema + !!options->regex + !!options->grammar + !!options->choice > 1)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "give only one of --schema, --regex, --grammar and --choice");
+    bn_status status = BN_OK;
+    if (options->schema) {
+        status = compile_file(options->schema, BN_GRAMMAR_JSON_SCHEMA, &form, out, err);
+    } else if (options->regex) {
+        status = bn_grammar_compile(BN_GRAMMAR_REGEX, options->regex, strlen(options->regex), &form, out, err);
+        if (status) error_prefix(err, "--regex");
+    } else if (options->choice) {
+        status = compile_choices(options->choice, out, err);
+        if (status) error_prefix(err, "--choice");
+    }
+    return status;
+}

@@ -1,0 +1,17 @@
+/* What an output is held to: a JSON schema, a regular expression, a grammar or a list of choices. */
+#ifndef CLI_GRAMMAR_OPTIONS_H
+#define CLI_GRAMMAR_OPTIONS_H
+
+#include "bitnet/bitnet.h"
+#include "cli/options.h"
+
+struct grammar_options {
+    const char *schema, *regex, *grammar, *choice;
+};
+extern const struct option grammar_option_table[];
+
+/* *out is NULL when none is given; more than one is BN_STATUS_BAD_ARGUMENT. any_form: see bn_grammar_options. Release with
+ * bn_grammar_release. */
+bn_status grammar_options_compile(const struct grammar_options *options, bool any_form, bn_grammar **out, bn_error *err);
+
+#endif

@@ -1,0 +1,157 @@
+/* Compiling, owning and asking grammars; what they are made of is in the other files. */
+#include "engine/grammar/grammar.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "engine/grammar/pattern.h"
+#include "engine/grammar/running.h"
+
+/* What one grammar may use while it is compiled. */
+#define COMPILE_BYTES ((size_t)256 << 20)
+#define COMPILE_STEPS ((size_t)40000000)
+#define LONGEST_TEXT  ((size_t)16 << 20)
+
+struct running_automaton {
+    struct running_automaton *next;
+    uint64_t serial; /* of its trie; 0: bytes */
+    struct automaton *automaton;
+};
+
+/* ---- life ---- */
+
+static bn_grammar *create(void) {
+    bn_grammar *grammar = mem_calloc(1, sizeof *grammar);
+    if (!grammar) return NULL;
+    atomic_init(&grammar->references, 1);
+    pthread_mutex_init(&grammar->lock, NULL);
+    work_init(&grammar->work, COMPILE_BYTES, COMPILE_STEPS);
+    return grammar;
+}
+
+bn_grammar *bn_grammar_retain(bn_grammar *grammar) {
+    atomic_fetch_add_explicit(&grammar->references, 1, memory_order_relaxed);
+    return grammar;
+}
+
+void bn_grammar_release(bn_grammar *grammar) {
+    if (!grammar || atomic_fetch_sub_explicit(&grammar->references, 1, memory_order_acq_rel) > 1) return;
+    for (struct running_automaton *r = grammar->automata, *next; r; r = next) {
+        next = r->next;
+        automaton_destroy(r->automaton);
+        mem_free(r);
+    }
+    pthread_mutex_destroy(&grammar->lock);
+    work_release(&grammar->work);
+    mem_free(grammar);
+}
+
+/* Hands over what was compiled, or its failure. A grammar that no text satisfies is one. */
+static bn_status conclude(bn_grammar *grammar, bn_grammar **out, bn_error *err) {
+    bn_status status = BN_OK;
+    if (!work_ok(&grammar->work)) status = fail(err, grammar->work.status, "%s", grammar->work.error.message);
+    if (!status && grammar->text && grammar->text->n_states == 0)
+        status = fail(err, BN_STATUS_UNSUPPORTED, "no text satisfies the grammar");
+    if (status)
+        bn_grammar_release(grammar);
+    else
+        *out = grammar;
+    return status;
+}
+
+/* ---- compiling ---- */
+
+bn_status bn_grammar_compile(bn_grammar_kind kind, const char *text, size_t text_bytes,
+                             const bn_grammar_options *options, bn_grammar **out, bn_error *err) {
+    bn_grammar_options own = {0};
+    if (options) memcpy(&own, options, options->size ? min_size(options->size, sizeof own) : sizeof own);
+    if (text_bytes > LONGEST_TEXT)
+        return fail(err, BN_STATUS_UNSUPPORTED, "the grammar has %zu bytes; the limit is %zu", text_bytes, LONGEST_TEXT);
+    bn_grammar *grammar = create();
+    if (!grammar) return fail_no_memory(err, sizeof *grammar);
+    switch (kind) {
+    case BN_GRAMMAR_REGEX: grammar->text = pattern_compile(&grammar->work, text, text_bytes, PATTERN_WHOLE); break;
+    default: work_fail(&grammar->work, BN_STATUS_BAD_ARGUMENT, "unknown kind of grammar: %d", (int)kind);
+    }
+    return conclude(grammar, out, err);
+}
+
+bn_status bn_grammar_compile_choices(const char *const *texts, const size_t *text_bytes, size_t n_texts,
+                                     bn_grammar **out, bn_error *err) {
+    bn_grammar *grammar = create();
+    if (!grammar) return fail_no_memory(err, sizeof *grammar);
+    struct dfa_word *words = work_alloc(&grammar->work, n_texts, sizeof *words);
+    for (size_t i = 0; words && i < n_texts; i++)
+        words[i] = (struct dfa_word){texts[i], text_bytes ? text_bytes[i] : strlen(texts[i]), 1};
+    if (words) grammar->text = dfa_words(&grammar->work, words, n_texts);
+    return conclude(grammar, out, err);
+}
+
+/* ---- running ---- */
+
+bn_status running_automaton(bn_grammar *grammar, const struct token_trie *trie, struct automaton **out, bn_error *err) {
+    uint64_t serial = trie ? trie->serial : 0;
+    bn_status status = BN_OK;
+    pthread_mutex_lock(&grammar->lock);
+    struct running_automaton *r = grammar->automata;
+    while (r && r->serial != serial) r = r->next;
+    if (!r) {
+        r = mem_calloc(1, sizeof *r);
+        status = r ? automaton_create(grammar, trie, &r->automaton, err) : fail_no_memory(err, sizeof *r);
+        if (status) {
+            mem_free(r);
+        } else {
+            r->serial = serial;
+            r->next = grammar->automata;
+            grammar->automata = r;
+        }
+    }
+    if (!status) *out = r->automaton;
+    pthread_mutex_unlock(&grammar->lock);
+    return status;
+}
+
+uint32_t grammar_start(struct automaton *a) {
+    return automaton_symbol(a, (uint32_t[]){SYMBOL_WHOLE_TEXT}, 1);
+}
+
+void grammar_expand(struct automaton *a, const uint32_t *words, size_t n, uint32_t label, uint32_t frame) {
+    (void)n;
+    (void)label;
+    switch ((enum symbol_kind)words[0]) {
+    case SYMBOL_END: break; /* the automaton's own */
+    case SYMBOL_WHOLE_TEXT: automaton_scan(a, automaton_text(a, a->grammar->text), frame); break;
+    }
+}
+
+/* Reads on; false when the automaton is full. */
+static bool read_bytes(struct automaton *a, const char *text, size_t n, uint32_t *state, size_t *at) {
+    *state = a->start;
+    for (*at = 0; *at < n; ++*at) {
+        uint32_t next = automaton_next(a, *state, (uint8_t)text[*at]);
+        if (!work_ok(&a->work)) return false;
+        if (next == STATE_DEAD) break;
+        *state = next;
+    }
+    return true;
+}
+
+bn_status bn_grammar_accepts(bn_grammar *grammar, const char *text, size_t text_bytes, bool *accepted, size_t *at,
+                             bn_error *err) {
+    struct automaton *a;
+    bn_status status = running_automaton(grammar, NULL, &a, err);
+    if (status) return status;
+    pthread_mutex_lock(&grammar->lock);
+    uint32_t state = STATE_DEAD;
+    size_t n = 0;
+    bool done = false;
+    for (int tries = 0; tries < 2 && !done; tries++) done = automaton_refresh(a) && read_bytes(a, text, text_bytes, &state, &n);
+    if (done) {
+        *accepted = n == text_bytes && a->states[state].ends;
+        if (at) *at = n;
+    } else {
+        status = fail(err, a->work.status, "%s", a->work.error.message);
+    }
+    pthread_mutex_unlock(&grammar->lock);
+    return status;
+}

@@ -1,0 +1,32 @@
+/* A compiled grammar: what its text said, in the form that automata read. Immutable but for the automata that run it, which
+ * its lock guards; shared by threads and counted. */
+#ifndef ENGINE_GRAMMAR_GRAMMAR_H
+#define ENGINE_GRAMMAR_GRAMMAR_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "bitnet/grammar.h"
+#include "engine/grammar/automaton.h"
+
+/* The first word of a symbol. */
+enum symbol_kind {
+    SYMBOL_END,
+    SYMBOL_WHOLE_TEXT, /* grammar->text */
+};
+
+struct bn_grammar {
+    atomic_uint references;
+    struct work work;       /* everything below lies in it */
+    const struct dfa *text; /* a regular expression or choices; NULL: something else */
+
+    pthread_mutex_t lock; /* guards what automata hold, and: */
+    struct running_automaton *automata;
+};
+
+/* The symbol a text begins with. */
+uint32_t grammar_start(struct automaton *automaton);
+/* Calls automaton_scan, _expand and _return for what the symbol, named by these words, may begin with. */
+void grammar_expand(struct automaton *automaton, const uint32_t *words, size_t n, uint32_t label, uint32_t frame);
+
+#endif

@@ -1,0 +1,37 @@
+/* Lexemes: the regular pieces that grammars are made of, read byte by byte.
+ *
+ * A lexeme is a language with a spelling: plain text (UTF-8), a JSON string with its quotes and escapes, a decimal number, a
+ * special token. Where reading has come to is a handful of words; whoever reads gives them numbers (automaton.c).
+ * All positions are alive: some bytes lead from there to the lexeme's end. */
+#ifndef ENGINE_GRAMMAR_LEXEME_H
+#define ENGINE_GRAMMAR_LEXEME_H
+
+#include "engine/grammar/dfa.h"
+#include "engine/grammar/number.h"
+
+enum lexeme_kind { LEXEME_TEXT, LEXEME_STRING, LEXEME_NUMBER, LEXEME_BYTES };
+
+struct lexeme {
+    enum lexeme_kind kind;
+    const struct dfa *dfa;                 /* TEXT, STRING: not empty */
+    uint32_t min, max;                     /* STRING: characters; bounds are 0 and UINT32_MAX unless dfa->everything */
+    const struct number_automaton *number; /* NUMBER */
+    const char *bytes;                     /* BYTES: a special token, see token_trie.h */
+    uint32_t n_bytes;
+};
+
+#define LEX_WORDS 8
+struct lex_position {
+    uint32_t words[LEX_WORDS];
+    uint32_t n;
+};
+
+void lexeme_start(const struct lexeme *lexeme, struct lex_position *out);
+/* False: nothing begins like this. */
+bool lexeme_next(const struct lexeme *lexeme, const struct lex_position *from, uint8_t byte, struct lex_position *out);
+/* What has been read if the lexeme may end here, 0 otherwise. */
+uint32_t lexeme_label(const struct lexeme *lexeme, const struct lex_position *at);
+/* Inside of a string that may hold anything: how many characters have been read, as far as that counts. False: elsewhere. */
+bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_position *at, uint32_t *n);
+
+#endif
