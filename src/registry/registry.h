@@ -118,4 +118,21 @@ bn_status registry_rollback(struct registry *registry, const struct model_refere
 bn_status registry_remove(struct registry *registry, const struct model_reference *reference, size_t *n_versions,
                           uint64_t *freed_bytes, bn_error *err);
 
+/* A tag is a word that one version of the variant carries; given to another, it moves. `remove` takes it away
+ * (BN_STATUS_NOT_FOUND when the version doesn't carry it). *out: the version afterwards. */
+bn_status registry_tag(struct registry *registry, const struct model_reference *reference, const char *tag, bool remove,
+                       struct model_version *out, bn_error *err);
+bn_status registry_note(struct registry *registry, const struct model_reference *reference, const char *note,
+                        struct model_version *out, bn_error *err);
+/* A pinned version isn't removed. */
+bn_status registry_pin(struct registry *registry, const struct model_reference *reference, bool pinned,
+                       struct model_version *out, bn_error *err);
+/* All versions of a variant get another name (and variant, where to->variant is given); BN_STATUS_BAD_ARGUMENT when it is taken. */
+bn_status registry_rename(struct registry *registry, const struct model_reference *from,
+                          const struct model_reference *to, bn_error *err);
+
+/* Which version came into use when, oldest first: a list of {"at", "version"}. */
+bn_status registry_switches(struct registry *registry, const char *name, const char *variant, json_t **out,
+                            bn_error *err);
+
 #endif
