@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Models by name: what goes in comes out, versions keep, switching is what a name means.
 source "$(dirname "$0")/../cli/lib.sh"
-demo=$PROJECT/assets/demo/demo.gguf
 store=$HOME/.local/share/bitnet/store
 
 bitnet model list --json
