@@ -141,7 +141,7 @@ static bn_status write_gguf(const struct conversion *c, const char *path, bn_err
     if (status) return status;
     const char *architecture = tokenizer_gguf_architecture(c->from);
     status = gguf_writer_set_string(writer, "general.architecture", architecture, strlen(architecture), err);
-    if (!status) status = tokenizer_to_gguf(c->from, writer, err);
+    if (!status) status = tokenizer_to_gguf(c->from, 0, writer, err);
     if (!status) status = gguf_writer_finish(writer, path, err);
     gguf_writer_destroy(writer);
     return status;

@@ -22,6 +22,7 @@ static const struct command *const commands[] = {
     &command_model_verify,
     &command_model_tensors,
     &command_model_optimize,
+    &command_model_convert,
 #ifdef BITNET_HUB
     &command_model_add,
     &command_model_use,

@@ -2,19 +2,10 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "formats/checkpoint.h"
 #include "formats/detect.h"
-#include "formats/safetensors.h"
 
 enum { PIECE_VALUES = 1 << 20 };
-
-static bn_status open_folder(const char *folder, struct tensor_set *out, bn_error *err) {
-    char *index = path_join(folder, "model.safetensors.index.json"), *single = path_join(folder, "model.safetensors");
-    bn_status status =
-        index && single ? safetensors_open(file_exists(index) ? index : single, out, err) : fail_no_memory(err, 0);
-    mem_free(index);
-    mem_free(single);
-    return status;
-}
 
 bn_status tensor_listing_open(const char *path, struct tensor_listing *out, bn_error *err) {
     enum file_kind kind;
@@ -25,8 +16,7 @@ bn_status tensor_listing_open(const char *path, struct tensor_listing *out, bn_e
     if (kind == FILE_GGUF)
         status = gguf_open(path, &out->gguf, err);
     else
-        status =
-            kind == FILE_HF_FOLDER ? open_folder(path, &out->other, err) : safetensors_open(path, &out->other, err);
+        status = checkpoint_open(path, &out->other, err);
     if (!status) out->set = out->is_gguf ? &out->gguf.set : &out->other;
     return status;
 }
@@ -40,7 +30,7 @@ void tensor_listing_close(struct tensor_listing *listing) {
     listing->set = NULL;
 }
 
-/* I2_S packs across rows, so it is decoded whole. */
+/* I2_S packs across rows, and views don't lie row after row, so they are decoded whole. */
 static bn_status visit_whole(const struct tensor *tensor, size_t n, values_visitor visit, void *context,
                              bn_error *err) {
     float *values = mem_alloc_array(n, sizeof *values);
@@ -54,7 +44,7 @@ static bn_status visit_whole(const struct tensor *tensor, size_t n, values_visit
 bn_status tensor_visit_values(const struct tensor *tensor, values_visitor visit, void *context, bn_error *err) {
     const struct tensor_type_info *info = tensor_type_find((uint32_t)tensor->type);
     size_t n = tensor_rows(tensor) * tensor_cols(tensor); /* checked against the file when it was opened */
-    if (tensor->type == TYPE_I2_S) return visit_whole(tensor, n, visit, context, err);
+    if (tensor->type == TYPE_I2_S || tensor->view) return visit_whole(tensor, n, visit, context, err);
     if (!info || !tensor_type_decodable(tensor->type))
         return fail(err, BN_STATUS_UNSUPPORTED, "tensor '%s': values of type %s can't be decoded", tensor->name,
                     info ? info->name : "unknown");

@@ -130,3 +130,10 @@ float i2s_scale(const uint8_t *packed, size_t n_rows, size_t n_cols) {
     memcpy(&scale, packed + n_rows * n_cols / 4, sizeof scale);
     return scale;
 }
+
+void i2s_pack(const int8_t *codes, size_t n, uint8_t *packed) {
+    for (; n >= 128; n -= 128, codes += 128, packed += 32)
+        for (size_t i = 0; i < 32; i++)
+            packed[i] = (uint8_t)((codes[i] + 1) << 6 | (codes[32 + i] + 1) << 4 | (codes[64 + i] + 1) << 2 |
+                                  (codes[96 + i] + 1));
+}

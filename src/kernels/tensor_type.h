@@ -91,10 +91,16 @@ bool tensor_type_has_product(enum tensor_type type);
  * i2s_unpack. The type must be decodable. */
 void tensor_decode(enum tensor_type type, const uint8_t *blocks, float *out, size_t n);
 
+/* Types that conversion writes, and their quantisers: n values (a multiple of the block, all finite) become blocks. */
+bool tensor_type_encodable(enum tensor_type type);
+void tensor_encode(enum tensor_type type, const float *values, uint8_t *blocks, size_t n);
+
 /* Codes of an I2_S tensor as int8 values -1, 0, 1 of rows [row0, row1), row after row. Fails on code 3 (corrupt), on
  * shapes the packing can't hold, and on I2S_UNKNOWN. */
 bn_status i2s_unpack(const uint8_t *packed, enum i2s_layout layout, size_t n_rows, size_t n_cols, size_t row0,
                      size_t row1, int8_t *out, bn_error *err);
 float i2s_scale(const uint8_t *packed, size_t n_rows, size_t n_cols);
+/* Packs n values -1, 0, 1 (a multiple of 128) in the layout x86-128, into n/4 bytes. The scale is the caller's to add. */
+void i2s_pack(const int8_t *codes, size_t n, uint8_t *packed);
 
 #endif

@@ -50,7 +50,7 @@ bn_status config_set_activation(struct model_config *config, const char *name, s
     return BN_OK;
 }
 
-static bool is_windowed(enum window_rule rule, size_t layer, size_t first_layer) {
+bool window_applies(enum window_rule rule, size_t layer, size_t first_layer) {
     switch (rule) {
     case WINDOW_NEVER:
         return false;
@@ -71,7 +71,7 @@ bn_status config_apply_window_rule(struct model_config *config, size_t first_lay
     config->windowed = arena_alloc(arena, config->n_layers);
     if (!config->windowed) return fail_no_memory(err, config->n_layers);
     for (size_t i = 0; i < config->n_layers; i++)
-        config->windowed[i] = is_windowed(config->arch->window_rule, i, first_layer);
+        config->windowed[i] = window_applies(config->arch->window_rule, i, first_layer);
     return BN_OK;
 }
 
@@ -138,4 +138,16 @@ bn_status config_finish(struct model_config *config, struct arena *arena, bn_err
     }
     if (!config->windowed) status = config_apply_window_rule(config, 0, arena, err);
     return status;
+}
+
+bool bitnet_keeps_float(const struct bitnet_config *bitnet, const char *module, bool is_head) {
+    if (!bitnet->enabled || (is_head && !bitnet->convert_head)) return true;
+    size_t n = strlen(module);
+    for (size_t i = 0; i < bitnet->n_kept_float; i++) {
+        const char *pattern = bitnet->kept_float[i];
+        size_t k = strlen(pattern);
+        if (k == 0 || k > n) continue;
+        if (strncmp(module, pattern, k) == 0 || strcmp(module + n - k, pattern) == 0) return true;
+    }
+    return false;
 }

@@ -41,6 +41,10 @@ struct bitnet_config {
     size_t n_kept_float;
 };
 
+/* Whether a module ("model.layers.0.mlp.up_proj") stays float: a pattern of modules_to_not_convert names it, one of its
+ * parents, or its end; or nothing is quantised at all. */
+bool bitnet_keeps_float(const struct bitnet_config *bitnet, const char *module, bool is_head);
+
 enum tie_rule { TIE_NEVER, TIE_ALWAYS, TIE_IF_HEAD_ABSENT };
 
 struct model_config {
@@ -85,6 +89,8 @@ void config_init(struct model_config *config, const struct architecture *arch);
 bn_status config_finish(struct model_config *config, struct arena *arena, bn_error *err);
 /* `windowed` by the family's rule; for readers whose file doesn't list the layers. */
 bn_status config_apply_window_rule(struct model_config *config, size_t first_layer, struct arena *arena, bn_error *err);
+/* Whether a rule gives a layer the window; first_layer: of WINDOW_UPPER_LAYERS. */
+bool window_applies(enum window_rule rule, size_t layer, size_t first_layer);
 /* A positive finite number or an error naming the key. */
 bn_status config_check_positive(const char *key, double value, bn_error *err);
 bn_status config_set_activation(struct model_config *config, const char *name, size_t name_size, const char *reason,

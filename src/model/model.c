@@ -6,8 +6,8 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "formats/checkpoint.h"
 #include "formats/detect.h"
-#include "formats/safetensors.h"
 #include "model/open.h"
 #include "tokenizer/tokenizer.h"
 
@@ -136,8 +136,7 @@ static bn_status open_gguf(bn_model *model, const bn_model_options *options, bn_
             tokenizer_from_gguf(&model->gguf, options->notice, options->notice_context, &model->tokenizer, &problem);
         status = accept_tokenizer(model, status, options, &problem, err);
     }
-    if (status == BN_OK) status = generation_from_gguf(&model->gguf, c->vocab_size, &model->generation, err);
-    return status == BN_OK ? load(model, options, err) : status;
+    return status == BN_OK ? generation_from_gguf(&model->gguf, c->vocab_size, &model->generation, err) : status;
 }
 
 bn_status model_open_gguf_bytes(const uint8_t *bytes, size_t size, const bn_model_options *given, bn_model **out,
@@ -149,6 +148,7 @@ bn_status model_open_gguf_bytes(const uint8_t *bytes, size_t size, const bn_mode
     if (status != BN_OK) return status;
     status = gguf_parse(bytes, size, "model", &model->gguf, err);
     if (status == BN_OK) status = open_gguf(model, &options, err);
+    if (status == BN_OK) status = load(model, &options, err);
     if (status == BN_OK)
         *out = model;
     else
@@ -157,19 +157,6 @@ bn_status model_open_gguf_bytes(const uint8_t *bytes, size_t size, const bn_mode
 }
 
 /* ---- Hugging Face ---- */
-
-static bn_status open_weight_files(bn_model *model, const char *folder, const char *file, bn_error *err) {
-    if (file) return safetensors_open(file, &model->safetensors, err);
-    char *index = path_join(folder, "model.safetensors.index.json"), *single = path_join(folder, "model.safetensors");
-    bn_status status = BN_STATUS_NO_MEMORY;
-    if (index && single)
-        status = safetensors_open(file_exists(single) ? single : index, &model->safetensors, err);
-    else
-        fail_no_memory(err, strlen(folder));
-    mem_free(index);
-    mem_free(single);
-    return status;
-}
 
 /* file NULL: the folder's own weights. */
 static bn_status open_folder(bn_model *model, const char *folder, const char *file, const bn_model_options *options,
@@ -186,8 +173,7 @@ static bn_status open_folder(bn_model *model, const char *folder, const char *fi
     if (status == BN_OK) status = generation_from_folder(folder, json, c->vocab_size, &model->generation, err);
     json_decref(json);
     mem_free(config_path);
-    if (status == BN_OK) status = open_weight_files(model, folder, file, err);
-    if (status == BN_OK) status = load(model, options, err);
+    if (status == BN_OK) status = checkpoint_open(file ? file : folder, &model->safetensors, err);
     if (status != BN_OK || options->no_tokenizer) return status;
     bn_error problem;
     status = tokenizer_from_folder(folder, &model->tokenizer, &problem);
@@ -213,8 +199,27 @@ static void drop_metadata_pages(const struct gguf *gguf) {
     madvise((void *)(uintptr_t)file->data, bytes / page * page, MADV_DONTNEED);
 }
 
-bn_status bn_model_open(const char *path, const bn_model_options *given, bn_model **out, bn_error *err) {
-    if (!path || !out) return fail(err, BN_STATUS_BAD_ARGUMENT, "bn_model_open needs a path and a place for the model");
+static bn_status open_description(bn_model *model, const char *path, enum file_kind kind,
+                                  const bn_model_options *options, bn_error *err) {
+    bn_status status = BN_OK;
+    switch (kind) {
+    case FILE_GGUF:
+        status = gguf_open(path, &model->gguf, err);
+        if (status != BN_OK) return status; /* it names the path */
+        status = open_gguf(model, options, err);
+        break;
+    case FILE_HF_FOLDER:
+        status = open_folder(model, path, NULL, options, err);
+        break;
+    case FILE_SAFETENSORS:
+        status = open_beside(model, path, options, err);
+        break;
+    }
+    if (status != BN_OK) error_prefix(err, "%s", path);
+    return status;
+}
+
+bn_status model_open_description(const char *path, const bn_model_options *given, bn_model **out, bn_error *err) {
     bn_model_options options;
     enum file_kind kind = FILE_GGUF;
     bn_model *model = NULL;
@@ -222,26 +227,31 @@ bn_status bn_model_open(const char *path, const bn_model_options *given, bn_mode
     if (status == BN_OK) status = file_kind_detect(path, &kind, err);
     if (status == BN_OK) status = create(&options, &model, err);
     if (status != BN_OK) return status;
-    switch (kind) {
-    case FILE_GGUF:
-        status = gguf_open(path, &model->gguf, err);
-        if (status == BN_OK && (status = open_gguf(model, &options, err)) != BN_OK) error_prefix(err, "%s", path);
-        if (status == BN_OK) drop_metadata_pages(&model->gguf);
-        break;
-    case FILE_HF_FOLDER:
-        status = open_folder(model, path, NULL, &options, err);
-        if (status != BN_OK) error_prefix(err, "%s", path);
-        break;
-    case FILE_SAFETENSORS:
-        status = open_beside(model, path, &options, err);
-        if (status != BN_OK) error_prefix(err, "%s", path);
-        break;
-    }
+    status = open_description(model, path, kind, &options, err);
     if (status == BN_OK)
         *out = model;
     else
         bn_model_close(model);
     return status;
+}
+
+bn_status bn_model_open(const char *path, const bn_model_options *given, bn_model **out, bn_error *err) {
+    if (!path || !out) return fail(err, BN_STATUS_BAD_ARGUMENT, "bn_model_open needs a path and a place for the model");
+    bn_model_options options;
+    bn_model *model = NULL;
+    bn_status status = read_options(given, &options, err);
+    if (status == BN_OK) status = model_open_description(path, given, &model, err);
+    if (status != BN_OK) return status;
+    status = tensor_set_materialize(&model->safetensors, err);
+    if (status == BN_OK) status = load(model, &options, err);
+    if (status != BN_OK) {
+        error_prefix(err, "%s", path);
+        bn_model_close(model);
+        return status;
+    }
+    if (model->config.is_gguf) drop_metadata_pages(&model->gguf);
+    *out = model;
+    return BN_OK;
 }
 
 /* ---- small questions ---- */

@@ -1,4 +1,4 @@
-/* Opening models from what is already in memory, for tests and fuzzing. */
+/* Opening models in other ways than bn_model_open: from memory, for tests and fuzzing; without their weights. */
 #ifndef MODEL_OPEN_H
 #define MODEL_OPEN_H
 
@@ -7,6 +7,10 @@
 /* The same as bn_model_open over a GGUF file's bytes, which must outlive the model. */
 bn_status model_open_gguf_bytes(const uint8_t *bytes, size_t size, const bn_model_options *options, bn_model **out,
                                 bn_error *err);
+
+/* Everything but the weights: configuration, tensors as the files have them (views included), tokenizer, sampling
+ * defaults. For conversion and listing; it can't run. Close with bn_model_close. */
+bn_status model_open_description(const char *path, const bn_model_options *options, bn_model **out, bn_error *err);
 
 /* generation.c: sampling defaults of a Hugging Face folder, of a GGUF file. */
 void generation_init(bn_generation_defaults *defaults);

@@ -32,12 +32,6 @@ static void rows_release(struct rows *rows) {
     mem_free(rows->codes);
 }
 
-static void decode_row(const struct tensor *tensor, size_t row, size_t n_cols, float *out) {
-    size_t row_bytes = 0;
-    tensor_type_bytes(tensor->type, 1, n_cols, &row_bytes); /* checked when the file was opened */
-    tensor_decode(tensor->type, tensor->data + row * row_bytes, out, n_cols);
-}
-
 /* ---- magnitudes ---- */
 
 struct summing {
@@ -51,7 +45,7 @@ static void sum_rows(void *context, size_t chunk, size_t slot) {
     struct summing *s = context;
     float *values = s->rows.values + slot * s->n_cols;
     for (size_t r = chunk * ROWS_PER_CHUNK; r < min_size(s->n_rows, (chunk + 1) * ROWS_PER_CHUNK); r++) {
-        decode_row(s->tensor, r, s->n_cols, values);
+        tensor_decode_row(s->tensor, r, values);
         double sum = 0;
         for (size_t c = 0; c < s->n_cols; c++) sum += (double)fabsf(values[c]);
         s->sums[r] = sum;
@@ -83,7 +77,7 @@ bn_status ternary_guess_magnitude(const struct tensor *tensor, float *magnitude,
     *magnitude = 0;
     *uniform = true;
     for (size_t r = 0; r < n_rows && *magnitude == 0; r++) {
-        decode_row(tensor, r, n_cols, values);
+        tensor_decode_row(tensor, r, values);
         for (size_t c = 0; c < n_cols; c++) {
             if (*magnitude == 0) *magnitude = fabsf(values[c]);
             if (values[c] != 0 && fabsf(values[c]) != *magnitude) *uniform = false;
@@ -98,7 +92,6 @@ struct packing {
     const struct ternary_source *source;
     struct rows rows;
     uint8_t *out;
-    float inverse; /* 1/max(mean|W|, 1e-5) of masters */
     atomic_bool bad_code, other_values;
 };
 
@@ -133,8 +126,7 @@ static void round_masters(const float *values, float inverse, int8_t *out, size_
     }
 }
 
-static void unpack_row(struct packing *job, size_t row, float *values, int8_t *out) {
-    const struct ternary_source *s = job->source;
+enum ternary_row_result ternary_unpack_row(const struct ternary_source *s, size_t row, float *values, int8_t *out) {
     bool good = true;
     switch (s->form) {
     case TERNARY_HF_PACKED:
@@ -144,16 +136,20 @@ static void unpack_row(struct packing *job, size_t row, float *values, int8_t *o
         good = i2s_unpack(s->tensor->data, s->layout, s->tensor_rows, s->n_cols, row, row + 1, out, NULL) == BN_OK;
         break;
     case TERNARY_VALUES:
-        decode_row(s->tensor, row, s->n_cols, values);
-        if (!signs_of_values(values, s->magnitude, out, s->n_cols))
-            atomic_store_explicit(&job->other_values, true, memory_order_relaxed);
-        break;
+        tensor_decode_row(s->tensor, row, values);
+        return signs_of_values(values, s->magnitude, out, s->n_cols) ? TERNARY_ROW_GOOD : TERNARY_ROW_OTHER_VALUES;
     case TERNARY_MASTERS:
-        decode_row(s->tensor, row, s->n_cols, values);
-        round_masters(values, job->inverse, out, s->n_cols);
+        tensor_decode_row(s->tensor, row, values);
+        round_masters(values, 1 / fmaxf(s->magnitude, 1e-5f), out, s->n_cols);
         break;
     }
-    if (!good) atomic_store_explicit(&job->bad_code, true, memory_order_relaxed);
+    return good ? TERNARY_ROW_GOOD : TERNARY_ROW_BAD_CODE;
+}
+
+static void unpack_row(struct packing *job, size_t row, float *values, int8_t *out) {
+    enum ternary_row_result result = ternary_unpack_row(job->source, row, values, out);
+    if (result == TERNARY_ROW_OTHER_VALUES) atomic_store_explicit(&job->other_values, true, memory_order_relaxed);
+    if (result == TERNARY_ROW_BAD_CODE) atomic_store_explicit(&job->bad_code, true, memory_order_relaxed);
 }
 
 static void pack_groups(void *context, size_t chunk, size_t slot) {
@@ -176,7 +172,7 @@ static void pack_groups(void *context, size_t chunk, size_t slot) {
 
 bn_status ternary_pack(struct thread_pool *pool, const struct ternary_source *source, uint8_t *out, bool *uniform,
                        bn_error *err) {
-    struct packing job = {.source = source, .out = out, .inverse = 1 / fmaxf(source->magnitude, 1e-5f)};
+    struct packing job = {.source = source, .out = out};
     bn_status status = rows_init(&job.rows, thread_pool_size(pool), source->n_cols, err);
     if (status == BN_OK)
         thread_pool_run(pool, pack_groups, &job,

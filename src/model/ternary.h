@@ -35,6 +35,10 @@ struct ternary_source {
     size_t n_rows; /* of the matrix */
 };
 
+/* One row of the tensor (not of the matrix) as -1, 0, 1. values: room for n_cols floats. Thread-safe. */
+enum ternary_row_result { TERNARY_ROW_GOOD, TERNARY_ROW_BAD_CODE, TERNARY_ROW_OTHER_VALUES };
+enum ternary_row_result ternary_unpack_row(const struct ternary_source *source, size_t row, float *values, int8_t *out);
+
 /* Mean of |W| over a whole float tensor: double sums of rows, added in the order of rows. */
 bn_status ternary_mean_magnitude(struct thread_pool *pool, const struct tensor *tensor, float *mean, bn_error *err);
 /* Whether the tensor looks like 0 and ± one magnitude, by its first row that isn't all zero. */

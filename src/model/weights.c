@@ -190,20 +190,11 @@ static bool find_scale(struct loader *l, const struct matrix *m, const char *suf
     return l->status == BN_OK;
 }
 
-/* Whether a module stays float: a pattern names it, one of its parents, or its end. */
 static bool kept_float(const struct loader *l, const struct matrix *m) {
-    const struct bitnet_config *b = &l->config->bitnet;
-    if (m->is_head && !b->convert_head) return true;
     const char *names = m->is_head ? l->names->head : m->names; /* a tied head is still called lm_head */
     char module[256];
     tensor_name(l, m->layer, names, strcspn(names, "|"), "", m->is_head, module);
-    size_t n = strlen(module);
-    for (size_t i = 0; i < b->n_kept_float; i++) {
-        size_t k = strlen(b->kept_float[i]);
-        if (k == 0 || k > n) continue;
-        if (strncmp(module, b->kept_float[i], k) == 0 || strcmp(module + n - k, b->kept_float[i]) == 0) return true;
-    }
-    return false;
+    return bitnet_keeps_float(&l->config->bitnet, module, m->is_head);
 }
 
 /* False when TERNARY_VALUES turn out to be others; then nothing has been set. */

@@ -16,8 +16,9 @@
 bn_status tokenizer_to_json(const bn_tokenizer *tokenizer, json_t **root, bn_error *err);
 /* tokenizer_config.json beside it: special tokens by role, chat template. */
 bn_status tokenizer_config_to_json(const bn_tokenizer *tokenizer, json_t **root, bn_error *err);
-/* Sets tokenizer.ggml.* and tokenizer.chat_template, nothing else. BN_STATUS_UNSUPPORTED names what GGUF lacks. */
-bn_status tokenizer_to_gguf(const bn_tokenizer *tokenizer, struct gguf_writer *writer, bn_error *err);
+/* Sets tokenizer.ggml.* and tokenizer.chat_template, nothing else. Ids up to n_rows that no token has (an embedding can have more rows
+ * than the vocabulary) are named as llama.cpp does; 0: none. BN_STATUS_UNSUPPORTED names what GGUF lacks. */
+bn_status tokenizer_to_gguf(const bn_tokenizer *tokenizer, size_t n_rows, struct gguf_writer *writer, bn_error *err);
 /* general.architecture for a file that has a vocabulary and no model: one that llama.cpp knows such vocabularies of. */
 const char *tokenizer_gguf_architecture(const bn_tokenizer *tokenizer);
 

@@ -25,6 +25,7 @@ struct vocabulary_writer {
 /* ---- tokens ---- */
 
 static int32_t type_of(const struct vocabulary_writer *v, size_t id) {
+    if (id >= v->tokenizer->vocabulary.size) return TYPE_UNUSED;
     const struct vocabulary_token token = vocabulary_token(&v->tokenizer->vocabulary, id);
     if (!token.text || token.flags & TOKEN_UNUSED) return TYPE_UNUSED;
     if ((int32_t)id == tokenizer_roles(v->tokenizer).unknown) return TYPE_UNKNOWN;
@@ -36,12 +37,13 @@ static int32_t type_of(const struct vocabulary_writer *v, size_t id) {
 }
 
 static bn_status fill_tokens(struct vocabulary_writer *v, bn_error *err) {
-    v->n = v->tokenizer->vocabulary.size;
+    size_t n_known = v->tokenizer->vocabulary.size;
     v->tokens = mem_alloc_array(v->n + 1, sizeof *v->tokens);
     v->types = mem_alloc_array(v->n + 1, sizeof *v->types);
     if (!v->tokens || !v->types) return fail_no_memory(err, v->n * sizeof *v->tokens);
     for (size_t id = 0; id < v->n; id++) {
-        const struct vocabulary_token token = vocabulary_token(&v->tokenizer->vocabulary, id);
+        struct vocabulary_token token = {0};
+        if (id < n_known) token = vocabulary_token(&v->tokenizer->vocabulary, id);
         v->types[id] = type_of(v, id);
         v->tokens[id] = (struct gguf_string){token.text, token.size};
         if (token.text) continue;
@@ -119,7 +121,7 @@ static bn_status set_vocabulary(struct vocabulary_writer *v, const char *kind, c
 static bn_status set_sentencepiece(struct vocabulary_writer *v, const struct sentencepiece_settings *settings,
                                    bn_error *err) {
     bool unigram = v->tokenizer->model == MODEL_UNIGRAM;
-    v->scores = mem_alloc_array(v->n + 1, sizeof *v->scores);
+    v->scores = mem_calloc(v->n + 1, sizeof *v->scores);
     if (!v->scores) return fail_no_memory(err, v->n * sizeof *v->scores);
     sentencepiece_scores(v->tokenizer, v->scores);
     bn_status status = set_vocabulary(v, unigram ? "t5" : "llama", "default", err);
@@ -261,8 +263,9 @@ static bn_status write_model(struct vocabulary_writer *v, bn_error *err) {
     return refuse(err, "a vocabulary of bytes (ByT5)");
 }
 
-bn_status tokenizer_to_gguf(const bn_tokenizer *tokenizer, struct gguf_writer *writer, bn_error *err) {
-    struct vocabulary_writer v = {.tokenizer = tokenizer, .writer = writer};
+bn_status tokenizer_to_gguf(const bn_tokenizer *tokenizer, size_t n_rows, struct gguf_writer *writer, bn_error *err) {
+    struct vocabulary_writer v = {
+        .tokenizer = tokenizer, .writer = writer, .n = max_size(tokenizer->vocabulary.size, n_rows)};
     arena_init(&v.arena);
     bn_status status = check_added(tokenizer, err);
     if (!status) status = read_template(&v, err);

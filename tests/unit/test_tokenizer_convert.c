@@ -100,7 +100,7 @@ static bn_status as_gguf(const bn_tokenizer *from, bn_tokenizer **to, bn_error *
     const char *path = temporary_path(&folder, "vocab.gguf");
     struct gguf_writer *writer;
     bn_status status = gguf_writer_create(32, &writer, err);
-    if (!status) status = tokenizer_to_gguf(from, writer, err);
+    if (!status) status = tokenizer_to_gguf(from, 0, writer, err);
     if (!status) status = gguf_writer_finish(writer, path, err);
     gguf_writer_destroy(writer);
     if (!status) status = bn_tokenizer_open(path, to, err);
@@ -199,7 +199,7 @@ static void refuse_in_turn(const char *path, bool gguf) {
         mem_fail_after(n);
         if (gguf) {
             status = gguf_writer_create(32, &writer, &err);
-            if (!status) status = tokenizer_to_gguf(from, writer, &err);
+            if (!status) status = tokenizer_to_gguf(from, 0, writer, &err);
         } else {
             status = tokenizer_to_json(from, &root, &err);
         }
