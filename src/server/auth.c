@@ -8,8 +8,6 @@
 
 #include "base/memory.h"
 
-#define KEY_SUBPROTOCOL "bitnet-key."
-
 static bool digest(const char *text, size_t n, unsigned char out[32]) {
     return EVP_Digest(text, n, out, NULL, EVP_sha256(), NULL) == 1;
 }
@@ -33,6 +31,13 @@ void api_keys_release(struct api_keys *keys) {
     *keys = (struct api_keys){0};
 }
 
+const char *api_key_in_subprotocol(const char *subprotocol) {
+    static const char *const prefixes[] = {"bitnet-key.", "openai-insecure-api-key."};
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(subprotocol, prefixes[i], strlen(prefixes[i])) == 0) return subprotocol + strlen(prefixes[i]);
+    return NULL;
+}
+
 /* The key that the request shows; *n its length. */
 static const char *shown_key(const struct request *request, size_t *n) {
     const char *value = request_header(request, "authorization");
@@ -46,12 +51,17 @@ static const char *shown_key(const struct request *request, size_t *n) {
         *n = strlen(value);
         return value;
     }
-    value = request_header(request, "sec-websocket-protocol");
-    value = value ? strstr(value, KEY_SUBPROTOCOL) : NULL;
-    if (!value) return NULL;
-    value += sizeof KEY_SUBPROTOCOL - 1;
-    *n = strcspn(value, ", \t");
-    return value;
+    for (const char *at = request_header(request, "sec-websocket-protocol"); at && *at;) {
+        at += strspn(at, " \t,");
+        value = api_key_in_subprotocol(at);
+        size_t length = strcspn(at, " \t,");
+        if (value) {
+            *n = (size_t)(at + length - value);
+            return value;
+        }
+        at += length;
+    }
+    return NULL;
 }
 
 enum auth_result api_keys_check(const struct api_keys *keys, const struct request *request, enum scope scope,

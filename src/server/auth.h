@@ -16,9 +16,11 @@ bn_status api_keys_init(struct api_keys *keys, const char *const *texts, size_t 
 void api_keys_release(struct api_keys *keys);
 
 enum auth_result { AUTH_OK, AUTH_MISSING, AUTH_WRONG };
-/* Looks for "Authorization: Bearer KEY", "x-api-key: KEY" or the WebSocket subprotocol "bitnet-key.KEY" (a browser can't
- * set headers there). *index is the key's number, SIZE_MAX if none is needed. */
+/* Looks for "Authorization: Bearer KEY", "x-api-key: KEY" or, as a browser can't set headers of a WebSocket, the
+ * subprotocol "bitnet-key.KEY" or "openai-insecure-api-key.KEY". *index is the key's number, SIZE_MAX if none is needed. */
 enum auth_result api_keys_check(const struct api_keys *keys, const struct request *request, enum scope scope,
                                 size_t *index);
+/* The key in the subprotocol that begins here, or NULL. */
+const char *api_key_in_subprotocol(const char *subprotocol);
 
 #endif

@@ -184,7 +184,7 @@ void connection_pause(struct connection *connection, bool paused) {
         bufferevent_disable(connection->events, EV_READ);
     } else {
         bufferevent_enable(connection->events, EV_READ);
-        if (evbuffer_get_length(connection->input)) connection->protocol->on_input(connection);
+        connection->protocol->on_input(connection);
     }
 }
 

@@ -14,7 +14,7 @@ struct server;
 struct connection;
 
 struct protocol {
-    void (*on_input)(struct connection *connection);    /* evbuffer_get_length(input) > 0, or reading was resumed */
+    void (*on_input)(struct connection *connection);    /* there is more input, or reading was resumed */
     void (*on_writable)(struct connection *connection); /* little output is left */
     void (*on_end)(struct connection *connection);      /* the peer sends no more */
     void (*on_deadline)(struct connection *connection); /* connection->deadline_ns has passed */
@@ -50,7 +50,7 @@ void connection_speak(struct connection *connection, const struct protocol *prot
 void connection_close(struct connection *connection); /* at once */
 void connection_finish(struct connection *connection, bool lingers);
 void connection_set_deadline(struct connection *connection, unsigned ms); /* 0: none */
-/* Stops and resumes reading; resuming calls on_input if there is input. */
+/* Stops and resumes reading; resuming calls on_input. */
 void connection_pause(struct connection *connection, bool paused);
 /* Deadlines and stalls. */
 void connection_tick(struct connection *connection, uint64_t now_ns);

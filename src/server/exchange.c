@@ -72,7 +72,7 @@ static void destroy(struct exchange *exchange) {
 
 static void destroy_if_done(struct exchange *exchange) {
     pthread_mutex_lock(&exchange->lock);
-    bool done = exchange->given_up && !exchange->transport && !exchange->scheduled;
+    bool done = exchange->given_up && !exchange->transport && !exchange->scheduled && !exchange->in_task;
     pthread_mutex_unlock(&exchange->lock);
     if (done) destroy(exchange);
 }
@@ -101,12 +101,12 @@ static void run_task(struct loop_task *task) {
     bool read_again = exchange->read_again;
     exchange->read_again = false;
     pthread_mutex_unlock(&exchange->lock);
+    exchange->in_task = true; /* what is called here may detach it */
     tell_closed(exchange);
     if (exchange->transport && read_again) exchange->transport->read_on(exchange);
-    if (exchange->transport)
-        exchange->transport->pump(exchange); /* may detach, which may destroy */
-    else
-        destroy_if_done(exchange);
+    if (exchange->transport) exchange->transport->pump(exchange);
+    exchange->in_task = false;
+    destroy_if_done(exchange);
 }
 
 /* Log and metrics of an exchange that is over for the client. */
@@ -397,7 +397,10 @@ static void answer_cut(struct exchange *exchange, enum cut_reason reason) {
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
     pthread_mutex_lock(&exchange->lock);
-    if (!exchange->started && text) {
+    if (exchange->match.route && exchange->match.route->websocket) {
+        exchange->close_code = 1001;
+        snprintf(exchange->close_reason, sizeof exchange->close_reason, "%s", message);
+    } else if (!exchange->started && text) {
         exchange->started = true;
         exchange->status = error.status;
         append_header(exchange, "content-type", "application/json");
@@ -413,20 +416,25 @@ static void answer_cut(struct exchange *exchange, enum cut_reason reason) {
     if (post) loop_post(&exchange->server->loop, &exchange->task);
 }
 
-void exchange_cut(struct exchange *exchange, enum cut_reason reason) {
-    if (exchange->cut_ns) return;
-    exchange->cut_ns = clock_now_ns();
-    metric_add(exchange->server->counts.cut, 1);
+void exchange_warn(struct exchange *exchange, enum cut_reason reason) {
     pthread_mutex_lock(&exchange->lock);
-    bool over = exchange->ended || exchange->closed;
+    bool over = exchange->ended || exchange->closed || exchange->warned;
     void (*on_cut)(void *, enum cut_reason) = exchange->given_up ? NULL : exchange->watch.on_cut;
     void *context = exchange->context;
     pthread_mutex_unlock(&exchange->lock);
     if (over) return;
+    exchange->warned = true;
     if (on_cut)
         on_cut(context, reason);
     else
         answer_cut(exchange, reason);
+}
+
+void exchange_cut(struct exchange *exchange, enum cut_reason reason) {
+    if (exchange->cut_ns) return;
+    exchange->cut_ns = clock_now_ns();
+    metric_add(exchange->server->counts.cut, 1);
+    exchange_warn(exchange, reason);
 }
 
 bool exchange_is_ended(struct exchange *exchange) {

@@ -95,11 +95,12 @@ json_t *exchange_error_json(const struct exchange *exchange, const struct api_er
 /* ---- watching ---- */
 
 /* Why an exchange has to end before it is done. The handler should write what tells the client (an error event) and end
- * soon; what hasn't ended a second later is cut off. */
+ * soon; what hasn't ended a second later is cut off. A WebSocket session hears of CUT_SHUTDOWN when draining begins, and
+ * has until its end. */
 enum cut_reason { CUT_SHUTDOWN, CUT_TIMEOUT };
 
-/* Every member may be NULL. Without on_cut an unstarted answer becomes a 503 (or 504), a started one is aborted; then
- * on_closed follows. */
+/* Every member may be NULL. Without on_cut an unstarted answer becomes a 503 (or 504), a started one is aborted, a session
+ * closed with 1001; then on_closed follows. */
 struct exchange_watch {
     void (*on_drained)(void *context); /* unsent bytes have fallen to EXCHANGE_LOW_WATER after being above HIGH_WATER */
     void (*on_closed)(void *context);  /* the client has gone away (at most once, not after the answer was ended) */

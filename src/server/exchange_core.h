@@ -71,7 +71,7 @@ struct exchange {
     uint64_t last_write_ns; /* guarded by lock */
 
     bool head_taken;
-    bool told_closed;
+    bool told_closed, warned, in_task;
     bool body_wanted;        /* unless HEAD, 204, 304 */
     bool length_known;       /* the answer was over when its head was taken */
     struct buffer taken;     /* what exchange_take gave out */
@@ -106,6 +106,8 @@ void exchange_set_unsent(struct exchange *exchange, size_t n);
 
 /* The transport is done with it: everything was sent, or (gone) the client can't be reached any more. */
 void exchange_detach(struct exchange *exchange, bool gone);
+/* Tells the handler that it should end, without an end to its time yet. */
+void exchange_warn(struct exchange *exchange, enum cut_reason reason);
 /* Cuts it: tells the handler, or answers in its stead. */
 void exchange_cut(struct exchange *exchange, enum cut_reason reason);
 /* True once its answer is complete, sent or not. */

@@ -198,7 +198,7 @@ static bool take_sized(struct connection *connection) {
         evbuffer_drain(connection->input, n);
         http->body_left -= n;
     }
-    return !http->body_left;
+    return !http->body_left && !http->paused; /* the end is news for the handler, too */
 }
 
 /* True at the body's end. */
@@ -372,7 +372,7 @@ static void take_input(struct connection *connection) {
                 memcmp(evbuffer_pullup(connection->input, 2), "\r\n", 2) == 0)
                 evbuffer_drain(connection->input, 2);
             if (!take_head(connection)) return;
-        } else if (http->phase == BODY && evbuffer_get_length(connection->input)) {
+        } else if (http->phase == BODY && !http->paused) {
             if (!take_body(connection)) return;
         } else {
             return;

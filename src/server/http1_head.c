@@ -143,8 +143,7 @@ static struct http1_problem parse_transfer_encoding(const char *text, struct htt
     return NO_PROBLEM;
 }
 
-/* True if a comma-separated list has the word. */
-static bool list_has(const char *list, const char *word) {
+bool http_list_has(const char *list, const char *word) {
     size_t n = strlen(word);
     for (const char *at = list; *at;) {
         at += strspn(at, " \t,");
@@ -170,9 +169,9 @@ static struct http1_problem interpret(struct http1_head *head) {
         } else if (strcmp(name, "host") == 0) {
             n_hosts++;
         } else if (strcmp(name, "connection") == 0) {
-            if (list_has(value, "close"))
+            if (http_list_has(value, "close"))
                 head->keep_alive = false;
-            else if (head->minor == 0 && list_has(value, "keep-alive"))
+            else if (head->minor == 0 && http_list_has(value, "keep-alive"))
                 head->keep_alive = true;
         } else if (strcmp(name, "expect") == 0 && head->minor == 1) {
             if (strcasecmp(value, "100-continue") != 0)

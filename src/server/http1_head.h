@@ -43,5 +43,7 @@ struct http1_problem http1_head_parse(char *bytes, size_t size, struct http1_hea
 bool http_is_token(const char *text, size_t n);
 /* A field value: no control characters but tab, no blanks at its ends. */
 bool http_is_field_value(const char *text, size_t n);
+/* True if a comma-separated list has the word, in any case. */
+bool http_list_has(const char *list, const char *word);
 
 #endif
