@@ -20,8 +20,9 @@ void head_work(const bn_model *model, size_t n_tokens, struct model_work *work) 
         linear_work(head, n_tokens, work);
         return;
     }
-    /* codes, a scale and two norms a row; two products of bytes a weight */
-    work->bytes += (double)(r16_groups(head->n_rows) * r16_group_bytes(head->n_cols) + 12 * head->n_rows);
+    /* codes and multipliers, a scale and two norms a row; two products of bytes a weight */
+    size_t span_bytes = S6_SPAN_BYTES + S6_ROWS;
+    work->bytes += (double)(s6_groups(head->n_rows) * s6_spans(head->n_cols) * span_bytes + 12 * head->n_rows);
     work->int8_operations += 4 * (double)head->n_rows * (double)head->n_cols * (double)n_tokens;
 }
 

@@ -1,9 +1,10 @@
 /* Choosing tokens with a screened head.
  *
- * In tiles of MODEL_SCREEN_MAX rows: bounds of all logits in one pass over the int8 copy of the head; of each row, ids
- * whose upper bound reaches a threshold; their exact logits; and the sampler on these. The threshold is a guess of how
- * much the sampler needs: that the result is the one of all logits is proven by the sampler, from the one fact that no
- * other id exceeds the threshold. */
+ * In tiles of MODEL_SCREEN_MAX rows: bounds of all logits in one pass over the six-bit copy of the head; of each row,
+ * exact logits of the ids with the largest lower bounds, which take the place of their bounds; ids whose upper bound
+ * reaches a threshold; their exact logits; and the sampler on these. The threshold is a guess of how much the sampler
+ * needs: that the result is the one of all logits is proven by the sampler, from the one fact that no other id exceeds
+ * the threshold. */
 #include "engine/screen.h"
 
 #include <math.h>
@@ -122,16 +123,19 @@ static float threshold_by_mass(const struct screen *screen, struct screen_row *r
     return (float)(reference - distance - 0x1p-20 * (fabs(reference) + distance));
 }
 
-/* Lists the ids whose upper bound reaches the threshold. False: too many. */
-static bool list_ids(const struct screen *screen, struct screen_row *row, float threshold) {
+static bn_candidate *scratch_candidates(const bn_engine *engine, size_t slot) {
+    return (bn_candidate *)(void *)(engine->scratch + slot * engine->vocab_size);
+}
+
+/* Lists the ids whose bound, the lower or the upper one, reaches the threshold. False: too many. */
+static bool list_ids(const struct screen *screen, struct screen_row *row, const float *bounds, float threshold) {
     struct partial_logits *partial = &row->partial;
     partial->n = 0;
-    partial->floor = nextafterf(threshold, -INFINITY);
     for (size_t begin = 0; begin < screen->vocab_size; begin += BLOCK) {
         size_t end = min_size(begin + BLOCK, screen->vocab_size);
-        if (max_of(row->upper + begin, end - begin) < threshold) continue;
+        if (max_of(bounds + begin, end - begin) < threshold) continue;
         for (size_t id = begin; id < end; id++) {
-            if (row->upper[id] < threshold) continue;
+            if (bounds[id] < threshold) continue;
             if (partial->n == screen->capacity) return false;
             partial->items[partial->n++] = (bn_candidate){(int32_t)id, 0};
         }
@@ -139,24 +143,40 @@ static bool list_ids(const struct screen *screen, struct screen_row *row, float 
     return true;
 }
 
+/* The ids that have the largest lower bounds: as many as the chain needs, and those that come with them. Half the
+ * width of an interval is saved where the threshold is made of logits and not of bounds. */
+static void lead_chunk(void *context, size_t chunk, size_t slot) {
+    const bn_engine *engine = context;
+    const struct screen *screen = engine->screen;
+    struct screen_row *row = &engine->screen->rows[chunk];
+    row->partial.n = 0;
+    if (!row->sound) return;
+    const struct sequence *s = row->item->sequence;
+    const struct sampler_input input = request_sampler_input(s->request, s, s->n_tokens + row->n_right, NULL);
+    sampler_touch(s->sampler, &input, row->lower, row->upper);
+    float kth = kth_lower_bound(screen, row->lower, row->need.k, scratch_candidates(engine, slot));
+    row->sound = isfinite(kth) && list_ids(screen, row, row->lower, kth);
+}
+
 static void list_chunk(void *context, size_t chunk, size_t slot) {
     const bn_engine *engine = context;
     const struct screen *screen = engine->screen;
     struct screen_row *row = &engine->screen->rows[chunk];
     if (!row->sound) return;
-    const struct sequence *s = row->item->sequence;
-    const struct sampler_input input = request_sampler_input(s->request, s, s->n_tokens + row->n_right, NULL);
-    sampler_touch(s->sampler, &input, row->lower, row->upper);
+    for (size_t i = 0; i < row->partial.n; i++) {
+        const bn_candidate *leader = &row->partial.items[i];
+        row->lower[leader->id] = row->upper[leader->id] = leader->logit;
+    }
     row->partial.tail = INFINITY;
     float threshold;
     if (row->need.left_out > 0) {
         threshold = threshold_by_mass(screen, row);
     } else {
-        bn_candidate *maxima = (bn_candidate *)(void *)(engine->scratch + slot * engine->vocab_size);
-        float kth = kth_lower_bound(screen, row->lower, row->need.k, maxima);
+        float kth = kth_lower_bound(screen, row->lower, row->need.k, scratch_candidates(engine, slot));
         threshold = nextafterf((float)((double)kth - row->need.depth), -INFINITY);
     }
-    row->sound = isfinite(threshold) && list_ids(screen, row, threshold);
+    row->partial.floor = nextafterf(threshold, -INFINITY);
+    row->sound = isfinite(threshold) && list_ids(screen, row, row->upper, threshold);
 }
 
 /* ---- drawing ---- */
@@ -168,7 +188,7 @@ static bool draw(const bn_engine *engine, struct sequence *s, size_t n_right, co
     struct draw *draw = &s->draws[n_right];
     struct partial_logits partial = *listed;
     if (keep) {
-        partial.items = (bn_candidate *)(void *)(engine->scratch + slot * engine->vocab_size);
+        partial.items = scratch_candidates(engine, slot);
         memcpy(partial.items, listed->items, listed->n * sizeof *listed->items);
     }
     struct sampler_input input = request_sampler_input(s->request, s, s->n_tokens + n_right, NULL);
@@ -227,19 +247,22 @@ static bool tries(const bn_engine *engine, const struct plan_item *item, struct 
     return false;
 }
 
-/* Exact logits of the listed ids, in portions whose pages are dropped. */
-static void rescore(bn_engine *engine, const struct forward_options *options, size_t number,
-                    const struct partial_logits *listed) {
-    for (size_t i = 0; i < listed->n; i += ROWS_KEPT) {
-        size_t n = min_size(ROWS_KEPT, listed->n - i);
-        model_rescore(engine->model, engine->workspace, options, number, listed->items + i, n);
-        engine->screen->rows_read += n;
-        if (engine->screen->rows_read >= ROWS_KEPT) {
-            model_drop_head_pages(engine->model);
-            engine->screen->rows_read = 0;
+/* Exact logits of the rows' listed ids, in portions whose pages are dropped. numbers: of the rows' hidden states. */
+static void rescore(bn_engine *engine, const struct forward_options *options, const size_t *numbers) {
+    struct screen *screen = engine->screen;
+    for (size_t r = 0; r < screen->n_rows; r++) {
+        const struct partial_logits *listed = &screen->rows[r].partial;
+        for (size_t i = 0; i < listed->n && screen->rows[r].sound; i += ROWS_KEPT) {
+            size_t n = min_size(ROWS_KEPT, listed->n - i);
+            model_rescore(engine->model, engine->workspace, options, numbers[r], listed->items + i, n);
+            engine->plan.rescored += n;
+            screen->rows_read += n;
+            if (screen->rows_read >= ROWS_KEPT) {
+                model_drop_head_pages(engine->model);
+                screen->rows_read = 0;
+            }
         }
     }
-    engine->plan.rescored += listed->n;
 }
 
 static void run_tile(bn_engine *engine, const struct forward_options *options) {
@@ -256,12 +279,10 @@ static void run_tile(bn_engine *engine, const struct forward_options *options) {
     model_screen(engine->model, engine->workspace, options, numbers, screen->n_rows, screen->lower, screen->upper,
                  sound);
     for (size_t i = 0; i < screen->n_rows; i++) screen->rows[i].sound = sound[i];
+    thread_pool_run(engine->pool, lead_chunk, engine, screen->n_rows);
+    rescore(engine, options, numbers);
     thread_pool_run(engine->pool, list_chunk, engine, screen->n_rows);
-    for (size_t i = 0; i < screen->n_rows; i++) {
-        struct screen_row *row = &screen->rows[i];
-        if (!row->sound) continue;
-        rescore(engine, options, numbers[i], &row->partial);
-    }
+    rescore(engine, options, numbers);
     thread_pool_run(engine->pool, draw_chunk, engine, screen->n_rows);
     for (size_t i = 0; i < screen->n_rows; i++) {
         struct sequence *s = screen->rows[i].item->sequence;

@@ -50,11 +50,15 @@ struct kernels {
      * to ±127; q[n … 16·ceil(n/16)) = 0. *scale = m/127, *sum = Σq. A NaN among x gives a NaN scale. */
     void (*quantize_row)(int8_t *q, float *scale, int32_t *sum, const float *x, size_t n);
 
-    /* Int8 rows (R16, layout.h) times int16 activations: y[t][r] = Σ_c Q[r][c]·q[t][c], exactly, for rows of whole
-     * groups as in ternary_matmul. q: int16 rows of x_stride ≥ 4·ceil(n_cols/4) elements, zero beyond n_cols, at most
-     * r16_largest_activation(n_cols) in magnitude. q_sums[t] = Σ_c q[t][c]. */
-    void (*int8_matmul)(int32_t *y, const uint8_t *packed, const int16_t *q, const int32_t *q_sums,
-                        const struct matmul_shape *shape);
+    /* Six-bit rows (S6, layout.h) times 16-bit activations, a multiplier each row and span: with the exact sums
+     * I = Σ_c Q[r][c]·q[t][c] over the columns c of a span,
+     *     y[t][r] = fma((float)I, multiplier, y[t][r])       from 0, span after span,
+     * for rows of whole groups as in ternary_matmul; `multipliers` points at the first group's. An activation is
+     * 256·high + low in −32639 … 32639, low in −128 … 127: q has rows of 64·s6_spans(n_cols) bytes, token t's high
+     * bytes in row 2t, its low ones in row 2t + 1, zero beyond n_cols. q_sums[t·s6_spans(n_cols) + s] = Σ q[t][c] over
+     * span s. x_stride isn't used. */
+    void (*screen_matmul)(float *y, const uint8_t *packed, const uint8_t *multipliers, const int8_t *q,
+                          const int32_t *q_sums, const struct matmul_shape *shape);
 
     /* y[t][r] = Σ_c w[r][c]·x[t][c]: 16 lanes. The weights' rows lie back to back. f16/bf16 widen exactly. */
     void (*matmul_f32)(float *y, const float *w, const float *x, const struct matmul_shape *shape);

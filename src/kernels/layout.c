@@ -1,4 +1,4 @@
-/* Packing and unpacking of groups in the layouts L16 and L12. Packing L16 is what loading a model in another packing
+/* Packing and unpacking of groups in the layouts L16, L12 and S6. Packing L16 is what loading a model in another packing
  * waits for, so it takes 16 weights at a time; the others walk the packed bytes as layout.h's formulas have them. */
 #include "kernels/layout.h"
 
@@ -83,15 +83,27 @@ void l12_unpack_group(int8_t *rows, const uint8_t *packed, size_t n_rows, size_t
     }
 }
 
-void r16_pack_group(uint8_t *out, const int8_t *rows, size_t stride, size_t n_rows, size_t n_cols) {
-    static const int8_t zeros[R16_COLS];
-    size_t n_steps = r16_steps(n_cols);
-    for (size_t b = 0; b < n_steps; b++) {
-        for (size_t r = 0; r < R16_ROWS; r++, out += R16_COLS) {
-            uint32_t four;
-            memcpy(&four, r < n_rows ? rows + r * stride + R16_COLS * b : zeros, sizeof four);
-            four ^= 0x80808080u; /* + 128 in each byte */
-            memcpy(out, &four, sizeof four);
+static unsigned s6_code(int8_t value) {
+    return (unsigned)(value + S6_OFFSET);
+}
+
+void s6_pack_group(uint8_t *out, const int8_t *rows, size_t stride, size_t n_rows, size_t n_cols) {
+    static const int8_t zeros[S6_COLS];
+    for (size_t c = 0; c < s6_spans(n_cols) * S6_SPAN; c += S6_COLS, out += S6_BLOCK_BYTES) {
+        for (size_t r = 0; r < S6_ROWS; r++) {
+            const int8_t *values = r < n_rows ? rows + r * stride + c : zeros;
+            for (size_t j = 0; j < 4; j++) {
+                unsigned fourth = s6_code(values[12 + j]);
+                for (size_t p = 0; p < 3; p++)
+                    out[64 * p + 4 * r + j] = (uint8_t)(s6_code(values[4 * p + j]) | (fourth >> (4 - 2 * p) & 3) << 6);
+            }
         }
     }
+}
+
+int s6_value(const uint8_t *packed, size_t r, size_t c) {
+    const uint8_t *byte = packed + c / S6_COLS * S6_BLOCK_BYTES + 4 * r + c % 4;
+    size_t p = c % S6_COLS / 4;
+    int code = p < 3 ? byte[64 * p] & 63 : (byte[0] >> 6) << 4 | (byte[64] >> 6) << 2 | byte[128] >> 6;
+    return code - S6_OFFSET;
 }

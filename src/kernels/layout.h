@@ -53,30 +53,34 @@ static inline size_t ternary_bytes(enum ternary_layout layout, size_t n_rows, si
     return layout == LAYOUT_L12 ? l12_bytes(n_rows, n_cols) : l16_bytes(n_rows, n_cols);
 }
 
-/* R16: int8 rows for screening, the same idea with whole bytes. One block of 64 bytes holds 16 rows × 4 columns:
- *     byte 4·r + j   =   128 + Q[16·g + r][4·b + j]        r < 16, j < 4, Q in ±127
- * Blocks follow each other along the columns, then groups along the rows. Rows beyond the matrix are rows of zeros (code
- * 128); columns beyond meet activations of zero. */
-#define R16_ROWS        16
-#define R16_COLS        4
-#define R16_BLOCK_BYTES 64
-#define R16_OFFSET      128
+/* S6: rows of six bits a weight for screening, the same idea again: groups of 16 rows, and spans of 64 columns, which is
+ * what a scale is shared by. A span of a group is four blocks of 192 bytes, 16 columns each: three vectors of 64 bytes.
+ * With the code 32 + Q[16·g + r][c], Q in −32 … 31,
+ *     byte 4·r + j of vector p, bits 0–5   =   code of column 4·p + j of the block           r < 16, j < 4, p < 3
+ *     bits 6–7 of the three vectors        =   bits 4–5, 2–3 and 0–1 of the code of column 12 + j
+ * so three codes of four take a mask and the fourth is put together from what the masks leave. Spans follow each other
+ * along the columns, then groups along the rows. Rows and columns beyond the matrix are zeros (code 32).
+ * The spans' multipliers, one byte for each row of a group, lie apart in the same order. */
+#define S6_ROWS        16
+#define S6_SPAN        64
+#define S6_COLS        16 /* of a block */
+#define S6_BLOCK_BYTES 192
+#define S6_SPAN_BYTES  (S6_SPAN / S6_COLS * S6_BLOCK_BYTES)
+#define S6_OFFSET      32
 
-static inline size_t r16_groups(size_t n_rows) {
-    return (n_rows + R16_ROWS - 1) / R16_ROWS;
+static inline size_t s6_groups(size_t n_rows) {
+    return (n_rows + S6_ROWS - 1) / S6_ROWS;
 }
-static inline size_t r16_steps(size_t n_cols) {
-    return (n_cols + R16_COLS - 1) / R16_COLS;
+static inline size_t s6_spans(size_t n_cols) {
+    return (n_cols + S6_SPAN - 1) / S6_SPAN;
 }
-static inline size_t r16_group_bytes(size_t n_cols) {
-    return r16_steps(n_cols) * R16_BLOCK_BYTES;
+static inline size_t s6_group_bytes(size_t n_cols) {
+    return s6_spans(n_cols) * S6_SPAN_BYTES;
 }
-/* The largest activation a product with n_cols columns takes: its int32 sums can't overflow, nor a high byte of it. */
-static inline int r16_largest_activation(size_t n_cols) {
-    return (int)min_size(32639, (size_t)INT32_MAX / 127 / max_size(n_cols, 1));
-}
-/* Packs rows of `stride` ≥ 4·r16_steps(n_cols) int8, of which n_rows ≤ 16 exist, into one group. */
-void r16_pack_group(uint8_t *out, const int8_t *rows, size_t stride, size_t n_rows, size_t n_cols);
+/* Packs rows of `stride` ≥ 64·s6_spans(n_cols) int8, zero beyond n_cols, of which n_rows ≤ 16 exist, into one group. */
+void s6_pack_group(uint8_t *out, const int8_t *rows, size_t stride, size_t n_rows, size_t n_cols);
+/* Q[r][c] of a group. */
+int s6_value(const uint8_t *packed, size_t r, size_t c);
 
 /* Packs rows [16·group, 16·group + n_rows) (n_rows ≤ 16, the rest are zero rows) given as int8 -1/0/1, row after row,
  * into that group's l16_steps(n_cols) blocks at `out`. */

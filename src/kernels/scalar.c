@@ -93,17 +93,27 @@ static void ternary_scale(float *y, const int32_t *y_int, float x_scale, float w
     for (size_t i = 0; i < n; i++) y[i] = (float)y_int[i] * x_scale * w_scale;
 }
 
-/* Sums of codes, which are too large by 128 · Σq; unsigned, so that what overflows on the way comes back. */
-static void int8_matmul(int32_t *y, const uint8_t *packed, const int16_t *q, const int32_t *q_sums,
-                        const struct matmul_shape *shape) {
-    size_t n_steps = r16_steps(shape->n_cols);
+/* One row's span: packed and multipliers are those of its group's span. */
+static float screen_span(float y, const uint8_t *packed, uint8_t multiplier, size_t r, const int8_t *high,
+                         const int8_t *low) {
+    int32_t sum = 0;
+    for (size_t c = 0; c < S6_SPAN; c++) sum += s6_value(packed, r, c) * (256 * high[c] + low[c]);
+    return fma_f32((float)sum, (float)multiplier, y);
+}
+
+static void screen_matmul(float *y, const uint8_t *packed, const uint8_t *multipliers, const int8_t *q,
+                          const int32_t *q_sums, const struct matmul_shape *shape) {
+    (void)q_sums; /* the values are signed here */
+    size_t n_spans = s6_spans(shape->n_cols), q_bytes = n_spans * S6_SPAN;
     for (size_t row = 0; row < shape->n_rows; row++) {
-        const uint8_t *codes = packed + row / R16_ROWS * n_steps * R16_BLOCK_BYTES + row % R16_ROWS * R16_COLS;
+        size_t first = row / S6_ROWS * n_spans, r = row % S6_ROWS;
         for (size_t t = 0; t < shape->n_tokens; t++) {
-            uint32_t sum = 0u - R16_OFFSET * (uint32_t)q_sums[t];
-            for (size_t c = 0; c < shape->n_cols; c++)
-                sum += codes[c / R16_COLS * R16_BLOCK_BYTES + c % R16_COLS] * (uint32_t)q[t * shape->x_stride + c];
-            y[t * shape->y_stride + row] = (int32_t)sum;
+            const int8_t *high = q + 2 * t * q_bytes;
+            float sum = 0;
+            for (size_t s = 0; s < n_spans; s++)
+                sum = screen_span(sum, packed + (first + s) * S6_SPAN_BYTES, multipliers[(first + s) * S6_ROWS + r], r,
+                                  high + s * S6_SPAN, high + q_bytes + s * S6_SPAN);
+            y[t * shape->y_stride + row] = sum;
         }
     }
 }
@@ -333,7 +343,7 @@ const struct kernels kernels_scalar = {
     .ternary_matmul = ternary_matmul,
     .ternary_matmul_l12 = scalar_ternary_matmul_l12,
     .ternary_scale = ternary_scale,
-    .int8_matmul = int8_matmul,
+    .screen_matmul = screen_matmul,
     .quantize_row = quantize_row,
     .matmul_f32 = matmul_f32,
     .matmul_f16 = matmul_f16,

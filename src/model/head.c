@@ -5,7 +5,7 @@
 #include "kernels/layout.h"
 #include "model/workspace.h"
 
-#define SCREEN_CHUNK  128 /* rows of the copy; their sums fit the scratch of a thread */
+#define SCREEN_CHUNK  128 /* rows of the copy */
 #define RESCORE_CHUNK 16
 
 void model_logits(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
@@ -35,20 +35,18 @@ _Static_assert(MODEL_SCREEN_MAX == SCREEN_INPUTS_MAX, "one number under two name
 struct screening {
     const struct bn_model *model;
     const struct forward_options *options;
-    struct workspace *workspace;
     const struct screen_input *inputs;
     size_t n_inputs;
     float *lower, *upper;
 };
 
 static void screen_chunk(void *context, size_t chunk, size_t slot) {
+    (void)slot;
     const struct screening *job = context;
     const struct weights *weights = &job->model->weights;
-    struct linear_context *linear = &job->workspace->linear;
     size_t row0 = chunk * SCREEN_CHUNK, n_rows = min_size(SCREEN_CHUNK, weights->head.n_rows - row0);
-    head_screen_rows(&weights->screen, &weights->head, job->options->kernels, job->inputs, job->n_inputs,
-                     job->workspace->screen_stride, row0, n_rows,
-                     (int32_t *)(void *)(linear->scratch + slot * linear->scratch_bytes), job->lower, job->upper);
+    head_screen_rows(&weights->screen, &weights->head, job->options->kernels, job->inputs, job->n_inputs, row0, n_rows,
+                     job->lower, job->upper);
     float cap = job->model->config.final_softcap;
     for (size_t i = 0; i < job->n_inputs && cap > 0; i++) { /* monotone, its rounding included */
         job->options->kernels->softcap(job->lower + i * weights->head.n_rows + row0, cap, n_rows);
@@ -61,10 +59,11 @@ void model_screen(const struct bn_model *model, struct workspace *workspace, con
     size_t d = model->config.hidden_size;
     struct screen_input inputs[SCREEN_INPUTS_MAX];
     for (size_t i = 0; i < n; i++) {
-        inputs[i].q = workspace->screen_q + i * workspace->screen_stride;
+        inputs[i].q = workspace->screen_q + i * 2 * s6_spans(d) * S6_SPAN;
+        inputs[i].q_sums = workspace->screen_sums + i * s6_spans(d);
         sound[i] = screen_input_init(&inputs[i], &model->weights.screen, workspace->normed + rows[i] * d, d);
     }
-    struct screening job = {model, options, workspace, inputs, n, lower, upper};
+    struct screening job = {model, options, inputs, n, lower, upper};
     thread_pool_run(options->pool, screen_chunk, &job, (model->weights.head.n_rows + SCREEN_CHUNK - 1) / SCREEN_CHUNK);
 }
 

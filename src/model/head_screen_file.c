@@ -25,18 +25,23 @@ static struct tensor vector_of(const char *name, const float *values, size_t n) 
                            .size_bytes = n * sizeof *values};
 }
 
+static struct tensor bytes_of(const char *name, const uint8_t *bytes, size_t n_groups, size_t group_bytes) {
+    return (struct tensor){.name = name,
+                           .type = TYPE_I8,
+                           .n_dims = 2,
+                           .shape = {n_groups, group_bytes},
+                           .data = bytes,
+                           .size_bytes = n_groups * group_bytes};
+}
+
 void head_screen_tensors(const struct head_screen *screen, const struct linear *head,
                          struct tensor out[SCREEN_TENSORS]) {
-    size_t n = head->n_rows, groups = r16_groups(n), group_bytes = r16_group_bytes(head->n_cols);
-    out[0] = (struct tensor){.name = PREFIX "codes",
-                             .type = TYPE_I8,
-                             .n_dims = 2,
-                             .shape = {groups, group_bytes},
-                             .data = screen->codes,
-                             .size_bytes = groups * group_bytes};
-    out[1] = vector_of(PREFIX "scales", screen->scales, n);
-    out[2] = vector_of(PREFIX "residuals", screen->residuals, n);
-    out[3] = vector_of(PREFIX "norms", screen->norms, n);
+    size_t n = head->n_rows, groups = s6_groups(n);
+    out[0] = bytes_of(PREFIX "codes", screen->codes, groups, s6_group_bytes(head->n_cols));
+    out[1] = bytes_of(PREFIX "multipliers", screen->multipliers, groups, s6_spans(head->n_cols) * S6_ROWS);
+    out[2] = vector_of(PREFIX "scales", screen->scales, n);
+    out[3] = vector_of(PREFIX "residuals", screen->residuals, n);
+    out[4] = vector_of(PREFIX "norms", screen->norms, n);
 }
 
 /* The data of the tensor that was described, or NULL with the problem. */
@@ -57,31 +62,35 @@ static const void *find_part(const struct tensor_set *set, const struct tensor *
 }
 
 static bool row_is(const struct head_screen *screen, size_t r, size_t n_cols, const struct screen_row *row,
-                   const int8_t *q) {
-    const uint8_t *lane = screen->codes + r / R16_ROWS * r16_group_bytes(n_cols) + r % R16_ROWS * R16_COLS;
+                   const int8_t *q, const uint8_t *multipliers) {
+    size_t n_spans = s6_spans(n_cols), group = r / S6_ROWS;
+    const uint8_t *codes = screen->codes + group * s6_group_bytes(n_cols);
+    const uint8_t *of_group = screen->multipliers + group * n_spans * S6_ROWS;
     bool same =
         row->scale == screen->scales[r] && row->residual == screen->residuals[r] && row->norm == screen->norms[r];
-    for (size_t c = 0; c < n_cols && same; c++)
-        same = lane[c / R16_COLS * R16_BLOCK_BYTES + c % R16_COLS] == (uint8_t)(q[c] + R16_OFFSET);
+    for (size_t s = 0; s < n_spans && same; s++) same = of_group[s * S6_ROWS + r % S6_ROWS] == multipliers[s];
+    for (size_t c = 0; c < n_spans * S6_SPAN && same; c++) same = s6_value(codes, r % S6_ROWS, c) == q[c];
     return same;
 }
 
 /* *differs: the first of the sampled rows that isn't what the head gives, or SIZE_MAX. */
 static bn_status compare_sample(const struct head_screen *screen, const struct linear *head, size_t *differs,
                                 bn_error *err) {
-    size_t n = min_size(SAMPLED_ROWS, head->n_rows);
-    int8_t *q = mem_alloc_array(head->n_cols, 1);
-    float *w = mem_alloc_array(head->n_cols, sizeof *w);
+    size_t n = min_size(SAMPLED_ROWS, head->n_rows), n_spans = s6_spans(head->n_cols);
+    int8_t *q = mem_alloc_array(n_spans, S6_SPAN);
+    uint8_t *multipliers = mem_alloc_array(n_spans, 1);
+    float *w = mem_alloc_array(n_spans, S6_SPAN * sizeof *w);
+    bool allocated = q && multipliers && w;
     *differs = SIZE_MAX;
-    for (size_t i = 0; q && w && i < n && *differs == SIZE_MAX; i++) {
+    for (size_t i = 0; allocated && i < n && *differs == SIZE_MAX; i++) {
         size_t r = i * (head->n_rows / n);
-        struct screen_row row = head_screen_row(head, kernels_best(), r, q, w);
-        if (!row_is(screen, r, head->n_cols, &row, q)) *differs = r;
+        struct screen_row row = head_screen_row(head, kernels_best(), r, q, multipliers, w);
+        if (!row_is(screen, r, head->n_cols, &row, q, multipliers)) *differs = r;
     }
-    bn_status status = q && w ? BN_OK : fail_no_memory(err, head->n_cols * sizeof *w);
     mem_free(q);
+    mem_free(multipliers);
     mem_free(w);
-    return status;
+    return allocated ? BN_OK : fail_no_memory(err, n_spans * S6_SPAN * sizeof *w);
 }
 
 bn_status head_screen_from_file(struct head_screen *screen, const struct linear *head, const struct tensor_set *set,
@@ -93,8 +102,12 @@ bn_status head_screen_from_file(struct head_screen *screen, const struct linear 
     if (!tensor_set_find(set, parts[0].name)) return BN_OK;
     for (size_t i = 0; i < SCREEN_TENSORS; i++)
         if (!(parts[i].data = find_part(set, &parts[i], problem, problem_bytes))) return BN_OK;
-    struct head_screen found = {parts[0].data, (const void *)parts[1].data, (const void *)parts[2].data,
-                                (const void *)parts[3].data, 0};
+    struct head_screen found = {parts[0].data,
+                                parts[1].data,
+                                (const void *)parts[2].data,
+                                (const void *)parts[3].data,
+                                (const void *)parts[4].data,
+                                0};
     if (!head_screen_is_sound(&found, head->n_rows)) {
         snprintf(problem, problem_bytes, "the stored copy of the head isn't used: its norms aren't finite");
         return BN_OK;

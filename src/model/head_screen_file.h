@@ -14,7 +14,7 @@ bn_status head_screen_from_file(struct head_screen *screen, const struct linear 
                                 bool *stored, char *problem, size_t problem_bytes, bn_error *err);
 
 /* The copy as the tensors that a file keeps of it: names, types, shapes, and the screen's arrays as data. */
-enum { SCREEN_TENSORS = 4 };
+enum { SCREEN_TENSORS = 5 };
 void head_screen_tensors(const struct head_screen *screen, const struct linear *head,
                          struct tensor out[SCREEN_TENSORS]);
 

@@ -45,8 +45,8 @@ bn_status workspace_create(const struct bn_model *model, size_t max_tokens, size
     }
     failed = failed || !attention_scratch_init(&w->attention, c, T, w->max_context, slots, &w->arena);
     if (model->weights.screen.codes) {
-        w->screen_stride = round_up(d, CACHE_LINE);
-        w->screen_q = take(w, &failed, SCREEN_INPUTS_MAX, w->screen_stride, sizeof *w->screen_q);
+        w->screen_q = take(w, &failed, SCREEN_INPUTS_MAX, s6_spans(d) * S6_SPAN, 2);
+        w->screen_sums = take(w, &failed, SCREEN_INPUTS_MAX, s6_spans(d), sizeof *w->screen_sums);
     }
     struct linear_context *l = &w->linear;
     l->q_stride = round_up(model->max_cols, CACHE_LINE);

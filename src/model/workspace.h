@@ -19,8 +19,8 @@ struct workspace {
     float *out;                 /* [T, d] output of attention or FFN */
     float *angles[2];           /* [T, 2, n_pairs] cosines, then sines: of model->rope, model->local_rope */
     float *frequencies;         /* [n_pairs] */
-    int16_t *screen_q;          /* [SCREEN_INPUTS_MAX, screen_stride] where the head is screened */
-    size_t screen_stride;
+    int8_t *screen_q;           /* [SCREEN_INPUTS_MAX] and … */
+    int32_t *screen_sums;       /* … what screen_input points at, where the head is screened */
     struct attention_scratch attention;
     struct linear_context linear; /* kernels and pool are filled in by each pass */
 };

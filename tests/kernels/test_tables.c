@@ -211,52 +211,73 @@ static void test_ternary_extremes(void **state) {
     check_ternary(16, 65536, 2, WEIGHTS_ONES, true);
 }
 
-/* Int8 rows times int16 activations; extreme: all products at their largest. Scalar is held against plain sums. */
-static void check_int8(size_t n_rows, size_t n_cols, size_t n_tokens, bool extreme) {
-    size_t steps = r16_steps(n_cols), q_stride = steps * R16_COLS + 4 * (n_tokens % 2), y_stride = n_rows + 3;
-    int largest = r16_largest_activation(n_cols);
-    int8_t *rows = calloc(r16_groups(n_rows) * R16_ROWS * steps * R16_COLS, 1);
-    uint8_t *packed = malloc(r16_groups(n_rows) * r16_group_bytes(n_cols));
-    int16_t *q = calloc(n_tokens * q_stride, sizeof *q);
-    int32_t sums[16] = {0};
-    assert_true(rows && packed && q);
-    for (size_t i = 0; i < n_rows * steps * R16_COLS; i++)
-        rows[i] = (int8_t)(extreme ? 127 - 254 * (int)(i / (steps * R16_COLS) % 2) : (int)(random_u32() % 255) - 127);
-    for (size_t t = 0; t < n_tokens; t++)
-        for (size_t c = 0; c < n_cols; c++) {
-            int any = (int)(random_u32() % (2 * (unsigned)largest + 1)) - largest, most = t % 2 ? -largest : largest;
-            q[t * q_stride + c] = (int16_t)(extreme ? most : any);
-            sums[t] += q[t * q_stride + c];
-        }
-    for (size_t g = 0; g < r16_groups(n_rows); g++)
-        r16_pack_group(packed + g * r16_group_bytes(n_cols), rows + g * R16_ROWS * steps * R16_COLS, steps * R16_COLS,
-                       min_size(R16_ROWS, n_rows - g * R16_ROWS), n_cols);
-    struct array y = array_of(n_tokens * y_stride, 4), other = array_of(n_tokens * y_stride, 4);
-    struct matmul_shape shape = {n_rows, n_cols, n_tokens, q_stride, y_stride};
-    scalar->int8_matmul(y.data, packed, q, sums, &shape);
-    table->int8_matmul(other.data, packed, q, sums, &shape);
-    for (size_t t = 0; t < n_tokens; t++)
-        for (size_t r = 0; r < n_rows; r++) {
-            int64_t sum = 0;
-            for (size_t c = 0; c < n_cols; c++) sum += rows[r * steps * R16_COLS + c] * q[t * q_stride + c];
-            assert_int_equal(((int32_t *)y.data)[t * y_stride + r], sum);
-        }
-    if (memcmp(y.data, other.data, y.bytes) != 0 || !array_guarded(&other))
-        test_fail("%s differs from scalar in int8_matmul: %zu rows, %zu columns, %zu tokens", table->name, n_rows,
-                  n_cols, n_tokens);
-    array_free(&y), array_free(&other);
-    free(rows), free(packed), free(q);
+/* An activation of ±32639 as its high and its low byte. */
+static int16_t split_activation(bool extreme, size_t i, int8_t *high, int8_t *low) {
+    int any = (int)(random_u32() % (2 * 32639 + 1)) - 32639, most = i % 2 ? -32639 : 32639;
+    int q = extreme ? most : any;
+    *low = (int8_t)((q + 128) % 256 + (q + 128 < 0 && (q + 128) % 256 ? 256 : 0) - 128);
+    *high = (int8_t)((q - *low) / 256);
+    assert_int_equal(256 * *high + *low, q);
+    return (int16_t)q;
 }
 
-static void test_int8_matmul(void **state) {
+/* Six-bit rows times 16-bit activations; extreme: all products at their largest. Scalar is held against plain sums. */
+static void check_screen(size_t n_rows, size_t n_cols, size_t n_tokens, bool extreme) {
+    size_t n_spans = s6_spans(n_cols), padded = n_spans * S6_SPAN, groups = s6_groups(n_rows), y_stride = n_rows + 3;
+    int8_t *rows = calloc(groups * S6_ROWS, padded), *q = calloc(2 * n_tokens, padded);
+    uint8_t *packed = malloc(groups * s6_group_bytes(n_cols)), *multipliers = malloc(groups * n_spans * S6_ROWS);
+    int16_t *whole = calloc(n_tokens, padded * sizeof *whole);
+    int32_t *sums = calloc(n_tokens * n_spans, sizeof *sums);
+    assert_true(rows && packed && multipliers && q && whole && sums);
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t c = 0; c < n_cols; c++)
+            rows[r * padded + c] = (int8_t)(extreme ? (r % 2 ? 31 : -32) : (int)(random_u32() % 64) - 32);
+    for (size_t i = 0; i < groups * n_spans * S6_ROWS; i++) multipliers[i] = (uint8_t)random_u32();
+    for (size_t t = 0; t < n_tokens; t++)
+        for (size_t c = 0; c < n_cols; c++) {
+            int8_t *high = q + 2 * t * padded + c;
+            whole[t * padded + c] = split_activation(extreme, t, high, high + padded);
+            sums[t * n_spans + c / S6_SPAN] += whole[t * padded + c];
+        }
+    for (size_t g = 0; g < groups; g++) {
+        size_t n = min_size(S6_ROWS, n_rows - g * S6_ROWS);
+        s6_pack_group(packed + g * s6_group_bytes(n_cols), rows + g * S6_ROWS * padded, padded, n, n_cols);
+        for (size_t r = 0; r < S6_ROWS; r++)
+            for (size_t c = 0; c < padded; c++)
+                assert_int_equal(s6_value(packed + g * s6_group_bytes(n_cols), r, c),
+                                 r < n ? rows[(g * S6_ROWS + r) * padded + c] : 0);
+    }
+    struct array y = array_of(n_tokens * y_stride, 4), other = array_of(n_tokens * y_stride, 4);
+    struct matmul_shape shape = {n_rows, n_cols, n_tokens, 0, y_stride};
+    scalar->screen_matmul(y.data, packed, multipliers, q, sums, &shape);
+    table->screen_matmul(other.data, packed, multipliers, q, sums, &shape);
+    for (size_t t = 0; t < n_tokens; t++)
+        for (size_t r = 0; r < n_rows; r++) {
+            double sum = 0, magnitude = 0;
+            for (size_t c = 0; c < padded; c++) {
+                size_t at = (r / S6_ROWS * n_spans + c / S6_SPAN) * S6_ROWS + r % S6_ROWS;
+                double product = (double)multipliers[at] * rows[r * padded + c] * whole[t * padded + c];
+                sum += product;
+                magnitude += fabs(product);
+            }
+            assert_true(fabs((double)((float *)y.data)[t * y_stride + r] - sum) <=
+                        magnitude * (double)(n_spans + 1) * 0x1p-24);
+        }
+    if (memcmp(y.data, other.data, y.bytes) != 0 || !array_guarded(&other))
+        test_fail("%s differs from scalar in screen_matmul: %zu rows, %zu columns, %zu tokens", table->name, n_rows,
+                  n_cols, n_tokens);
+    array_free(&y), array_free(&other);
+    free(rows), free(packed), free(multipliers), free(q), free(whole), free(sums);
+}
+
+static void test_screen_matmul(void **state) {
     (void)state;
-    static const size_t cols[] = {1, 3, 4, 5, 8, 12, 15, 16, 17, 20, 33, 64, 100, 517};
-    for (size_t n_rows = 1; n_rows <= 40; n_rows++) check_int8(n_rows, 1 + random_u32() % 200, 1 + n_rows % 9, false);
+    static const size_t cols[] = {1, 3, 4, 15, 16, 17, 33, 63, 64, 65, 100, 128, 517};
+    for (size_t n_rows = 1; n_rows <= 40; n_rows++) check_screen(n_rows, 1 + random_u32() % 200, 1 + n_rows % 9, false);
     for (size_t n_tokens = 1; n_tokens <= 9; n_tokens++)
-        for (size_t c = 0; c < sizeof cols / sizeof *cols; c++) check_int8(35, cols[c], n_tokens, c % 3 == 0);
-    check_int8(33, 2560, 5, true);
-    check_int8(17, 16384, 2, true);
-    check_int8(16, 131072, 1, true);
+        for (size_t c = 0; c < sizeof cols / sizeof *cols; c++) check_screen(35, cols[c], n_tokens, c % 3 == 0);
+    check_screen(33, 2560, 5, true);
+    check_screen(17, 4096, 2, true);
 }
 
 typedef void half_matmul(float *y, const uint16_t *w, const float *x, const struct matmul_shape *shape);
@@ -457,7 +478,7 @@ int main(void) {
         cmocka_unit_test(test_ternary_scale),
         cmocka_unit_test(test_ternary_matmul),
         cmocka_unit_test(test_ternary_extremes),
-        cmocka_unit_test(test_int8_matmul),
+        cmocka_unit_test(test_screen_matmul),
         cmocka_unit_test(test_matmul),
         cmocka_unit_test(test_matmul_blocks),
         cmocka_unit_test(test_attention),

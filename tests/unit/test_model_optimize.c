@@ -65,7 +65,9 @@ static void check_same_screen(const bn_model *a, const bn_model *b) {
     assert_int_equal(s->codes != NULL, t->codes != NULL);
     if (!s->codes) return;
     assert_memory_equal(s->codes, t->codes,
-                        r16_groups(a->weights.head.n_rows) * r16_group_bytes(a->weights.head.n_cols));
+                        s6_groups(a->weights.head.n_rows) * s6_group_bytes(a->weights.head.n_cols));
+    assert_memory_equal(s->multipliers, t->multipliers,
+                        s6_groups(a->weights.head.n_rows) * s6_spans(a->weights.head.n_cols) * S6_ROWS);
     assert_memory_equal(s->scales, t->scales, n);
     assert_memory_equal(s->residuals, t->residuals, n);
     assert_memory_equal(s->norms, t->norms, n);
@@ -231,9 +233,9 @@ static void test_foreign_copies(void **state) {
     assert_string_equal(notice, "");
     bn_model_close(model);
 
-    static const char *const parts[] = {"output.screen.codes", "output.screen.scales", "output.screen.residuals",
-                                        "output.screen.norms"};
-    for (size_t i = 0; i < 4; i++) { /* row 0 is always looked at */
+    static const char *const parts[] = {"output.screen.codes", "output.screen.multipliers", "output.screen.scales",
+                                        "output.screen.residuals", "output.screen.norms"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) { /* row 0 is always looked at */
         uint8_t *data = data_of(&image, parts[i]);
         data[0] ^= 1;
         check_refused(&image, demo, "row 0 isn't that of the head");

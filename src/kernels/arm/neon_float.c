@@ -2,13 +2,13 @@
 #include "kernels/arm/neon_lanes.h"
 
 #include "kernels/arm/blocks.h"
-#include "kernels/arm/int8.h"
+#include "kernels/arm/screen.h"
 #include "kernels/arm/ternary.h"
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
 
 /* What the tables of this file share: each adds its ternary products. */
-#define SHARED_KERNELS .int8_matmul = neon_int8_matmul, .matmul_blocks = neon_matmul_blocks, LANES_FLOAT_KERNELS
+#define SHARED_KERNELS .screen_matmul = neon_screen_matmul, .matmul_blocks = neon_matmul_blocks, LANES_FLOAT_KERNELS
 
 const struct kernels kernels_neon = {.name = "neon",
                                      .ternary_matmul = neon_ternary_matmul,

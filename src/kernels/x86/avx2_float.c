@@ -4,11 +4,11 @@
 #include "kernels/lanes_float.h"
 #include "kernels/tables.h"
 #include "kernels/x86/blocks.h"
-#include "kernels/x86/int8.h"
+#include "kernels/x86/screen.h"
 #include "kernels/x86/ternary.h"
 
 /* What the tables of this file share: each adds its ternary products. */
-#define SHARED_KERNELS .int8_matmul = avx2_int8_matmul, .matmul_blocks = avx2_matmul_blocks, LANES_FLOAT_KERNELS
+#define SHARED_KERNELS .screen_matmul = avx2_screen_matmul, .matmul_blocks = avx2_matmul_blocks, LANES_FLOAT_KERNELS
 
 const struct kernels kernels_avx2 = {.name = "avx2",
                                      .ternary_matmul = avx2_ternary_matmul,

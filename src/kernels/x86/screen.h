@@ -1,0 +1,12 @@
+/* The products of six-bit rows of the x86 tables; kernels.h has the contract. */
+#ifndef KERNELS_X86_SCREEN_H
+#define KERNELS_X86_SCREEN_H
+
+#include "kernels/kernels.h"
+
+void avx2_screen_matmul(float *y, const uint8_t *packed, const uint8_t *multipliers, const int8_t *q,
+                        const int32_t *q_sums, const struct matmul_shape *shape);
+void avx512_screen_matmul(float *y, const uint8_t *packed, const uint8_t *multipliers, const int8_t *q,
+                          const int32_t *q_sums, const struct matmul_shape *shape);
+
+#endif
