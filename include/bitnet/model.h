@@ -19,7 +19,7 @@ typedef struct bn_model bn_model;
 typedef enum bn_head {
     BN_HEAD_AUTO,  /* SCREEN where the head's weights are float32, binary16 or bfloat16 and take 16 MiB or more */
     BN_HEAD_EXACT, /* all logits, always */
-    BN_HEAD_SCREEN /* an int8 copy (half of binary16, in memory) finds the tokens that can matter */
+    BN_HEAD_SCREEN /* a six-bit copy (two fifths of binary16, in memory) finds the tokens that can matter */
 } bn_head;
 
 typedef struct bn_model_options {

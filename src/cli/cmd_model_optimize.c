@@ -19,7 +19,7 @@ struct optimize_settings {
 static const struct option options[] = {
     {"output", 'o', OPTION_TEXT, FIELD(output), "FILE", 0, 0, "where the optimized model goes: a GGUF file", NULL},
     {"head", 0, OPTION_CHOICE, FIELD(model.head), "auto|exact|screen", 0, 0,
-     "whether the int8 copy of the output head is stored: auto, where it pays; exact: no", NULL},
+     "whether the six-bit copy of the output head is stored: auto, where it pays; exact: no", NULL},
     {"i2s-layout", 0, OPTION_CHOICE, FIELD(model.i2s_layout), "x86-128|arm-64|rows-4|l16", 0, 0,
      "how I2_S tensors are packed, where the file doesn't say and the probe is wrong", NULL},
     {"threads", 't', OPTION_SIZE, FIELD(model.threads), "N", 0, 256,
@@ -61,7 +61,7 @@ static bn_status print_report(const struct invocation *invocation, const struct 
                       (json_int_t)report->n_ternary, "screen", report->has_screen, "tokenizer", report->has_tokenizer),
             err);
     say(invocation, "%zu of %zu tensors ternary%s%s, %.1f MB -> %s", report->n_ternary, report->n_tensors,
-        report->has_screen ? ", the head's int8 copy" : "", report->has_tokenizer ? ", the compiled tokenizer" : "",
+        report->has_screen ? ", the head's six-bit copy" : "", report->has_tokenizer ? ", the compiled tokenizer" : "",
         (double)bytes * 1e-6, settings->output);
     return BN_OK;
 }
@@ -81,7 +81,7 @@ const struct command command_model_optimize = {
     .summary = "a copy of a model that opens at once",
     .description =
         "Writes a GGUF file in which everything lies as it is used: ternary matrices in this program's own layout, the "
-        "int8 copy of the output head, the compiled tokenizer. Such a file is mapped, and nothing of it is computed or "
+        "six-bit copy of the output head, the compiled tokenizer. Such a file is mapped, and nothing of it is computed or "
         "copied when it is opened. All other tensors and all metadata are kept, and the model gives the same bits. "
         "Other programs can't read the layout, so keep the source.\n\n"
         "MODEL is a GGUF file in any type that this program runs.",

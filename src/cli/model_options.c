@@ -36,7 +36,7 @@ const struct option model_option_table[] = {
     {"hidden-act", 0, OPTION_TEXT, FIELD(hidden_act), "NAME", 0, 0,
      "activation function (relu2, silu, …) instead of the one the file or architecture names", NULL},
     {"head", 0, OPTION_CHOICE, FIELD(head), "auto|exact|screen", 0, 0,
-     "how the output head is computed: all logits, or an int8 copy finds those that can matter; tokens are the same",
+     "how the output head is computed: all logits, or a six-bit copy finds those that can matter; tokens are the same",
      NULL},
     {"isa", 0, OPTION_TEXT, FIELD(isa), "NAME", 0, 0,
      "kernels to use: scalar, avx2, avx512, neon, … (see 'bitnet doctor')", NULL},

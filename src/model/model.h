@@ -92,7 +92,7 @@ void model_forward(const struct bn_model *model, struct workspace *workspace, co
 void model_logits(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
                   const size_t *rows, size_t n, float *logits);
 
-/* Is there an int8 copy of the head that tells which tokens can matter (docs/head.md)? */
+/* Is there a six-bit copy of the head that tells which tokens can matter (docs/head.md)? */
 bool model_is_screened(const struct bn_model *model);
 /* Hidden states in one pass over the copy. */
 #define MODEL_SCREEN_MAX 12

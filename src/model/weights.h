@@ -67,7 +67,7 @@ struct bn_model {
 /* Fills in model->weights from the open file; I2_S tensors whose layout the file doesn't name are read as
  * `layout`. On failure what was allocated stays in weights->arena. */
 bn_status weights_load(struct bn_model *model, enum i2s_layout layout, struct thread_pool *pool, bn_error *err);
-/* Finds or makes the int8 copy of a loaded model's head, if the caller's option and the head say so. `problem` gets a
+/* Finds or makes the six-bit copy of a loaded model's head, if the caller's option and the head say so. `problem` gets a
  * sentence about a stored copy that can't be used, or "". */
 bn_status weights_screen_head(struct bn_model *model, struct thread_pool *pool, char *problem, size_t problem_bytes,
                               bn_error *err);
