@@ -81,7 +81,8 @@ const struct command command_model_optimize = {
     .summary = "a copy of a model that opens at once",
     .description =
         "Writes a GGUF file in which everything lies as it is used: ternary matrices in this program's own layout, the "
-        "six-bit copy of the output head, the compiled tokenizer. Such a file is mapped, and nothing of it is computed or "
+        "six-bit copy of the output head, the compiled tokenizer. Such a file is mapped, and nothing of it is computed "
+        "or "
         "copied when it is opened. All other tensors and all metadata are kept, and the model gives the same bits. "
         "Other programs can't read the layout, so keep the source.\n\n"
         "MODEL is a GGUF file in any type that this program runs.",

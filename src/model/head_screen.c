@@ -17,9 +17,9 @@
 #define LARGEST_NORM  0x1p60f
 #define LARGEST_LOGIT 0x1p100
 
-#define LARGEST_VALUE      31.5f     /* of a row, in steps of its span: half a step beyond what the code 63 stands for */
+#define LARGEST_VALUE      31.5f /* of a row, in steps of its span: half a step beyond what the code 63 stands for */
 #define LARGEST_MULTIPLIER 255
-#define LARGEST_ACTIVATION 32639     /* 256·127 + 127 */
+#define LARGEST_ACTIVATION 32639       /* 256·127 + 127 */
 #define ROUNDING           12582912.0f /* 1.5·2^23: adding and subtracting it rounds what is below 2^22 */
 
 #define BUILD_ROWS   256                /* rows in a chunk of work; their pages are dropped together */
@@ -38,8 +38,7 @@ static double dot_error(size_t n) {
 
 bool head_screen_applies(const struct linear *head) {
     bool floats = head->type == TYPE_F32 || head->type == TYPE_F16 || head->type == TYPE_BF16;
-    return floats && !head->ternary && !head->int8_activations && !head->input_norm && !head->bias &&
-           head->scale == 1;
+    return floats && !head->ternary && !head->int8_activations && !head->input_norm && !head->bias && head->scale == 1;
 }
 
 bool head_screen_pays(const struct linear *head) {
@@ -93,7 +92,8 @@ struct screen_row head_screen_row(const struct linear *head, const struct kernel
     uint64_t q_squares = 0;
     for (size_t s = 0; s < n_spans; s++) {
         float steps = ceilf(largest_magnitude(w + s * S6_SPAN, S6_SPAN) / (LARGEST_VALUE * row.scale));
-        uint32_t m = steps >= 1 ? (uint32_t)fminf(steps, LARGEST_MULTIPLIER) : 1; /* 1: also of a row of zeros, or NaN */
+        uint32_t m =
+            steps >= 1 ? (uint32_t)fminf(steps, LARGEST_MULTIPLIER) : 1; /* 1: also of a row of zeros, or NaN */
         multipliers[s] = (uint8_t)m;
         q_squares += (uint64_t)(m * m) * (uint32_t)round_span(q + s * S6_SPAN, w + s * S6_SPAN, row.scale * (float)m);
     }

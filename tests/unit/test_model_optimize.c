@@ -64,8 +64,7 @@ static void check_same_screen(const bn_model *a, const bn_model *b) {
     size_t n = a->weights.head.n_rows * sizeof(float);
     assert_int_equal(s->codes != NULL, t->codes != NULL);
     if (!s->codes) return;
-    assert_memory_equal(s->codes, t->codes,
-                        s6_groups(a->weights.head.n_rows) * s6_group_bytes(a->weights.head.n_cols));
+    assert_memory_equal(s->codes, t->codes, s6_groups(a->weights.head.n_rows) * s6_group_bytes(a->weights.head.n_cols));
     assert_memory_equal(s->multipliers, t->multipliers,
                         s6_groups(a->weights.head.n_rows) * s6_spans(a->weights.head.n_cols) * S6_ROWS);
     assert_memory_equal(s->scales, t->scales, n);
