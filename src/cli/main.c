@@ -48,6 +48,7 @@ static const struct command *const commands[] = {
     &command_tokenizer_inspect,
     &command_tokenizer_special,
     &command_template_render,
+    &command_grammar_check,
     &command_eval_logits,
     &command_eval_perplexity,
     &command_bench,

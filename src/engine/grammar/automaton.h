@@ -64,6 +64,9 @@ struct automaton {
     struct automaton_state *states;
     size_t states_capacity;
     uint32_t start;
+    struct interner key_names; /* of objects' keys where only some are possible */
+    const struct dfa **keys;
+    size_t keys_capacity;
 
     /* the state being made */
     struct {

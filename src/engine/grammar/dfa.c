@@ -165,7 +165,7 @@ const struct dfa *dfa_explore(struct work *work, const uint32_t *start, size_t n
     for (; e.at < e.names.n && work_ok(work); e.at++) {
         size_t n_words;
         const uint32_t *name = interned_words(&e.names, e.at, &n_words);
-        words = work_grow(work, words, n_words, &capacity, sizeof *words);
+        words = work_grow(work, words, n_words + 1, &capacity, sizeof *words);
         e.states = work_grow(work, e.states, e.at + 1, &e.states_capacity, sizeof *e.states);
         if (!e.states || !words) return NULL;
         if (n_words) memcpy(words, name, n_words * sizeof *words);
@@ -335,6 +335,36 @@ const struct dfa *dfa_limit(struct work *work, const struct dfa *a, uint32_t min
     if (!a || (min == 0 && max == UINT32_MAX) || a->n_states == 0) return a;
     struct limit limit = {a, min, max};
     return dfa_explore(work, (uint32_t[]){0, 0}, 2, expand_limit, &limit);
+}
+
+/* A copy with other labels, untrimmed. */
+static struct dfa *copy_of(struct work *work, const struct dfa *a) {
+    struct dfa *copy = work_alloc(work, 1, sizeof *copy);
+    if (!copy) return NULL;
+    *copy = *a;
+    copy->everything = false;
+    copy->states = work_alloc(work, a->n_states, sizeof *copy->states);
+    if (!copy->states) return NULL;
+    memcpy(copy->states, a->states, a->n_states * sizeof *copy->states);
+    return copy;
+}
+
+const struct dfa *dfa_restrict(struct work *work, const struct dfa *a, const uint32_t *allowed) {
+    struct dfa *copy = a && a->n_states ? copy_of(work, a) : NULL;
+    if (!copy) return a;
+    for (uint32_t i = 0; i < copy->n_states; i++) {
+        uint32_t label = copy->states[i].label;
+        if (label && !(allowed[(label - 1) / 32] >> (label - 1) % 32 & 1)) copy->states[i].label = 0;
+    }
+    return measure(work, copy) ? trim(work, copy) : NULL;
+}
+
+const struct dfa *dfa_relabel(struct work *work, const struct dfa *a, uint32_t more) {
+    struct dfa *copy = a ? copy_of(work, a) : NULL;
+    if (!copy) return NULL;
+    for (uint32_t i = 0; i < copy->n_states; i++)
+        if (copy->states[i].label) copy->states[i].label += more;
+    return copy;
 }
 
 struct classification {

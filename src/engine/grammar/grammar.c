@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "engine/grammar/pattern.h"
 #include "engine/grammar/running.h"
+#include "engine/grammar/schema.h"
 
 /* What one grammar may use while it is compiled. */
 #define COMPILE_BYTES ((size_t)256 << 20)
@@ -50,7 +51,8 @@ void bn_grammar_release(bn_grammar *grammar) {
 static bn_status conclude(bn_grammar *grammar, bn_grammar **out, bn_error *err) {
     bn_status status = BN_OK;
     if (!work_ok(&grammar->work)) status = fail(err, grammar->work.status, "%s", grammar->work.error.message);
-    if (!status && grammar->text && grammar->text->n_states == 0)
+    if (!status && ((grammar->text && grammar->text->n_states == 0) ||
+                    (grammar->schema && grammar->schema->nodes[grammar->schema->root].forms.n == 0)))
         status = fail(err, BN_STATUS_UNSUPPORTED, "no text satisfies the grammar");
     if (status)
         bn_grammar_release(grammar);
@@ -70,6 +72,9 @@ bn_status bn_grammar_compile(bn_grammar_kind kind, const char *text, size_t text
     bn_grammar *grammar = create();
     if (!grammar) return fail_no_memory(err, sizeof *grammar);
     switch (kind) {
+    case BN_GRAMMAR_JSON_SCHEMA:
+        grammar->schema = schema_compile(&grammar->work, text, text_bytes, own.any_form);
+        break;
     case BN_GRAMMAR_REGEX: grammar->text = pattern_compile(&grammar->work, text, text_bytes, PATTERN_WHOLE); break;
     default: work_fail(&grammar->work, BN_STATUS_BAD_ARGUMENT, "unknown kind of grammar: %d", (int)kind);
     }
@@ -112,16 +117,15 @@ bn_status running_automaton(bn_grammar *grammar, const struct token_trie *trie, 
 }
 
 uint32_t grammar_start(struct automaton *a) {
+    if (a->grammar->schema) return schema_start(a, a->grammar->schema);
     return automaton_symbol(a, (uint32_t[]){SYMBOL_WHOLE_TEXT}, 1);
 }
 
 void grammar_expand(struct automaton *a, const uint32_t *words, size_t n, uint32_t label, uint32_t frame) {
-    (void)n;
-    (void)label;
-    switch ((enum symbol_kind)words[0]) {
-    case SYMBOL_END: break; /* the automaton's own */
-    case SYMBOL_WHOLE_TEXT: automaton_scan(a, automaton_text(a, a->grammar->text), frame); break;
-    }
+    if (words[0] == SYMBOL_WHOLE_TEXT)
+        automaton_scan(a, automaton_text(a, a->grammar->text), frame);
+    else
+        schema_expand(a, a->grammar->schema, words, n, label, frame);
 }
 
 /* Reads on; false when the automaton is full. */

@@ -13,12 +13,24 @@
 enum symbol_kind {
     SYMBOL_END,
     SYMBOL_WHOLE_TEXT, /* grammar->text */
+    /* schema_run.c: */
+    SYMBOL_DOCUMENT,
+    SYMBOL_SPACE,
+    SYMBOL_VALUE,
+    SYMBOL_ARRAY_BEGIN,
+    SYMBOL_ARRAY_ITEM,
+    SYMBOL_ARRAY_NEXT,
+    SYMBOL_OBJECT_BEGIN,
+    SYMBOL_OBJECT_KEY,
+    SYMBOL_OBJECT_COLON,
+    SYMBOL_OBJECT_NEXT,
 };
 
 struct bn_grammar {
     atomic_uint references;
     struct work work;       /* everything below lies in it */
-    const struct dfa *text; /* a regular expression or choices; NULL: something else */
+    const struct dfa *text; /* a regular expression or choices; NULL: something else … */
+    struct schema *schema;  /* … a JSON schema */
 
     pthread_mutex_t lock; /* guards what automata hold, and: */
     struct running_automaton *automata;

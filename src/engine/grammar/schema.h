@@ -1,0 +1,180 @@
+/* JSON Schema as an algebra of sets of values.
+ *
+ * A schema denotes a set of JSON values. The set is kept as a node; nodes are combined by and, or and not, as the keywords
+ * say (allOf, anyOf, oneOf, not, if, $ref, and siblings, which are an and). When a node is asked for its forms, it is worked out to
+ * a union of shapes: each of one type, with everything said about it in one place: an interval of numbers, an automaton of
+ * strings, what the items and members of an array or object are (nodes again, so recursion needs nothing special). An
+ * intersection of shapes is a shape, a complement a union of shapes. Whether a node has any value at all is known, so the
+ * automaton never goes where nothing can follow.
+ *
+ * Three files: schema_load.c (keywords to nodes), schema_shapes.c (the algebra), schema_run.c (shapes as symbols). */
+#ifndef ENGINE_GRAMMAR_SCHEMA_H
+#define ENGINE_GRAMMAR_SCHEMA_H
+
+#include "base/json.h"
+#include "engine/grammar/automaton.h"
+
+#define UNBOUNDED UINT32_MAX
+
+enum value_type { TYPE_NULL, TYPE_FALSE, TYPE_TRUE, TYPE_NUMBER, TYPE_STRING, TYPE_ARRAY, TYPE_OBJECT, N_TYPES };
+
+/* Items that must (not) occur: at least min, at most max of those from place `from` on are in the node. */
+struct contains {
+    uint32_t node, not_node; /* not_node: its complement, if there is a maximum */
+    uint32_t from, min, max;
+};
+#define MOST_CLAIMS 4 /* contains of an array, name_exists of an object */
+
+struct array_shape {
+    uint32_t *prefix; /* [n_prefix] nodes of the first items */
+    uint32_t n_prefix, rest;
+    uint32_t min, max;
+    struct contains *contains;
+    uint32_t n_contains;
+    bool unique;
+    /* made ready: of every item's place (prefix, then the rest) its node for every set of contains it counts for */
+    uint32_t *choices; /* [n_prefix + 1][1 << n_contains] */
+    bool *possible;    /* likewise: has it values? */
+};
+
+struct property {
+    const char *name;
+    uint32_t n_name;
+    uint32_t node; /* all that is said of it, patterns included */
+    bool required;
+};
+/* What one schema object says of names that aren't its properties: of those that match a pattern, or of all others. */
+struct name_group {
+    const struct dfa **patterns;
+    uint32_t *nodes;
+    uint32_t n, additional;
+};
+/* At least one name of the language has a value in the node. */
+struct name_exists {
+    const struct dfa *names;
+    uint32_t node;
+};
+struct dependency {
+    uint32_t property, needs;
+};
+/* The classes of names: each property, and what patterns tell apart of the others. */
+struct name_class {
+    uint32_t node;
+    uint32_t exists; /* which of the shape's name_exists a member of the class may satisfy */
+    bool possible;   /* has the node values? */
+    uint32_t choices[1 << MOST_CLAIMS]; /* made ready: its node where it has to satisfy these; NEVER if it can't */
+};
+
+struct object_shape {
+    struct property *properties;
+    uint32_t n_properties;
+    struct name_group *groups;
+    uint32_t n_groups;
+    struct name_exists *exists;
+    uint32_t n_exists;
+    struct dependency *dependencies;
+    uint32_t n_dependencies;
+    const struct dfa *names; /* of all members; NULL: any */
+    uint32_t min, max;
+    /* made ready: */
+    const struct dfa *keys; /* labels: 1 + class */
+    struct name_class *classes;
+    uint32_t n_classes; /* properties first */
+};
+
+struct shape {
+    enum value_type type;
+    struct number_set number;
+    const struct dfa *string; /* with … */
+    uint32_t min, max;        /* … so many characters; anything but 0 and UNBOUNDED only where all strings are in it */
+    struct array_shape *array;
+    struct object_shape *object;
+    /* made ready: */
+    const struct number_automaton *automaton;
+    const struct dfa *text;
+    bool ready;
+    uint32_t number_of; /* in schema->shapes */
+    uint32_t distance; /* bytes of its shortest value */
+};
+
+struct forms {
+    struct shape **items;
+    uint32_t n;
+};
+
+enum node_kind { NODE_ANY, NODE_NEVER, NODE_SCHEMA, NODE_CONST, NODE_AND, NODE_OR, NODE_NOT };
+enum node_state { NODE_NEW, NODE_BUSY, NODE_DONE };
+enum inhabited { INHABITED_UNKNOWN, INHABITED_BUSY, INHABITED_YES, INHABITED_NO };
+
+struct node {
+    enum node_kind kind;
+    const json_t *json; /* SCHEMA, CONST */
+    const char *place, *base;
+    uint32_t *parts; /* AND, OR, NOT */
+    uint32_t n_parts;
+    enum node_state state;
+    enum inhabited inhabited;
+    bool ready;
+    uint32_t distance;
+    struct forms forms; /* when DONE */
+};
+enum { ANY = 0, NEVER = 1 }; /* the first two nodes */
+
+struct schema {
+    struct work *work;
+    json_t *json; /* while it is compiled */
+    bool any_form, old_draft;
+    const char *place; /* what is being read, for messages */
+    struct interner names;
+    struct node *nodes;
+    size_t n_nodes, nodes_capacity;
+    struct shape **shapes; /* [n_shapes] of nodes that are ready, by number */
+    size_t n_shapes, shapes_capacity;
+    struct schema_index *index;
+    uint32_t root, depth;
+    const struct dfa **fixed; /* white space and punctuation, see schema_run.c */
+};
+
+/* ---- schema_load.c ---- */
+
+/* The whole: nodes of everything that can be reached, worked out and made ready. */
+struct schema *schema_compile(struct work *work, const char *text, size_t n, bool any_form);
+/* The forms that an object of keywords asks for itself. */
+void schema_load(struct schema *schema, uint32_t node, struct forms *out);
+
+/* ---- schema_shapes.c ---- */
+
+uint32_t node_of_schema(struct schema *schema, const json_t *json, const char *place, const char *base);
+uint32_t node_of_const(struct schema *schema, const json_t *json, const char *place);
+uint32_t node_and(struct schema *schema, uint32_t a, uint32_t b);
+uint32_t node_or(struct schema *schema, const uint32_t *parts, size_t n);
+uint32_t node_not(struct schema *schema, uint32_t a);
+/* Works a node out. */
+const struct forms *node_forms(struct schema *schema, uint32_t node);
+/* Is there any value? */
+bool node_inhabited(struct schema *schema, uint32_t node);
+bool shape_has_values(struct schema *schema, struct shape *shape);
+
+struct shape *shape_new(struct schema *schema, enum value_type type);
+void forms_add(struct schema *schema, struct forms *forms, struct shape *shape);
+void forms_all(struct schema *schema, struct forms *out);
+void forms_and(struct schema *schema, const struct forms *a, const struct forms *b, struct forms *out);
+/* An exact value of a JSON number; false: too many digits. */
+bool decimal_of_json(const json_t *json, struct decimal *out);
+/* What is said of a member's name. */
+uint32_t object_node_of(struct schema *schema, const struct object_shape *object, const char *name, size_t n);
+uint32_t array_node_of(const struct array_shape *array, uint32_t index);
+/* The number of a property, made if the shape hasn't got it. */
+uint32_t object_property(struct schema *schema, struct object_shape *object, const char *name, size_t n);
+
+/* ---- schema_run.c ---- */
+
+/* Makes a node's forms ready to run, and those of all nodes that can be reached. */
+void schema_prepare(struct schema *schema, uint32_t node);
+uint32_t schema_start(struct automaton *automaton, const struct schema *schema);
+void schema_expand(struct automaton *automaton, const struct schema *schema, const uint32_t *words, size_t n,
+                   uint32_t label, uint32_t frame);
+/* The classes of an object's names. */
+void object_classify(struct schema *schema, struct object_shape *object);
+
+#endif
