@@ -19,7 +19,9 @@ struct convert_settings {
 #define FIELD(name) offsetof(struct convert_settings, name)
 
 static const struct option options[] = {
-    {"to", 0, OPTION_CHOICE, FIELD(to), "gguf", 0, 0, "the form of the result", NULL},
+    {"to", 0, OPTION_CHOICE, FIELD(to), "gguf|safetensors|hf", 0, 0,
+     "the form of the result: gguf, one file of safetensors, or a Hugging Face folder with configuration and tokenizer",
+     NULL},
     {"output", 'o', OPTION_TEXT, FIELD(output), "PATH", 0, 0, "the file or folder to write", NULL},
     {"type", 0, OPTION_CHOICE, FIELD(type), "auto|f32|f16|bf16|q8_0|q4_0|q4_k|q6_k|i2_s|tq1_0|tq2_0|q2_0|pq2_0", 0, 0,
      "of the layers' matrices; auto: what loses nothing. i2_s and below round float weights to -1, 0, 1", NULL},

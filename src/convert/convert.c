@@ -7,10 +7,10 @@
 
 #include "base/memory.h"
 #include "convert/gguf_keys.h"
+#include "convert/hf_folder.h"
 #include "convert/plan.h"
 #include "convert/stream.h"
 #include "formats/gguf.h"
-#include "formats/safetensors_writer.h"
 #include "model/open.h"
 
 /* One conversion. */
@@ -102,6 +102,20 @@ static bn_status write_gguf(struct conversion *c, bn_error *err) {
     return status;
 }
 
+/* ---- Hugging Face ---- */
+
+static bn_status write_hf(struct conversion *c, bn_error *err) {
+    const char *source = c->options->source, *slash = strrchr(source, '/');
+    if (c->options->target == CONVERT_TO_SAFETENSORS) return hf_write_file(&c->stream, c->options->output, err);
+    if (c->model->config.is_gguf) return hf_write_folder(&c->stream, NULL, c->options->output, err);
+    if (file_is_directory(source)) return hf_write_folder(&c->stream, source, c->options->output, err);
+    char *folder = slash ? mem_strndup(source, (size_t)(slash - source) + (slash == source)) : mem_strdup(".");
+    bn_status status =
+        folder ? hf_write_folder(&c->stream, folder, c->options->output, err) : fail_no_memory(err, strlen(source));
+    mem_free(folder);
+    return status;
+}
+
 /* ---- all together ---- */
 
 static bn_status check_options(const struct convert_options *o, bn_error *err) {
@@ -162,7 +176,7 @@ bn_status convert_model(const struct convert_options *options, struct convert_re
     if (!status) status = make_plan(&c, err);
     if (!status) {
         say_fallbacks(&c);
-        status = write_gguf(&c, err);
+        status = options->target == CONVERT_TO_GGUF ? write_gguf(&c, err) : write_hf(&c, err);
     }
     if (!status) fill_report(&c);
     plan_release(&c.plan);

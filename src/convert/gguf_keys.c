@@ -160,9 +160,9 @@ static void set_numbers(struct key_writer *w, const struct model_config *c) {
     if (strcmp(c->arch->name, "gpt_neox") == 0 && !w->status)
         w->status = gguf_writer_set_bool(w->writer, full_key(w, "use_parallel_residual"), c->parallel_residual, w->err);
     if (c->scale_by_inverse_layer) refuse(w, "attention scores divided by the layer (scale_attn_by_inverse_layer_idx)");
-    if (c->arch->ternary && c->activation != ACT_SILU)
+    if (c->arch->ternary && c->activation != ACT_SILU) /* what plain "bitnet" means */
         set_text(w, full_key(w, "hidden_act"), activation_name(c->activation));
-    else if (c->activation != c->arch->activation)
+    else if (!c->arch->ternary && c->activation != c->arch->activation)
         refuse(w, "another activation function (hidden_act) than its family's");
 }
 

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "convert/convert.h"
+#include "formats/checkpoint.h"
 #include "model_run.h"
 #include "temporary_folder.h"
 
@@ -89,21 +90,98 @@ static const char *const checkpoints[] = {"bitnet-master",  "bitnet-packed", "ge
                                           "gpt2",           "llama",         "llama-bitnet", "llama3-rope",
                                           "mistral-window", "qwen2",         "qwen3"};
 
-static void checkpoints_become_gguf(void **state) {
+/* To GGUF and from there to a folder again. */
+static void checkpoints_become_gguf_and_back(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof checkpoints / sizeof *checkpoints; i++) {
-        char source[600];
+        char source[600], back[64];
         bn_error err = {0};
         const char *output = temporary_path(&folder, "model.gguf");
         snprintf(source, sizeof source, MODELS "%s", checkpoints[i]);
+        snprintf(back, sizeof back, "back-%zu", i);
         assert_ok(convert_to(source, output, CONVERT_TO_GGUF, &err), err);
         check_logits(output, checkpoints[i]);
+        assert_ok(convert_to(output, temporary_path(&folder, back), CONVERT_TO_HF, &err), err);
+        check_logits(temporary_path(&folder, back), checkpoints[i]);
     }
+}
+
+static void gguf_files_become_folders(void **state) {
+    (void)state;
+    static const char *const files[] = {"bitnet-b158-i2_s",
+                                        "bitnet-b158-i2_s-rows4",
+                                        "bitnet-relu2-scale-tq2_0",
+                                        "bitnet-silu-tq1_0",
+                                        "gemma2-q8_0",
+                                        "llama3-q4_k_m",
+                                        "phi3-q8_0",
+                                        "qwen2-q8_0",
+                                        "qwen3-q2_0"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char source[600], name[64];
+        bn_error err = {0};
+        const char *back = temporary_path(&folder, "back.gguf");
+        snprintf(source, sizeof source, MODELS "%s/%s.gguf", files[i], files[i]);
+        snprintf(name, sizeof name, "folder-%zu", i);
+        assert_ok(convert_to(source, temporary_path(&folder, name), CONVERT_TO_HF, &err), err);
+        check_logits(temporary_path(&folder, name), files[i]);
+        assert_ok(convert_to(temporary_path(&folder, name), back, CONVERT_TO_GGUF, &err), err);
+        check_logits(back, files[i]);
+    }
+}
+
+/* Packed weights come back byte for byte, their scales with the same value. */
+static void ternary_tensors_come_back_bit_for_bit(void **state) {
+    (void)state;
+    bn_error err = {0};
+    const char *gguf = temporary_path(&folder, "packed.gguf"), *back = temporary_path(&folder, "packed");
+    assert_ok(convert_to(MODELS "bitnet-packed", gguf, CONVERT_TO_GGUF, &err), err);
+    assert_ok(convert_to(gguf, back, CONVERT_TO_HF, &err), err);
+    struct tensor_set before, after;
+    assert_ok(checkpoint_open(MODELS "bitnet-packed", &before, &err), err);
+    assert_ok(checkpoint_open(back, &after, &err), err);
+    size_t n_packed = 0;
+    for (size_t i = 0; i < before.n_tensors; i++) {
+        const struct tensor *was = &before.tensors[i], *is = tensor_set_find(&after, was->name);
+        assert_non_null(is);
+        if (was->type == TYPE_U8) {
+            n_packed++;
+            assert_int_equal(was->size_bytes, is->size_bytes);
+            assert_memory_equal(was->data, is->data, was->size_bytes);
+        } else if (strstr(was->name, "weight_scale")) {
+            float scale_was, scale_is;
+            assert_ok(tensor_decode_all(was, &scale_was, &err), err);
+            assert_ok(tensor_decode_all(is, &scale_is, &err), err);
+            assert_true(scale_was == scale_is);
+        }
+    }
+    assert_int_equal(n_packed, 14);
+    tensor_set_release(&before);
+    tensor_set_release(&after);
+}
+
+static void folders_are_split_into_shards(void **state) {
+    (void)state;
+    bn_error err = {0};
+    const char *output = temporary_path(&folder, "shards");
+    struct convert_options options = {
+        .source = MODELS "qwen2", .output = output, .target = CONVERT_TO_HF, .n_threads = 1, .max_shard_bytes = 100000};
+    struct convert_report report = {0};
+    assert_ok(convert_model(&options, &report, &err), err);
+    assert_true(report.n_files > 2);
+    assert_int_equal(report.n_qualities, 0);
+    convert_report_release(&report);
+    check_logits(output, "qwen2");
+    assert_int_equal(convert_model(&options, &report, &err), BN_STATUS_IO); /* the folder isn't empty now */
+    convert_report_release(&report);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(checkpoints_become_gguf),
+        cmocka_unit_test(checkpoints_become_gguf_and_back),
+        cmocka_unit_test(gguf_files_become_folders),
+        cmocka_unit_test(ternary_tensors_come_back_bit_for_bit),
+        cmocka_unit_test(folders_are_split_into_shards),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
