@@ -203,6 +203,8 @@ bn_status hub_files_of(struct hub *hub, const struct hub_repo *repo, const struc
     if (!status && !tree_path) status = fail_no_memory(err, 0);
     if (!status && (fresh || hub_listing_read(tree_path, commit, out, NULL))) {
         status = hub_list_files(hub, repo, commit, out, err);
+        if (status && hub->problem == HUB_REVISION_NOT_FOUND)
+            hub->problem = HUB_CHANGED; /* it was there a moment ago */
         if (!status) status = hub_listing_write(tree_path, out, err);
     }
     mem_free(tree_path);

@@ -150,6 +150,8 @@ static void request_done(void *context, const struct http_response *response, bn
     if (status) own = *error;
     if (status && !run->status) /* what stops the others isn't to be explained */
         status = hub_explain(run->hub, run->repo->id, run->repo->revision, item->file->path, response, status, &own);
+    if (status && run->hub->problem == HUB_REVISION_NOT_FOUND)
+        run->hub->problem = HUB_CHANGED; /* it was there for the list */
     if (!status) status = verify(item, &own);
     if (status) item_fail(item, status, &own);
     if (item->finished || run->status) run_item_over(item);

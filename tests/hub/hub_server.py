@@ -23,7 +23,8 @@ It prints one line, {"hub": URL, "storage": URL}, when it is ready, and ends wit
         "etag": text            another ETag and X-Linked-Etag
         "longer": n             n bytes more than promised by the list
     POST /test/reset            forgets faults and requests
-    GET  /test/requests         the requests so far: [{"server", "method", "path", "range", "token", "status"}]
+    POST /test/count  EXPRESSION    for how many requests r since the reset it holds (Python, over the members
+                                    r["server"], "method", "path", "range", "token", "status")
 """
 import argparse
 import base64
@@ -193,7 +194,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(416, headers=[("Content-Range", f"bytes */{len(content)}")])
             return
         first, last = asked or (0, len(content) - 1)
-        first = min(first + fault.get("shift", 0), last)
+        first = min(first + fault.get("shift", 0), max(last, 0))
         self.note(206 if asked else 200)
         self.send_response(206 if asked else 200)
         for name, value in headers:
@@ -433,14 +434,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # ---- dispatch ----
 
     def control(self, path):
+        text, count = self.body().decode(), 0
         if path == "/test/fault":
-            fault = {"times": 1, "path": "*"} | json.loads(self.body())
-            STATE.faults.append(fault)
+            STATE.faults.append({"times": 1, "path": "*"} | json.loads(text))
         elif path == "/test/reset":
-            self.body()
             STATE.faults.clear()
             STATE.requests.clear()
-        body = json.dumps(STATE.requests).encode()
+        elif path == "/test/count":
+            count = sum(1 for r in list(STATE.requests) if eval(text, {"r": r}))
+        body = b"%d\n" % count
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

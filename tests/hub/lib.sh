@@ -22,12 +22,21 @@ hub_start() {
     export HF_ENDPOINT STORAGE HUB_PID
 }
 
-ask_hub() { python3 -c 'import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], data=sys.argv[2].encode() if len(sys.argv) > 2 else None).read().decode())' "$HF_ENDPOINT/test/$1" "${@:2}"; }
+# ask_hub PATH BODY: the answer of the hub's control, without a process of its own.
+ask_hub() {
+    local address=${HF_ENDPOINT#http*://} line
+    exec 8<>"/dev/tcp/${address%:*}/${address#*:}"
+    printf 'POST /test/%s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s' "$1" "${#2}" "$2" >&8
+    while IFS= read -r line <&8 && [ "$line" != $'\r' ]; do :; done
+    IFS= read -r line <&8
+    printf '%s\n' "$line"
+    exec 8>&-
+}
 # fault JSON: the next answer that fits goes wrong so.
 fault() { ask_hub fault "$1" >/dev/null; }
 reset_hub() { ask_hub reset '{}' >/dev/null; }
-# requests PYTHON-EXPRESSION over one request r: how many fit.
-requests() { ask_hub requests | python3 -c "import json, sys; print(sum(1 for r in json.load(sys.stdin) if $1))"; }
+# requests PYTHON-EXPRESSION over one request r: how many since the reset fit.
+requests() { ask_hub count "$1"; }
 
 # repo OWNER/NAME [REVISION]: makes a small model of a usual file set there, and prints its folder.
 repo() {
@@ -41,8 +50,11 @@ repo() {
     echo "$folder"
 }
 snapshot() { echo "$CACHE/models--${1/\//--}/snapshots/$(cat "$CACHE/models--${1/\//--}/refs/main")"; }
-# nothing_visible OWNER/NAME: no file of it that is not whole (or none at all) can be seen.
+# nothing_visible OWNER/NAME: what can be seen of it is whole, and its name means nothing yet.
 nothing_visible() {
-    local folder=$CACHE/models--${1/\//--}
-    [ -z "$(find "$folder/snapshots" -type l 2>/dev/null)" ] && [ ! -e "$folder/refs/main" ]
+    local folder=$CACHE/models--${1/\//--} file
+    [ ! -e "$folder/refs/main" ] || return 1
+    while IFS= read -r file; do
+        cmp "$file" "hub/$1/main/${file##*/}" || return 1
+    done < <(find "$folder/snapshots" -type l 2>/dev/null)
 }

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Holds the hub's client against the package huggingface_hub: both use the test hub, and each other's files.
+
+    compare_hubs.py --bitnet build/bitnet --work build/diff
+
+Exits 1 on differences."""
+import argparse
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import urllib.request
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+failures = 0
+
+
+def check(what, holds, detail=""):
+    global failures
+    failures += not holds
+    print(("ok      " if holds else "not ok  ") + what + ("" if holds else f"  {str(detail).strip()[-300:]}"))
+
+
+class Hub:
+    """The test hub over a folder, and the two programs that use it with one home."""
+
+    def __init__(self, work, bitnet):
+        self.work, self.bitnet = work, bitnet
+        shutil.rmtree(work, ignore_errors=True)
+        self.root = work / "hub"
+        self.root.mkdir(parents=True)
+        self.process = subprocess.Popen([sys.executable, PROJECT / "tests/hub/hub_server.py", self.root], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.url = json.loads(self.process.stdout.readline())["hub"]
+        self.home = work / "hf"
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "BITNET_"))}
+        self.environment |= {"HF_ENDPOINT": self.url, "HF_HOME": str(self.home), "HOME": str(work), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+                             "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+    def repo(self, name, revision="main", seed=0):
+        rng, folder = random.Random(seed), self.root / name / revision
+        (folder / "sub").mkdir(parents=True, exist_ok=True)
+        for file, content in {"config.json": b'{"model_type": "llama"}', "tokenizer.json": b"{}", "README.md": b"---\nlicense: mit\n---\n# A model\n",
+                              "model.safetensors": rng.randbytes(400_000), "sub/notes.txt": rng.randbytes(1000), "empty.txt": b""}.items():
+            (folder / file).write_bytes(content)
+        return folder
+
+    def clear(self):
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.control("reset", "{}")
+
+    def control(self, what, body):
+        return urllib.request.urlopen(f"{self.url}/test/{what}", data=body.encode()).read().decode().strip()
+
+    def fetched(self):
+        """Bodies of files since the reset."""
+        return int(self.control("count", 'r["method"] == "GET" and ("/resolve/" in r["path"] or r["server"] == "storage")'))
+
+    def run(self, *arguments, **more):
+        done = subprocess.run([self.bitnet, *arguments], env=self.environment | more, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    def python(self, code, **more):
+        done = subprocess.run([sys.executable, "-c", "from huggingface_hub import *\n" + code], env=self.environment | more, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+
+def tree(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def caches(hub):
+    source = hub.repo("ours/shared")
+    hub.clear()
+    code, out, err = hub.run("model", "download", "ours/shared", "*")
+    check("bitnet downloads", code == 0, err)
+    ours = pathlib.Path(out.strip())
+    check("and has the files", tree(ours) == tree(source))
+    before = hub.fetched()
+    code, out, err = hub.python('print(snapshot_download("ours/shared"))')
+    check("snapshot_download accepts that cache", code == 0 and pathlib.Path(out.strip()) == ours, err)
+    check("without a byte fetched again", hub.fetched() == before)
+    code, out, err = hub.python('print(hf_hub_download("ours/shared", "model.safetensors"))', HF_HUB_OFFLINE="1")
+    check("offline too", code == 0 and pathlib.Path(out.strip()) == ours / "model.safetensors", err)
+    code, out, err = hub.python('r = scan_cache_dir(); print(len(r.repos), len(r.warnings), sum(len(v.files) for p in r.repos for v in p.revisions))')
+    check("its scan finds nothing wrong", out.split() == ["1", "0", "6"], out + err)
+    code, out, err = hub.python('from huggingface_hub import HfApi\nr = HfApi().verify_repo_checksums("ours/shared"); print(r.checked_count, len(r.mismatches), len(r.missing_paths))')
+    check("its verification too", out.split() == ["6", "0", "0"], out + err)
+
+    hub.clear()
+    code, out, err = hub.python('print(snapshot_download("ours/shared"))')
+    theirs = pathlib.Path(out.strip())
+    check("the other way: huggingface_hub downloads", code == 0, err)
+    layout = sorted((str(p.relative_to(hub.home)), os.readlink(p) if p.is_symlink() else "") for p in hub.home.rglob("*") if "blobs" in p.parts or "snapshots" in p.parts)
+    before = hub.fetched()
+    code, out, err = hub.run("model", "download", "ours/shared", "*")
+    check("bitnet accepts that cache", code == 0 and pathlib.Path(out.strip()) == theirs, err)
+    check("without a byte fetched", hub.fetched() == before, f"{hub.fetched()} after {before}")
+    check("MODEL arguments find it", hub.run("model", "list", HF_HUB_OFFLINE="1")[1].find("ours/shared") >= 0)
+    hub.clear()
+    hub.run("model", "download", "ours/shared", "*")
+    ours = sorted((str(p.relative_to(hub.home)), os.readlink(p) if p.is_symlink() else "") for p in hub.home.rglob("*") if "blobs" in p.parts or "snapshots" in p.parts)
+    check("blobs and snapshots are the same, name by name", ours == layout, f"{ours} {layout}")
+
+    hub.clear()
+    hub.run("model", "download", "ours/shared", "*.json")
+    code, out, err = hub.python('print(snapshot_download("ours/shared"))')
+    check("half by one, half by the other", code == 0 and tree(pathlib.Path(out.strip())) == tree(source), err)
+    (source / "config.json").write_text('{"changed": true}')
+    code, out, err = hub.run("model", "download", "ours/shared", "*")
+    check("a new commit: only what changed is fetched", code == 0 and int(hub.control("count", 'r["status"] == 200 and "config.json" in r["path"] and r["method"] == "GET"')) == 2, err)
+    code, out2, err = hub.python('print(snapshot_download("ours/shared", local_files_only=True))')
+    check("its offline lookup finds the new commit", out2.strip() == out.strip(), err)
+
+
+def faults(hub):
+    source = hub.repo("ours/cut", seed=1)
+    hub.clear()
+    hub.control("fault", json.dumps({"path": "/store/*", "cut": 100_000}))
+    subprocess.run([hub.bitnet, "model", "download", "ours/cut", "--retries", "1"], env=hub.environment, capture_output=True)
+    code, out, err = hub.python('print(snapshot_download("ours/cut"))')
+    check("after a cut the other completes", code == 0 and tree(pathlib.Path(out.strip())) == tree(source), err)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bitnet", required=True)
+    parser.add_argument("--work", required=True)
+    arguments = parser.parse_args()
+    hub = Hub(pathlib.Path(arguments.work).resolve() / "hubs", pathlib.Path(arguments.bitnet).resolve())
+    try:
+        for part in (caches, faults):
+            part(hub)
+    finally:
+        hub.close()
+    print(f"{failures} differences")
+    sys.exit(failures != 0)
+
+
+if __name__ == "__main__":
+    main()
