@@ -37,7 +37,8 @@ extern const struct command command_model_show, command_model_list, command_mode
 #ifdef BITNET_HUB
 extern const struct command command_model_add, command_model_use, command_model_rollback, command_model_history,
     command_model_diff, command_model_tag, command_model_note, command_model_pin, command_model_unpin,
-    command_model_rename, command_model_rm, command_model_gc, command_model_rebuild;
+    command_model_rename, command_model_rm, command_model_gc, command_model_rebuild, command_model_export,
+    command_model_import;
 extern const struct command command_model_download;
 #endif
 extern const struct command command_tokenizer_encode, command_tokenizer_decode, command_tokenizer_train,

@@ -38,6 +38,8 @@ static const struct command *const commands[] = {
     &command_model_download,
     &command_model_gc,
     &command_model_rebuild,
+    &command_model_export,
+    &command_model_import,
 #endif
     &command_tokenizer_encode,
     &command_tokenizer_decode,

@@ -338,7 +338,7 @@ static bn_status count_bytes(void *context, const char *relative, bn_error *err)
     return BN_OK;
 }
 
-static bn_status check_space(const struct registry *registry, uint64_t bytes, bn_error *err) {
+bn_status registry_check_space(const struct registry *registry, uint64_t bytes, bn_error *err) {
     struct statvfs disk;
     if (statvfs(registry->store, &disk)) return BN_OK; /* writing will tell */
     uint64_t available = (uint64_t)disk.f_bavail * disk.f_frsize;
@@ -353,14 +353,14 @@ static bn_status gather(struct registry *registry, const char *path, struct gath
         struct sum sum = {path, 0};
         gathering->from = path;
         bn_status status = folder_visit(path, VERSION_MAX_FILES, count_bytes, &sum, err);
-        if (!status && gathering->to) status = check_space(registry, sum.bytes, err);
+        if (!status && gathering->to) status = registry_check_space(registry, sum.bytes, err);
         return status ? status : folder_visit(path, VERSION_MAX_FILES, gather_file, gathering, err);
     }
     const char *slash = strrchr(path, '/');
     char *folder = slash ? mem_strndup(path, (size_t)(slash - path) + 1) : mem_strdup(".");
     if (!folder) return fail_no_memory(err, strlen(path));
     gathering->from = folder;
-    bn_status status = check_space(registry, file_identify(path).size, err);
+    bn_status status = registry_check_space(registry, file_identify(path).size, err);
     if (!status) status = gather_file(gathering, slash ? slash + 1 : path, err);
     mem_free(folder);
     return status;

@@ -50,6 +50,9 @@ bn_status insert_version(struct registry *registry, const struct manifest *manif
                          const char *id, const char *location, const char *note, bn_error *err);
 bn_status set_current(struct registry *registry, int64_t model, size_t number, bn_error *err);
 
+/* BN_STATUS_IO when the disk has less room than that. */
+bn_status registry_check_space(const struct registry *registry, uint64_t bytes, bn_error *err);
+
 /* In remove.c: removes a version's folder, and the blobs that only this version had. */
 bn_status version_folder_remove(struct registry *registry, const char *id, bn_error *err);
 

@@ -51,9 +51,9 @@ bn_status sha256_of(const void *bytes, size_t n, char hex[SHA256_HEX_SIZE], bn_e
     return BN_OK;
 }
 
-static bool write_fully(int to, const char *bytes, size_t n) {
+bool write_fully(int to, const void *bytes, size_t n) {
     for (size_t done = 0; done < n;) {
-        ssize_t written = write(to, bytes + done, n - done);
+        ssize_t written = write(to, (const char *)bytes + done, n - done);
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) return false;
         done += (size_t)written;

@@ -31,4 +31,7 @@ struct byte_progress {
 bn_status sha256_file(const char *path, int to, const struct byte_progress *progress, char hex[SHA256_HEX_SIZE],
                       uint64_t *size, bn_error *err);
 
+/* write(2) until all is written; false with errno set. */
+bool write_fully(int to, const void *bytes, size_t n);
+
 #endif
