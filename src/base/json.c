@@ -2,8 +2,10 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -109,4 +111,31 @@ bn_status json_get_text(const json_t *object, const char *key, const char **out,
     if (!json_is_string(value)) return fail(err, BN_STATUS_BAD_FILE, "'%s' must be a string", key);
     *out = json_string_value(value);
     return BN_OK;
+}
+
+/* ---- values ---- */
+
+json_t *json_text(const char *text, size_t n) {
+    json_t *value = json_stringn(text, n);
+    if (value) return value;
+    struct buffer quoted;
+    buffer_init(&quoted);
+    buffer_append_json_string(&quoted, text, n);
+    if (!quoted.failed) value = json_loadb(quoted.data, quoted.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    buffer_release(&quoted);
+    return value;
+}
+
+json_t *json_ids(const int32_t *ids, size_t n) {
+    json_t *array = json_array();
+    for (size_t i = 0; array && i < n; i++)
+        if (json_array_append_new(array, json_integer(ids[i]))) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+json_t *json_number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
 }

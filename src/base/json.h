@@ -25,4 +25,12 @@ bn_status json_get_bool(const json_t *object, const char *key, bool *out, bn_err
 /* *out points into the object. */
 bn_status json_get_text(const json_t *object, const char *key, const char **out, bn_error *err);
 
+/* Values that jansson lacks. */
+
+/* A string of any bytes: invalid UTF-8 becomes U+FFFD. */
+json_t *json_text(const char *text, size_t n);
+json_t *json_ids(const int32_t *ids, size_t n);
+/* null for NaN and infinities, which JSON lacks. */
+json_t *json_number(double value);
+
 #endif

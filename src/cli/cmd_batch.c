@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "cli/chat.h"
 #include "cli/command.h"
 #include "cli/completion_result.h"
 #include "cli/input.h"
@@ -21,6 +20,7 @@
 #include "cli/sampling_options.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "tokenizer/template/chat.h"
 
 enum { DEFAULT_SEQUENCES = 16, WINDOW_PER_SEQUENCE = 4 };
 
@@ -338,7 +338,7 @@ static bn_status batch(struct batch_run *run, bn_error *err) {
     if (!run->window) return fail_no_memory(err, run->n_window * sizeof *run->window);
     bn_status status = open_files(run, err);
     if (!status) status = model_options_load(run->invocation, &settings->model, sequences, &run->loaded, err);
-    if (!status) status = chat_open(run->loaded.model, &run->chat, err);
+    if (!status) status = chat_open(bn_model_tokenizer(run->loaded.model), &run->chat, err);
     return status ? status : work(run, err);
 }
 

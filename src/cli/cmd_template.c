@@ -5,12 +5,12 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "cli/chat.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
 #include "cli/terminal.h"
+#include "tokenizer/template/chat.h"
 #include "tokenizer/template/chat_template.h"
 
 enum { TEMPLATE_MAX_BYTES = 16 << 20 };

@@ -17,7 +17,7 @@ bn_status conversation_init(struct conversation *conversation, const bn_model *m
                             bn_error *err) {
     *conversation = (struct conversation){.tokenizer = bn_model_tokenizer(model), .messages = json_array()};
     if (!conversation->messages) return no_memory(err);
-    bn_status status = chat_open(model, &conversation->chat, err);
+    bn_status status = chat_open(conversation->tokenizer, &conversation->chat, err);
     if (!status && system) status = conversation_add(conversation, "system", system, strlen(system), err);
     return status;
 }

@@ -2,7 +2,8 @@
 #ifndef CLI_CONVERSATION_H
 #define CLI_CONVERSATION_H
 
-#include "cli/chat.h"
+#include "bitnet/bitnet.h"
+#include "tokenizer/template/chat.h"
 
 struct conversation {
     const bn_tokenizer *tokenizer;

@@ -64,23 +64,6 @@ bn_status read_prompt_file(const char *path, struct buffer *out, bn_error *err) 
                 strcmp(path, "-") == 0 ? "standard input" : path);
 }
 
-bn_status encode_prompt(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes, bool add_special,
-                        int32_t **ids, size_t *n, bn_error *err) {
-    if (!tokenizer)
-        return fail(err, BN_STATUS_UNSUPPORTED, "the model has no tokenizer: give the prompt as token ids (--tokens)");
-    const bn_encode_options options = {.size = sizeof options, .add_special = add_special, .parse_special = true};
-    bn_status status = bn_tokenizer_encode(tokenizer, text ? text : "", text_bytes, &options, ids, n, err);
-    int32_t bos = bn_tokenizer_bos(tokenizer);
-    if (status || *n || !add_special || bos < 0) return status;
-    /* an empty prompt means "begin anywhere", which a model knows as its BOS */
-    bn_free(*ids);
-    *ids = mem_alloc(sizeof **ids);
-    if (!*ids) return fail_no_memory(err, sizeof **ids);
-    (*ids)[0] = bos;
-    *n = 1;
-    return BN_OK;
-}
-
 bn_status ids_from_json(const json_t *array, const char *name, int32_t **ids, size_t *n, bn_error *err) {
     if (!json_is_array(array)) return fail(err, BN_STATUS_BAD_ARGUMENT, "'%s' must be an array of token ids", name);
     *n = json_array_size(array);

@@ -7,7 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/json.h"
-#include "bitnet/tokenizer.h"
+#include "tokenizer/template/chat.h"
 
 /* "1,2,3", commas or white space; *ids is newly allocated (mem_free). */
 bn_status parse_ids(const char *text, int32_t **ids, size_t *n, bn_error *err);
@@ -18,12 +18,6 @@ bn_status read_file_or_stdin(const char *path, struct buffer *out, bn_error *err
 /* The same as a prompt: without a newline at its very end, which editors and echo put there. An empty one is refused, as
  * it is most likely a mistake. */
 bn_status read_prompt_file(const char *path, struct buffer *out, bn_error *err);
-
-/* The ids of a text as a prompt: with the model's BOS if add_special (an empty text is BOS alone, also where the
- * vocabulary doesn't add it), special tokens' text read as such. Release with bn_free. BN_STATUS_UNSUPPORTED without a
- * tokenizer. */
-bn_status encode_prompt(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes, bool add_special,
-                        int32_t **ids, size_t *n, bn_error *err);
 
 /* The ids of a JSON array of integers; newly allocated. */
 bn_status ids_from_json(const json_t *array, const char *name, int32_t **ids, size_t *n, bn_error *err);

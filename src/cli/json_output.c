@@ -1,10 +1,8 @@
 #include "cli/json_output.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buffer.h"
 #include "base/memory.h"
 
 /* Writes JSON text, in which some readers of lines would see the end of one at U+0085, U+2028 and U+2029: these are
@@ -34,29 +32,4 @@ bn_status json_write_line(FILE *stream, json_t *value, bn_error *err) {
     write_as_one_line(stream, line);
     free(line); /* jansson's own memory */
     return BN_OK;
-}
-
-json_t *json_text(const char *text, size_t n) {
-    json_t *value = json_stringn(text, n);
-    if (value) return value;
-    struct buffer quoted;
-    buffer_init(&quoted);
-    buffer_append_json_string(&quoted, text, n);
-    if (!quoted.failed) value = json_loadb(quoted.data, quoted.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    buffer_release(&quoted);
-    return value;
-}
-
-json_t *json_ids(const int32_t *ids, size_t n) {
-    json_t *array = json_array();
-    for (size_t i = 0; array && i < n; i++)
-        if (json_array_append_new(array, json_integer(ids[i]))) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
-}
-
-json_t *json_number(double value) {
-    return isfinite(value) ? json_real(value) : json_null();
 }

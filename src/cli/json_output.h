@@ -12,10 +12,4 @@
  * left when memory was out). */
 bn_status json_write_line(FILE *stream, json_t *value, bn_error *err);
 
-/* A string of any bytes: invalid UTF-8 becomes U+FFFD. */
-json_t *json_text(const char *text, size_t n);
-json_t *json_ids(const int32_t *ids, size_t n);
-/* null for NaN and infinities, which JSON lacks. */
-json_t *json_number(double value);
-
 #endif
