@@ -85,6 +85,7 @@ typedef struct bn_token_event {
     const bn_logprob *top; /* the n_top most likely, descending */
     size_t n_top;
     bn_finish finish; /* ≠ NONE exactly once per choice, in its last event */
+    const char *stop; /* the stop string that ended the choice; NULL: none did, or it hasn't ended */
 } bn_token_event;
 
 /* Returns true to go on, false to cancel the request. */
@@ -108,7 +109,7 @@ typedef struct bn_request_options {
     bool ignore_end;            /* the model's end tokens don't end it (and their text is left out); stop_ids do */
     bool keep_special;          /* special tokens' text is part of the output */
     int32_t n_logprobs;         /* -1 = none; 0 … 64: top list of that length in every event */
-    bool echo_logprobs;         /* also of the prompt's tokens: bn_request_prompt_logprobs */
+    bool echo_logprobs;         /* also of the prompt's tokens, with top lists: bn_request_prompt_logprobs, …_top */
     int32_t priority;           /* larger first */
     bn_token_callback on_token; /* NULL = poll the result */
     void *on_token_context;
@@ -170,6 +171,9 @@ BN_API void bn_request_usage(const bn_request *request, bn_usage *out);
 /* [n_prompt] log-probabilities of prompt tokens given those before (the first is NAN), when echo_logprobs was set and
  * the prompt has been processed; else NULL. */
 BN_API const float *bn_request_prompt_logprobs(const bn_request *request, size_t *n);
+/* The n_top = n_logprobs most likely tokens in place of each token of the prompt, at the same time: those of token i begin
+ * at [i · n_top]; the first n_top mean nothing. NULL when n_logprobs is 0 or less. */
+BN_API const bn_logprob *bn_request_prompt_top(const bn_request *request, size_t *n_top);
 
 /* Exact logits without generating: rows [n_tokens, vocab_size], or only the last row, for a prompt in an empty
  * context. `logits` has room for the rows asked for. Runs beside the engine's requests. */

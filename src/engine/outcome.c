@@ -73,7 +73,7 @@ void sequence_append(bn_engine *engine, struct sequence *s) {
     touch(engine, s);
     request->output_tokens++;
     engine->output_tokens++;
-    if (s->text.stopped || request_is_end(request, draw->id) || request_is_complete(request, s))
+    if (s->text.stop || request_is_end(request, draw->id) || request_is_complete(request, s))
         sequence_finish(engine, s, BN_FINISH_STOP);
     else if (s->n_tokens == request->capacity)
         sequence_finish(engine, s, BN_FINISH_LENGTH);
@@ -109,6 +109,7 @@ static void tell_end(bn_request *request, struct sequence *s, size_t choice) {
     bn_token_event event = {.choice = choice, .id = -1, .logprob = NAN, .finish = s->finish};
     event.text = s->text.buffer.data ? s->text.buffer.data + s->n_told : "";
     event.text_bytes = s->text.n_sure - s->n_told;
+    event.stop = s->text.stop ? s->text.stop->bytes : NULL;
     s->n_told = s->text.n_sure;
     s->told_finish = true;
     tell(request, &event);

@@ -21,13 +21,13 @@ void output_text_release(struct output_text *text) {
     buffer_release(&text->buffer);
 }
 
-/* The longest stop string that ends with the first `end` bytes of the text; 0: none does. */
-static size_t stop_ending_at(const struct output_text *text, size_t end) {
-    size_t longest = 0;
+/* The longest stop string that ends with the first `end` bytes of the text; NULL: none does. */
+static const struct stop_string *stop_ending_at(const struct output_text *text, size_t end) {
+    const struct stop_string *longest = NULL;
     for (size_t i = 0; i < text->n_stops; i++) {
         const struct stop_string *stop = &text->stops[i];
-        if (stop->n > longest && stop->n <= end && !memcmp(text->buffer.data + end - stop->n, stop->bytes, stop->n))
-            longest = stop->n;
+        if (longest && stop->n <= longest->n) continue;
+        if (stop->n <= end && !memcmp(text->buffer.data + end - stop->n, stop->bytes, stop->n)) longest = stop;
     }
     return longest;
 }
@@ -53,11 +53,10 @@ static bn_status append(struct output_text *text, const char *piece, size_t n, b
     buffer_append(&text->buffer, piece, n);
     if (text->buffer.failed) return fail_no_memory(err, old_size + n);
     for (size_t end = old_size + 1; text->n_stops && end <= text->buffer.size; end++) {
-        size_t stop = stop_ending_at(text, end);
-        if (!stop) continue;
-        text->buffer.size = text->n_sure = end - stop;
+        text->stop = stop_ending_at(text, end);
+        if (!text->stop) continue;
+        text->buffer.size = text->n_sure = end - text->stop->n;
         text->buffer.data[text->buffer.size] = '\0';
-        text->stopped = true;
         return BN_OK;
     }
     text->n_sure = text->buffer.size - held_back(text);
@@ -102,7 +101,7 @@ bn_status output_text_push(struct output_text *text, const bn_tokenizer *tokeniz
 bn_status output_text_finish(struct output_text *text, bn_error *err) {
     const char *piece;
     size_t n;
-    if (text->decoder && !text->stopped) {
+    if (text->decoder && !text->stop) {
         bn_status status = bn_decoder_finish(text->decoder, &piece, &n, err);
         if (!status) status = append(text, piece, n, err);
         if (status) return status;

@@ -21,7 +21,7 @@ struct output_text {
     struct buffer buffer; /* all text; from the first stop string on nothing */
     size_t n_skip;        /* bytes to come that the prompt has already */
     size_t n_sure;        /* bytes of it that can't become part of a stop string: may be shown */
-    bool stopped;         /* a stop string came */
+    const struct stop_string *stop; /* the stop string that came; NULL: none */
 };
 
 /* tokenizer may be NULL. The text must have been zeroed; output_text_release is fine after a failure. */

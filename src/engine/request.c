@@ -226,6 +226,10 @@ static bn_status fill(bn_request *request, const int32_t *prompt, size_t n_promp
         request->prompt_logprobs = arena_alloc_array(&request->arena, request->n_prompt, sizeof(float));
         if (!request->prompt_logprobs) return fail_no_memory(err, request->n_prompt * sizeof(float));
         request->prompt_logprobs[0] = NAN;
+        size_t n_top = o->n_logprobs > 0 ? (size_t)o->n_logprobs : 0, n_all;
+        if (!mul_size(request->n_prompt, n_top, &n_all)) return fail_no_memory(err, SIZE_MAX);
+        if (n_top && !(request->prompt_top = arena_alloc_array(&request->arena, n_all, sizeof(bn_logprob))))
+            return fail_no_memory(err, n_all * sizeof(bn_logprob));
     }
     return BN_OK;
 }

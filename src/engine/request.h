@@ -45,6 +45,7 @@ struct bn_request {
     size_t n_choices;
 
     float *prompt_logprobs; /* [n_prompt]; NULL: not asked for */
+    bn_logprob *prompt_top; /* [n_prompt, n_logprobs]; NULL: not asked for */
     size_t n_echoed;        /* positions whose successor's log-probability is there */
     float *logits;          /* bn_engine_logits: the caller's rows; NULL: a request that generates */
     bool last_row_only;

@@ -86,3 +86,10 @@ const float *bn_request_prompt_logprobs(const bn_request *request, size_t *n) {
     if (n) *n = ready ? request->n_prompt : 0;
     return ready ? request->prompt_logprobs : NULL;
 }
+
+const bn_logprob *bn_request_prompt_top(const bn_request *request, size_t *n_top) {
+    size_t n;
+    bool ready = bn_request_prompt_logprobs(request, &n) && request->prompt_top;
+    if (n_top) *n_top = ready ? (size_t)request->options.n_logprobs : 0;
+    return ready ? request->prompt_top : NULL;
+}

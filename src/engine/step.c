@@ -51,6 +51,13 @@ static void draw_next(const bn_engine *engine, struct sequence *s, float *row, s
     }
 }
 
+/* Log-probabilities at a place of the prompt. */
+static void echo_logprobs(bn_request *request, const float *row, size_t vocab_size, int32_t id, size_t place) {
+    size_t n_top = request->prompt_top ? (size_t)request->options.n_logprobs : 0;
+    logprobs_of(row, vocab_size, id, &request->prompt_logprobs[place],
+                n_top ? request->prompt_top + place * n_top : NULL, n_top);
+}
+
 static void process_rows(const bn_engine *engine, const struct plan_item *item, size_t slot) {
     struct sequence *s = item->sequence;
     bn_request *request = s->request;
@@ -64,7 +71,7 @@ static void process_rows(const bn_engine *engine, const struct plan_item *item, 
             if (to != row) memcpy(to, row, vocab_size * sizeof *row);
         } else {
             if (request->prompt_logprobs && position >= request->n_echoed && position + 1 < request->n_prompt)
-                logprobs_of(row, vocab_size, s->tokens[position + 1], &request->prompt_logprobs[position + 1], NULL, 0);
+                echo_logprobs(request, row, vocab_size, s->tokens[position + 1], position + 1);
             if (position + 1 == s->n_tokens) {
                 draw_next(engine, s, row, slot);
                 return;

@@ -1,0 +1,23 @@
+/* The inference API: its state, and the tables of its routes. */
+#ifndef SERVER_API_H
+#define SERVER_API_H
+
+#include "server/chat_request.h"
+#include "server/metrics.h"
+#include "server/models.h"
+#include "server/route.h"
+
+struct api {
+    struct models *models;
+};
+
+/* Adds all its routes to a router. api and models must outlive it. */
+bn_status api_add_routes(struct api *api, struct router *router, bn_error *err);
+
+/* The model that a body names, held; body NULL or without a name: the only one. With a tokenizer, always. */
+bool api_acquire(const struct api *api, const json_t *body, const struct model **out, struct failure *failure);
+/* chat_request_read for an exchange: what it says about the client is heeded. Releases the request after a failure. */
+bool api_chat_request(const struct api *api, struct exchange *exchange, const json_t *body,
+                      struct chat_request *request, struct failure *failure);
+
+#endif

@@ -1,0 +1,323 @@
+#include "server/chat_request.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+enum { MAX_MESSAGES = 100000, MAX_TOOLS = 1024, MAX_CHOICES = 128 };
+
+static const struct schema_field message_fields[] = {
+    {"role",
+     {.types = SCHEMA_STRING, .required = true, .values = "system|developer|user|assistant|tool|function",
+      .help = "who speaks"}},
+    {"content", {.types = SCHEMA_STRING | SCHEMA_ARRAY | SCHEMA_NULL, .help = "text, or parts of type text"}},
+    {"name", {.types = SCHEMA_STRING | SCHEMA_NULL}},
+    {"tool_calls", {.types = SCHEMA_ARRAY | SCHEMA_NULL, .max_size = 1024}},
+    {"tool_call_id", {.types = SCHEMA_STRING | SCHEMA_NULL}},
+    {"reasoning_content", {.types = SCHEMA_STRING | SCHEMA_NULL}},
+    {0},
+};
+static const struct schema message_schema = {.name = "ChatMessage", .types = SCHEMA_OBJECT, .fields = message_fields};
+
+static const struct schema_field function_fields[] = {
+    {"name", {.types = SCHEMA_STRING, .required = true, .min_size = 1, .max_size = 256}},
+    {"description", {.types = SCHEMA_STRING | SCHEMA_NULL}},
+    {"parameters", {.types = SCHEMA_OBJECT | SCHEMA_NULL}},
+    {0},
+};
+static const struct schema_field tool_fields[] = {
+    {"type", {.types = SCHEMA_STRING, .required = true, .values = "function"}},
+    {"function", {.types = SCHEMA_OBJECT, .required = true, .fields = function_fields}},
+    {0},
+};
+static const struct schema tool_schema = {.name = "Tool", .types = SCHEMA_OBJECT, .fields = tool_fields};
+
+static const struct schema_field stream_option_fields[] = {
+    {"include_usage", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
+    {"continuous_usage_stats", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
+    {0},
+};
+
+static const struct schema_field chat_fields[] = {
+    {"model", {.types = SCHEMA_STRING | SCHEMA_NULL, .help = "see /v1/models; a server with one model takes any name"}},
+    {"messages",
+     {.types = SCHEMA_ARRAY, .required = true, .min_size = 1, .max_size = MAX_MESSAGES, .items = &message_schema}},
+    {"max_tokens", {.types = SCHEMA_INTEGER | SCHEMA_NULL, .min = 1, .max = INT32_MAX, .help = "of the answer"}},
+    {"max_completion_tokens",
+     {.types = SCHEMA_INTEGER | SCHEMA_NULL, .min = 1, .max = INT32_MAX, .help = "of the answer"}},
+    {"n", {.types = SCHEMA_INTEGER | SCHEMA_NULL, .min = 1, .max = MAX_CHOICES, .help = "answers"}},
+    {"stream", {.types = SCHEMA_BOOL | SCHEMA_NULL, .help = "server-sent events"}},
+    {"stream_options", {.types = SCHEMA_OBJECT | SCHEMA_NULL, .fields = stream_option_fields}},
+    {"logprobs", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
+    {"top_logprobs", {.types = SCHEMA_INTEGER | SCHEMA_NULL, .min = 0, .max = 20}},
+    {"tools", {.types = SCHEMA_ARRAY | SCHEMA_NULL, .max_size = MAX_TOOLS, .items = &tool_schema}},
+    {"tool_choice", {.types = SCHEMA_STRING | SCHEMA_OBJECT | SCHEMA_NULL}},
+    {"parallel_tool_calls", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
+    {"response_format", {.types = SCHEMA_OBJECT | SCHEMA_NULL}},
+    {"chat_template_kwargs", {.types = SCHEMA_OBJECT | SCHEMA_NULL, .help = "further names for the template"}},
+    {"reasoning_effort", {.types = SCHEMA_STRING | SCHEMA_NULL}},
+    {"documents", {.types = SCHEMA_ARRAY | SCHEMA_NULL}},
+    {"add_generation_prompt", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
+    {"continue_final_message", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
+    {"return_token_ids", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
+    SETTINGS_FIELDS,
+    {0},
+};
+const struct schema chat_request_schema = {.name = "ChatRequest", .types = SCHEMA_OBJECT, .fields = chat_fields};
+
+static bool out_of_memory(struct failure *failure) {
+    bn_error error = {BN_STATUS_NO_MEMORY, "out of memory"};
+    return succeeded(failure, error.status, &error);
+}
+
+/* ---- messages as templates want them ---- */
+
+/* The text of an array of parts, one below the other. */
+static bool join_parts(const json_t *parts, size_t message, struct buffer *out, struct failure *failure) {
+    char place[SCHEMA_PATH_BYTES];
+    for (size_t i = 0; i < json_array_size(parts); i++) {
+        const json_t *part = json_array_get(parts, i), *text = json_object_get(part, "text");
+        const char *type = json_text_or(part, "type", json_is_string(text) ? "text" : "");
+        snprintf(place, sizeof place, "messages[%zu].content[%zu]", message, i);
+        bool is_text = strcmp(type, "text") == 0 || strcmp(type, "input_text") == 0 ||
+                       strcmp(type, "output_text") == 0 || strcmp(type, "refusal") == 0;
+        if (strcmp(type, "refusal") == 0) text = json_object_get(part, "refusal");
+        if (!is_text)
+            return refuse(failure, place, "'%s' is of type '%.40s': this server's models read text only", place, type);
+        if (!json_is_string(text)) return refuse(failure, place, "'%s.text' must be a string", place);
+        if (out->size) buffer_append_char(out, '\n');
+        buffer_append(out, json_string_value(text), json_string_length(text));
+    }
+    return true;
+}
+
+/* Templates want arguments as objects; what isn't one stays the text it is. */
+static json_t *call_for_template(const json_t *call, size_t message, size_t index, struct failure *failure) {
+    const json_t *function = json_object_get(call, "function");
+    const json_t *name = json_object_get(function, "name"), *arguments = json_object_get(function, "arguments");
+    char place[SCHEMA_PATH_BYTES];
+    snprintf(place, sizeof place, "messages[%zu].tool_calls[%zu]", message, index);
+    if (!json_is_string(name)) {
+        refuse(failure, place, "'%s.function.name' must be a string", place);
+        return NULL;
+    }
+    json_t *parsed = NULL;
+    if (json_is_string(arguments))
+        parsed = json_loadb(json_string_value(arguments), json_string_length(arguments), 0, NULL);
+    json_t *value = parsed ? parsed : arguments ? json_incref((json_t *)arguments) : json_object();
+    return json_pack("{s:s, s:o*, s:{s:O, s:o}}", "type", "function", "id", json_incref(json_object_get(call, "id")),
+                     "function", "name", name, "arguments", value);
+}
+
+static bool add_calls(json_t *message, const json_t *calls, size_t index, struct failure *failure) {
+    json_t *out = json_array();
+    for (size_t i = 0; i < json_array_size(calls); i++) {
+        json_t *call = call_for_template(json_array_get(calls, i), index, i, failure);
+        if (!call) {
+            json_decref(out);
+            return failure->status ? false : out_of_memory(failure);
+        }
+        json_array_append_new(out, call);
+    }
+    json_object_set_new(message, "tool_calls", out);
+    return true;
+}
+
+static json_t *message_for_template(const json_t *message, size_t index, struct failure *failure) {
+    const json_t *content = json_member(message, "content"), *calls = json_member(message, "tool_calls");
+    const char *role = json_text_or(message, "role", "user");
+    struct buffer joined;
+    buffer_init(&joined);
+    json_t *out = NULL;
+    bool ok = true;
+    if (json_is_array(content)) ok = join_parts(content, index, &joined, failure);
+    if (ok) out = json_copy((json_t *)message);
+    if (ok && (!out || joined.failed)) ok = out_of_memory(failure);
+    if (ok && strcmp(role, "developer") == 0) json_object_set_new(out, "role", json_string("system"));
+    if (ok && !json_is_string(content)) json_object_set_new(out, "content", json_text(joined.data ? joined.data : "", joined.size));
+    json_object_del(out, "tool_calls");
+    if (ok && json_array_size(calls)) ok = add_calls(out, calls, index, failure);
+    buffer_release(&joined);
+    if (ok) return out;
+    json_decref(out);
+    return NULL;
+}
+
+static json_t *messages_for_template(const json_t *messages, struct failure *failure) {
+    json_t *out = json_array(), *message;
+    size_t i;
+    json_array_foreach(messages, i, message) {
+        json_t *one = message_for_template(message, i, failure);
+        if (!one || json_array_append_new(out, one)) {
+            json_decref(out);
+            if (!failure->status) out_of_memory(failure);
+            return NULL;
+        }
+    }
+    return out;
+}
+
+/* ---- the prompt ---- */
+
+static bool wants_tools(const json_t *body) {
+    const json_t *choice = json_member(body, "tool_choice");
+    return json_array_size(json_member(body, "tools")) > 0 &&
+           !(json_is_string(choice) && strcmp(json_string_value(choice), "none") == 0);
+}
+
+/* A last message of the assistant is the beginning of the answer, unless the client says otherwise. */
+static bool continues_final(const json_t *body) {
+    const json_t *messages = json_object_get(body, "messages");
+    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
+    bool prefill = strcmp(json_text_or(last, "role", ""), "assistant") == 0 && !json_member(last, "tool_calls") &&
+                   !json_bool_or(body, "add_generation_prompt", false);
+    return json_bool_or(body, "continue_final_message", prefill);
+}
+
+static json_t *template_input(const json_t *body, struct failure *failure) {
+    json_t *messages = messages_for_template(json_object_get(body, "messages"), failure);
+    if (!messages) return NULL;
+    json_t *input = json_object(), *value;
+    const char *name;
+    json_object_foreach(json_member(body, "chat_template_kwargs"), name, value) json_object_set(input, name, value);
+    bool continued = continues_final(body);
+    json_object_set_new(input, "messages", messages);
+    json_object_set_new(input, "add_generation_prompt",
+                        json_boolean(!continued && json_bool_or(body, "add_generation_prompt", true)));
+    if (continued) json_object_set_new(input, "continue_final_message", json_true());
+    if (wants_tools(body)) json_object_set(input, "tools", json_object_get(body, "tools"));
+    if (json_member(body, "documents")) json_object_set(input, "documents", json_object_get(body, "documents"));
+    if (json_member(body, "reasoning_effort"))
+        json_object_set(input, "reasoning_effort", json_object_get(body, "reasoning_effort"));
+    return input;
+}
+
+/* Without a template what was said is simply continued, as 'bitnet run' does. */
+static void join_messages(const json_t *input, struct buffer *out) {
+    size_t i;
+    json_t *message;
+    json_array_foreach(json_object_get(input, "messages"), i, message) {
+        const json_t *content = json_object_get(message, "content");
+        buffer_append(out, json_string_value(content), json_string_length(content));
+    }
+}
+
+bool chat_render_prompt(const struct model *model, const json_t *body, struct buffer *out, struct failure *failure) {
+    bn_error error = {0};
+    buffer_init(out);
+    json_t *input = template_input(body, failure);
+    if (!input) return false;
+    bool ok = true;
+    if (model->chat)
+        ok = succeeded(failure, chat_render(model->chat, input, out, &error), &error);
+    else
+        join_messages(input, out);
+    if (!ok && !*failure->param) snprintf(failure->param, sizeof failure->param, "messages");
+    json_decref(input);
+    return ok && (!out->failed || out_of_memory(failure));
+}
+
+static bool ends_with(const struct buffer *text, const char *word) {
+    size_t end = text->size, n = strlen(word);
+    while (end && (text->data[end - 1] == '\n' || text->data[end - 1] == ' ')) end--;
+    return end >= n && memcmp(text->data + end - n, word, n) == 0;
+}
+
+static bool make_prompt(struct chat_request *request, const json_t *body, struct failure *failure) {
+    const struct model *model = request->model;
+    struct buffer text;
+    bn_error error = {0};
+    bool ok = chat_render_prompt(model, body, &text, failure);
+    if (ok) {
+        request->in_reasoning = ends_with(&text, "<think>");
+        bn_status status =
+            model->chat ? chat_encode_prompt(model->chat, text.data, text.size, &request->prompt.ids,
+                                             &request->prompt.n_ids, &error)
+                        : encode_prompt(model->tokenizer, text.data, text.size, true, &request->prompt.ids,
+                                        &request->prompt.n_ids, &error);
+        ok = succeeded(failure, status, &error);
+    }
+    buffer_release(&text);
+    if (ok && request->prompt.n_ids >= model->context_length)
+        return refuse_overflow(failure, request->prompt.n_ids, model->context_length);
+    return ok;
+}
+
+/* ---- the rest ---- */
+
+static bool read_tools(struct chat_request *request, const json_t *body, struct failure *failure) {
+    const json_t *tools = json_member(body, "tools"), *choice = json_member(body, "tool_choice");
+    size_t n = json_array_size(tools);
+    request->parallel_calls = json_bool_or(body, "parallel_tool_calls", true);
+    if (choice && n == 0 && !(json_is_string(choice) && strcmp(json_string_value(choice), "none") == 0) &&
+        !(json_is_string(choice) && strcmp(json_string_value(choice), "auto") == 0))
+        return refuse(failure, "tool_choice", "'tool_choice' needs 'tools'");
+    if (!wants_tools(body)) return true;
+    if (!json_is_string(choice) ? choice != NULL : strcmp(json_string_value(choice), "auto") != 0)
+        return refuse(failure, "tool_choice", "'tool_choice' other than \"none\" and \"auto\" is not supported by this "
+                                              "build");
+    request->tool_names = arena_alloc_array(&request->settings.arena, n + 1, sizeof *request->tool_names);
+    if (!request->tool_names) return out_of_memory(failure);
+    for (size_t i = 0; i < n; i++) {
+        const char *name = json_text_or(json_object_get(json_array_get(tools, i), "function"), "name", "");
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(name, request->tool_names[j]) == 0)
+                return refuse(failure, "tools", "'tools' has two functions of the name '%.100s'", name);
+        request->tool_names[i] = arena_strndup(&request->settings.arena, name, strlen(name));
+        if (!request->tool_names[i]) return out_of_memory(failure);
+    }
+    const bn_tokenizer *tokenizer = request->model->tokenizer;
+    request->tools = tool_syntax_of_template(tokenizer ? bn_tokenizer_chat_template(tokenizer) : NULL);
+    return true;
+}
+
+static bool read_format(const json_t *body, struct failure *failure) {
+    static const char *const names[] = {"structured_outputs", "guided_json",    "guided_regex", "guided_choice",
+                                        "guided_grammar",     "json_schema",    "grammar"};
+    const char *type = json_text_or(json_member(body, "response_format"), "type", "text");
+    if (strcmp(type, "text") != 0)
+        return refuse(failure, "response_format", "'response_format' of type '%.40s' is not supported by this build",
+                      type);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (json_member(body, names[i]))
+            return refuse(failure, names[i], "'%s' is not supported by this build", names[i]);
+    return true;
+}
+
+static bool read_counts(struct chat_request *request, const json_t *body, struct failure *failure) {
+    bn_request_options *o = &request->settings.options;
+    json_int_t most = json_integer_or(body, "max_completion_tokens", json_integer_or(body, "max_tokens", 0));
+    o->max_tokens = (size_t)most;
+    o->n = (size_t)json_integer_or(body, "n", 1);
+    json_int_t top = json_integer_or(body, "top_logprobs", 0);
+    if (json_bool_or(body, "logprobs", false))
+        o->n_logprobs = (int32_t)min_size((size_t)top, request->model->info.vocab_size);
+    else if (top > 0)
+        return refuse(failure, "top_logprobs", "'top_logprobs' needs 'logprobs': true");
+    request->tokens_wanted = json_bool_or(body, "return_token_ids", false);
+    return true;
+}
+
+bool chat_request_read(struct chat_request *request, struct models *models, const json_t *body,
+                       struct failure *failure) {
+    *request = (struct chat_request){.reasoning = true};
+    bn_error error = {0};
+    *failure = (struct failure){0};
+    bn_status status = models_acquire(models, json_text_or(body, "model", ""), &request->model, &error);
+    if (!succeeded(failure, status, &error)) {
+        if (status == BN_STATUS_NOT_FOUND) snprintf(failure->param, sizeof failure->param, "model");
+        return false;
+    }
+    if (!request->model->tokenizer)
+        return refuse(failure, "model", "the model has no tokenizer: it can't chat");
+    return settings_read(&request->settings, body, request->model, failure) && read_format(body, failure) &&
+           read_counts(request, body, failure) && read_tools(request, body, failure) &&
+           make_prompt(request, body, failure);
+}
+
+void chat_request_release(struct chat_request *request) {
+    bn_free(request->prompt.ids);
+    settings_release(&request->settings);
+    model_release(request->model);
+    *request = (struct chat_request){0};
+}

@@ -1,0 +1,32 @@
+/* What chat-like APIs boil down to: a conversation as a prompt, and how the answer is to be made. The OpenAI body is the
+ * common form; other APIs' bodies are rewritten to it. */
+#ifndef SERVER_CHAT_REQUEST_H
+#define SERVER_CHAT_REQUEST_H
+
+#include "server/generation.h"
+#include "server/output_parser.h"
+#include "server/settings.h"
+
+extern const struct schema chat_request_schema;
+
+struct chat_request {
+    const struct model *model; /* held */
+    struct settings settings;
+    struct generation_prompt prompt;
+    enum tool_syntax tools;
+    const char **tool_names; /* NULL-terminated, in the settings' arena */
+    bool parallel_calls;
+    bool reasoning, in_reasoning; /* thoughts are told from text; the prompt ends among thoughts */
+    bool tokens_wanted;           /* return_token_ids */
+};
+
+/* Acquires the model (which may block while it is loaded), renders, encodes. body: checked against the schema. Release
+ * also after a failure. */
+bool chat_request_read(struct chat_request *request, struct models *models, const json_t *body,
+                       struct failure *failure);
+void chat_request_release(struct chat_request *request);
+
+/* The prompt's text alone. model: held by the caller. out: to be released. */
+bool chat_render_prompt(const struct model *model, const json_t *body, struct buffer *out, struct failure *failure);
+
+#endif

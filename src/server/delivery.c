@@ -1,0 +1,173 @@
+#include "server/delivery.h"
+
+#include <string.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/memory.h"
+
+#define PING_MS 15000
+
+static void cancel(struct delivery *d) {
+    if (d->answer) answer_cancel(d->answer);
+    if (d->generation) generation_cancel(d->generation);
+}
+
+/* ---- writing; the stream begins with the first thing written ---- */
+
+static void write_bytes(struct delivery *d, const char *bytes, size_t n) {
+    static const struct header headers[] = {{"content-type", "text/event-stream; charset=utf-8"},
+                                            {"cache-control", "no-cache"},
+                                            {"x-accel-buffering", "no"}};
+    pthread_mutex_lock(&d->lock);
+    if (!d->started) exchange_start(d->exchange, 200, headers, sizeof headers / sizeof *headers);
+    d->started = true;
+    exchange_write(d->exchange, bytes, n);
+    pthread_mutex_unlock(&d->lock);
+}
+
+void delivery_write(struct delivery *d, const char *text) {
+    write_bytes(d, text, strlen(text));
+}
+
+void delivery_event(struct delivery *d, const char *name) {
+    struct buffer event;
+    buffer_init(&event);
+    if (name) buffer_printf(&event, "event: %s\n", name);
+    buffer_append_text(&event, "data: ");
+    buffer_append(&event, d->line.data, d->line.size);
+    buffer_append_text(&event, "\n\n");
+    if (event.failed || d->line.failed)
+        cancel(d);
+    else
+        write_bytes(d, event.data, event.size);
+    buffer_release(&event);
+    buffer_clear(&d->line);
+}
+
+void delivery_event_json(struct delivery *d, const char *name, json_t *value) {
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    json_decref(value);
+    buffer_clear(&d->line);
+    if (text) {
+        buffer_append_text(&d->line, text);
+        delivery_event(d, name);
+    } else {
+        cancel(d);
+    }
+    free(text); /* jansson's own memory */
+}
+
+/* ---- watching ---- */
+
+static void on_closed(void *context) {
+    cancel(context);
+}
+
+static void on_cut(void *context, enum cut_reason reason) {
+    struct delivery *d = context;
+    atomic_store(&d->cut, (int)reason + 1);
+    cancel(d);
+}
+
+static void on_idle(void *context) {
+    struct delivery *d = context;
+    if (d->stream) delivery_write(d, ": ping\n\n");
+}
+
+static void on_release(void *context) {
+    struct delivery *d = context;
+    d->release(d);
+}
+
+void delivery_release(struct delivery *d) {
+    answer_destroy(d->answer);
+    generation_destroy(d->generation);
+    buffer_release(&d->line);
+    pthread_mutex_destroy(&d->lock);
+}
+
+void delivery_init(struct delivery *d, struct exchange *exchange, const char *id_prefix, bool stream,
+                   void (*release)(void *context)) {
+    d->exchange = exchange;
+    d->created = (int64_t)time(NULL);
+    d->stream = stream;
+    d->release = release;
+    make_id(d->id, sizeof d->id, id_prefix);
+    pthread_mutex_init(&d->lock, NULL);
+}
+
+static void watch(struct delivery *d) {
+    const struct exchange_watch callbacks = {.on_closed = on_closed,
+                                             .on_cut = on_cut,
+                                             .on_idle = on_idle,
+                                             .idle_ms = d->stream ? PING_MS : 0,
+                                             .on_release = on_release};
+    exchange_watch(d->exchange, &callbacks, d);
+}
+
+static void fail_to_start(struct delivery *d) {
+    struct failure failure;
+    succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
+    failure_send(d->exchange, &failure);
+    d->release(d);
+}
+
+void delivery_start_answer(struct delivery *d, struct chat_request *request, const struct answer_format *format) {
+    d->model = request->model;
+    d->answer = answer_create(request, format, d);
+    if (!d->answer) {
+        fail_to_start(d);
+        return;
+    }
+    watch(d);
+    answer_start(d->answer);
+}
+
+void delivery_start_generation(struct delivery *d, const struct model *model, const struct generation_prompt *prompts,
+                               size_t n_prompts, const struct generation_sink *sink, const struct settings *settings) {
+    d->model = model;
+    d->generation = generation_create(model, prompts, n_prompts, sink, d);
+    if (!d->generation) {
+        fail_to_start(d);
+        return;
+    }
+    watch(d);
+    generation_start(d->generation, &settings->options, settings->timeout_ms);
+}
+
+/* ---- the end ---- */
+
+static struct failure failure_of_cut(int cut) {
+    struct failure failure = {.status = 503, .type = "unavailable_error", .code = "shutting_down", .retry_after_s = 5};
+    if (cut == CUT_TIMEOUT + 1) {
+        failure = (struct failure){.status = 504, .type = "timeout_error", .code = "timeout"};
+        strcpy(failure.message, "The request took longer than this server allows");
+    } else {
+        strcpy(failure.message, "The server is shutting down");
+    }
+    return failure;
+}
+
+bool delivery_succeeded(struct delivery *d, const struct failure *failure, const char *event_name,
+                               const char *tail) {
+    if (!failure->status) return true;
+    int cut = atomic_load(&d->cut);
+    struct failure cut_failure = failure_of_cut(cut);
+    if (failure->status == STATUS_CANCELLED && !cut) { /* the client has gone away */
+        exchange_abort(d->exchange);
+        return false;
+    }
+    if (failure->status == STATUS_CANCELLED) failure = &cut_failure;
+    pthread_mutex_lock(&d->lock);
+    bool started = d->started;
+    pthread_mutex_unlock(&d->lock);
+    if (!started) {
+        failure_send(d->exchange, failure);
+        return false;
+    }
+    delivery_event_json(d, event_name, failure_json(d->exchange, failure));
+    if (tail) delivery_write(d, tail);
+    exchange_end(d->exchange);
+    return false;
+}

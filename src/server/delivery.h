@@ -1,0 +1,50 @@
+/* An answer on its way to a client: what the APIs share of carrying one over an exchange, whole or as server-sent
+ * events. An API's context begins with one of these. The work behind it is an answer (chats) or a bare generation. */
+#ifndef SERVER_DELIVERY_H
+#define SERVER_DELIVERY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "server/answer.h"
+
+struct delivery {
+    struct exchange *exchange;
+    struct answer *answer;         /* owned; or … */
+    struct generation *generation; /* … owned; the other is NULL */
+    const struct model *model;     /* that works on it */
+    char id[48];
+    int64_t created;                /* seconds since 1970 */
+    bool stream;                    /* server-sent events */
+    void (*release)(void *context); /* of the API's context */
+    struct buffer line;             /* of an event that is being made */
+    atomic_int cut;                 /* why it had to end: enum cut_reason + 1; 0: it hadn't */
+    pthread_mutex_t lock;           /* writing: the engine's thread, and pings */
+    bool started;                   /* guarded by lock */
+};
+
+/* For the handler of an exchange: fills in the struct. */
+void delivery_init(struct delivery *d, struct exchange *exchange, const char *id_prefix, bool stream,
+                   void (*release)(void *context));
+/* Creates the answer of a request (taken over, always) and starts it; from here on the format's callbacks come, and
+ * release at the very end. On failure the exchange is answered and `release` called. */
+void delivery_start_answer(struct delivery *d, struct chat_request *request, const struct answer_format *format);
+/* The same for prompts; the model's hold and the ids are taken over, always. */
+void delivery_start_generation(struct delivery *d, const struct model *model, const struct generation_prompt *prompts,
+                               size_t n_prompts, const struct generation_sink *sink, const struct settings *settings);
+/* For release: what the struct holds. */
+void delivery_release(struct delivery *d);
+
+/* Sends `line` as an event: "data: …", with "event: name" before it unless NULL, and clears it. */
+void delivery_event(struct delivery *d, const char *name);
+/* The same for a value, which is stolen. */
+void delivery_event_json(struct delivery *d, const char *name, json_t *value);
+/* Bytes as they are. */
+void delivery_write(struct delivery *d, const char *text);
+
+/* For a format's `end`: true if the answer is whole. Else the client is told, as far as it is there: an error of its
+ * own as long as nothing was sent, or an error event (followed by `tail`, may be NULL), and the exchange is ended. */
+bool delivery_succeeded(struct delivery *d, const struct failure *failure, const char *event_name,
+                               const char *tail);
+
+#endif

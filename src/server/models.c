@@ -1,0 +1,412 @@
+#include "server/models.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+
+#define DEFAULT_MAX_QUEUED 1024
+#define MAX_NAMES          1024 /* that a resolver may add */
+
+/* A model in memory with its count of users: the entry that shows it is one. */
+struct loaded {
+    struct model public; /* first: public pointers are pointers to it */
+    struct models *owner;
+    char *name;
+    size_t n_users; /* guarded by the owner's lock */
+    uint64_t memory_bytes;
+};
+
+struct entry {
+    char *name, *path, *chat_template;
+    enum model_state state;
+    struct loaded *loaded; /* NULL unless LOADED */
+    uint64_t last_used_ns;
+    bn_error error; /* of FAILED */
+};
+
+struct models {
+    struct models_options options;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* an entry stopped loading */
+    struct entry **entries;
+    size_t n_entries, n_loaded; /* n_loaded: models in memory or about to be */
+    uint64_t bytes;             /* of models in memory */
+};
+
+/* ---- one model ---- */
+
+static void destroy_loaded(struct loaded *loaded) {
+    if (!loaded) return;
+    engine_loop_destroy(loaded->public.loop);
+    bn_engine_destroy(loaded->public.engine);
+    chat_close(loaded->public.chat);
+    bn_token_bytes_destroy(loaded->public.token_bytes);
+    bn_model_close(loaded->public.model);
+    mem_free(loaded->name);
+    mem_free(loaded);
+}
+
+static bn_status open_engine(struct loaded *loaded, const struct models_options *options, bn_error *err) {
+    struct model *m = &loaded->public;
+    bn_status status = bn_engine_create(m->model, &options->engine, &m->engine, err);
+    if (status) return status;
+    bn_engine_stats stats = {.size = sizeof stats};
+    bn_engine_get_stats(m->engine, &stats);
+    m->context_length = stats.context_length;
+    loaded->memory_bytes = m->info.weight_bytes + m->info.resident_bytes + stats.kv_bytes;
+    size_t max_jobs = options->max_queued ? options->max_queued : DEFAULT_MAX_QUEUED;
+    return engine_loop_create(m->engine, max_jobs, &m->loop, err);
+}
+
+static bn_status open_loaded(struct models *models, const struct entry *entry, struct loaded **out, bn_error *err) {
+    struct loaded *loaded = mem_calloc(1, sizeof *loaded);
+    if (!loaded) return fail_no_memory(err, sizeof *loaded);
+    struct model *m = &loaded->public;
+    loaded->owner = models;
+    loaded->n_users = 1; /* the entry */
+    m->info.size = sizeof m->info;
+    m->defaults.size = sizeof m->defaults;
+    m->loaded_at = (int64_t)time(NULL);
+    m->name = loaded->name = mem_strdup(entry->name);
+    bn_status status = loaded->name ? bn_model_open(entry->path, &models->options.model, &m->model, err)
+                                    : fail_no_memory(err, strlen(entry->name));
+    if (!status) {
+        bn_model_get_info(m->model, &m->info);
+        bn_model_get_generation_defaults(m->model, &m->defaults);
+        m->tokenizer = bn_model_tokenizer(m->model);
+        if (m->tokenizer) status = bn_token_bytes_create(m->tokenizer, &m->token_bytes, err);
+    }
+    if (!status && m->tokenizer)
+        status = entry->chat_template ? chat_open_source(m->tokenizer, entry->chat_template, &m->chat, err)
+                                      : chat_open(m->tokenizer, &m->chat, err);
+    if (!status) status = open_engine(loaded, &models->options, err);
+    if (status)
+        destroy_loaded(loaded);
+    else
+        *out = loaded;
+    return status;
+}
+
+/* One user less; under the lock. What nobody uses any more is given back, to be retired without the lock. */
+static struct loaded *drop_user(struct loaded *loaded) {
+    return loaded && --loaded->n_users == 0 ? loaded : NULL;
+}
+
+/* The entry stops showing its model; under the lock. */
+static struct loaded *detach(struct entry *entry) {
+    struct loaded *loaded = entry->loaded;
+    entry->loaded = NULL;
+    if (entry->state == MODEL_LOADED) entry->state = MODEL_UNLOADED;
+    return drop_user(loaded);
+}
+
+/* Destroys a model that nobody uses, and counts its memory as free. */
+static void *retire(void *context) {
+    struct loaded *loaded = context;
+    if (!loaded) return NULL;
+    struct models *models = loaded->owner;
+    uint64_t bytes = loaded->memory_bytes;
+    destroy_loaded(loaded);
+    pthread_mutex_lock(&models->lock);
+    models->bytes -= bytes;
+    models->n_loaded--;
+    pthread_cond_broadcast(&models->changed);
+    pthread_mutex_unlock(&models->lock);
+    return NULL;
+}
+
+/* The last user may be the engine's own thread, which can't wait for its end: another one does. */
+void model_release(const struct model *model) {
+    if (!model) return;
+    struct loaded *loaded = (struct loaded *)(void *)model;
+    struct models *models = loaded->owner;
+    pthread_t thread;
+    pthread_mutex_lock(&models->lock);
+    for (size_t i = 0; i < models->n_entries; i++) {
+        if (models->entries[i]->loaded == loaded) models->entries[i]->last_used_ns = clock_now_ns();
+    }
+    loaded = drop_user(loaded);
+    pthread_mutex_unlock(&models->lock);
+    if (!loaded) return;
+    if (pthread_create(&thread, NULL, retire, loaded) == 0) pthread_detach(thread);
+    /* without a thread it stays in memory, counted as such: nothing better is possible */
+}
+
+/* ---- names ---- */
+
+static void destroy_entry(struct entry *entry) {
+    if (!entry) return;
+    mem_free(entry->name);
+    mem_free(entry->path);
+    mem_free(entry->chat_template);
+    mem_free(entry);
+}
+
+static struct entry *create_entry(const char *name, const char *path, const char *chat_template, bn_error *err) {
+    struct entry *entry = mem_calloc(1, sizeof *entry);
+    if (entry) {
+        entry->name = mem_strdup(name);
+        entry->path = mem_strdup(path);
+        entry->chat_template = chat_template ? mem_strdup(chat_template) : NULL;
+    }
+    if (entry && entry->name && entry->path && (entry->chat_template || !chat_template)) return entry;
+    destroy_entry(entry);
+    fail_no_memory(err, sizeof *entry);
+    return NULL;
+}
+
+static struct entry *find_entry(struct models *models, const char *name) {
+    for (size_t i = 0; i < models->n_entries; i++) {
+        if (strcmp(models->entries[i]->name, name) == 0) return models->entries[i];
+    }
+    return NULL;
+}
+
+static bn_status add_entry(struct models *models, struct entry *entry, bn_error *err) {
+    if (models->n_entries == MAX_NAMES) return fail(err, BN_STATUS_BUSY, "%d names of models are known", MAX_NAMES);
+    struct entry **entries = mem_realloc_array(models->entries, models->n_entries + 1, sizeof(struct entry *));
+    if (!entries) return fail_no_memory(err, sizeof(struct entry *));
+    models->entries = entries;
+    entries[models->n_entries++] = entry;
+    return BN_OK;
+}
+
+bn_status models_create(const struct models_options *options, struct models **out, bn_error *err) {
+    struct models *models = mem_calloc(1, sizeof *models);
+    if (!models) return fail_no_memory(err, sizeof *models);
+    models->options = *options;
+    pthread_mutex_init(&models->lock, NULL);
+    pthread_cond_init(&models->changed, NULL);
+    *out = models;
+    return BN_OK;
+}
+
+void models_destroy(struct models *models) {
+    if (!models) return;
+    for (size_t i = 0; i < models->n_entries; i++) {
+        retire(detach(models->entries[i]));
+        destroy_entry(models->entries[i]);
+    }
+    pthread_mutex_lock(&models->lock); /* for those that are being retired */
+    while (models->n_loaded) pthread_cond_wait(&models->changed, &models->lock);
+    pthread_mutex_unlock(&models->lock);
+    mem_free(models->entries);
+    pthread_cond_destroy(&models->changed);
+    pthread_mutex_destroy(&models->lock);
+    mem_free(models);
+}
+
+/* ---- loading ---- */
+
+/* The model in memory that nobody but its entry uses and that was used longest ago; under the lock. */
+static struct entry *least_recent(struct models *models) {
+    struct entry *least = NULL;
+    for (size_t i = 0; i < models->n_entries; i++) {
+        struct entry *entry = models->entries[i];
+        if (!entry->loaded || entry->loaded->n_users > 1) continue;
+        if (!least || entry->last_used_ns < least->last_used_ns) least = entry;
+    }
+    return least;
+}
+
+static uint64_t file_bytes(const char *path) {
+    struct stat st;
+    return stat(path, &st) ? 0 : (uint64_t)st.st_size;
+}
+
+static bool has_room(const struct models *models, uint64_t bytes) {
+    const struct models_options *o = &models->options;
+    return (!o->max_loaded || models->n_loaded < o->max_loaded) &&
+           (!o->max_bytes || models->n_loaded == 0 || models->bytes + bytes <= o->max_bytes);
+}
+
+/* Unloads what isn't used until a model of so many bytes finds room. Under the lock, which it gives up meanwhile. */
+static bn_status make_room(struct models *models, uint64_t bytes, bn_error *err) {
+    while (!has_room(models, bytes)) {
+        struct entry *victim = least_recent(models);
+        if (!victim)
+            return fail(err, BN_STATUS_BUSY, "%zu models are in use and there is no room for another",
+                        models->n_loaded);
+        struct loaded *loaded = detach(victim);
+        pthread_mutex_unlock(&models->lock);
+        retire(loaded);
+        pthread_mutex_lock(&models->lock);
+    }
+    return BN_OK;
+}
+
+/* Loads what the entry stands for and shows it. Under the lock, which it gives up while it works. */
+static bn_status load(struct models *models, struct entry *entry, bn_error *err) {
+    struct loaded *loaded = NULL;
+    entry->state = MODEL_LOADING;
+    bn_status status = make_room(models, file_bytes(entry->path), err);
+    bool refused = status == BN_STATUS_BUSY;
+    if (!status) {
+        models->n_loaded++;
+        pthread_mutex_unlock(&models->lock);
+        status = open_loaded(models, entry, &loaded, &entry->error);
+        pthread_mutex_lock(&models->lock);
+        if (status) models->n_loaded--;
+        if (status && err) *err = entry->error;
+    }
+    entry->state = !status ? MODEL_LOADED : refused ? MODEL_UNLOADED : MODEL_FAILED;
+    entry->loaded = loaded;
+    entry->last_used_ns = clock_now_ns();
+    if (loaded) models->bytes += loaded->memory_bytes;
+    pthread_cond_broadcast(&models->changed);
+    return status;
+}
+
+/* The entry of a name that a client gave; under the lock, which it gives up while the resolver works. */
+static struct entry *entry_of(struct models *models, const char *name, bn_error *err) {
+    struct entry *entry = find_entry(models, name);
+    char *path = NULL;
+    if (entry) return entry;
+    if (models->options.resolve) {
+        pthread_mutex_unlock(&models->lock);
+        bn_status status = models->options.resolve(models->options.resolve_context, name, &path, err);
+        pthread_mutex_lock(&models->lock);
+        entry = find_entry(models, name); /* somebody may have added it meanwhile */
+        if (!status && !entry) {
+            entry = create_entry(name, path, NULL, err);
+            if (entry && add_entry(models, entry, err)) {
+                destroy_entry(entry);
+                entry = NULL;
+            }
+            mem_free(path);
+            return entry;
+        }
+        mem_free(path);
+        if (entry) return entry;
+    }
+    if (models->n_entries == 1) return models->entries[0];
+    fail(err, BN_STATUS_NOT_FOUND, "The model '%s' does not exist: GET /v1/models lists those there are", name);
+    return NULL;
+}
+
+bn_status models_acquire(struct models *models, const char *name, const struct model **out, bn_error *err) {
+    bn_status status = BN_OK;
+    pthread_mutex_lock(&models->lock);
+    struct entry *entry = entry_of(models, name, err);
+    while (entry && entry->state == MODEL_LOADING) pthread_cond_wait(&models->changed, &models->lock);
+    if (!entry)
+        status = err ? err->status : BN_STATUS_NOT_FOUND;
+    else if (!entry->loaded)
+        status = load(models, entry, err);
+    if (entry && entry->loaded) {
+        status = BN_OK;
+        entry->loaded->n_users++;
+        entry->last_used_ns = clock_now_ns();
+        *out = &entry->loaded->public;
+    }
+    pthread_mutex_unlock(&models->lock);
+    return status;
+}
+
+/* Loads the new model beside the old one, then exchanges them. */
+static bn_status replace(struct models *models, struct entry *entry, struct entry *with, bn_error *err) {
+    struct loaded *loaded, *old;
+    bn_status status = open_loaded(models, with, &loaded, err);
+    if (status) return status;
+    pthread_mutex_lock(&models->lock);
+    while (entry->state == MODEL_LOADING) pthread_cond_wait(&models->changed, &models->lock);
+    old = detach(entry);
+    models->n_loaded++;
+    models->bytes += loaded->memory_bytes;
+    entry->loaded = loaded;
+    entry->state = MODEL_LOADED;
+    entry->last_used_ns = clock_now_ns();
+    char *path = entry->path, *chat_template = entry->chat_template;
+    entry->path = with->path;
+    entry->chat_template = with->chat_template;
+    with->path = path;
+    with->chat_template = chat_template;
+    pthread_mutex_unlock(&models->lock);
+    retire(old);
+    return BN_OK;
+}
+
+bn_status models_set(struct models *models, const char *name, const char *path, const char *chat_template,
+                     bn_error *err) {
+    struct entry *fresh = create_entry(name, path, chat_template, err);
+    if (!fresh) return BN_STATUS_NO_MEMORY;
+    pthread_mutex_lock(&models->lock);
+    struct entry *known = find_entry(models, name);
+    while (known && known->state == MODEL_LOADING) pthread_cond_wait(&models->changed, &models->lock);
+    bn_status status = known ? BN_OK : add_entry(models, fresh, err);
+    bool used = !known && !status;
+    bool swap = known && known->loaded;
+    if (known && !swap) {
+        struct entry old = *known;
+        known->path = fresh->path;
+        known->chat_template = fresh->chat_template;
+        fresh->path = old.path;
+        fresh->chat_template = old.chat_template;
+    }
+    pthread_mutex_unlock(&models->lock);
+    if (swap) status = replace(models, known, fresh, err);
+    if (!used) destroy_entry(fresh);
+    return status;
+}
+
+bn_status models_unload(struct models *models, const char *name, bn_error *err) {
+    pthread_mutex_lock(&models->lock);
+    struct entry *entry = find_entry(models, name);
+    struct loaded *loaded = entry ? detach(entry) : NULL;
+    pthread_mutex_unlock(&models->lock);
+    retire(loaded);
+    return entry ? BN_OK : fail(err, BN_STATUS_NOT_FOUND, "The model '%s' does not exist", name);
+}
+
+void models_expire(struct models *models) {
+    uint64_t idle_ns = (uint64_t)models->options.idle_ms * 1000000, now_ns = clock_now_ns();
+    for (bool any = idle_ns > 0; any;) {
+        pthread_mutex_lock(&models->lock);
+        struct entry *entry = least_recent(models);
+        any = entry && entry->last_used_ns + idle_ns < now_ns;
+        struct loaded *loaded = any ? detach(entry) : NULL;
+        pthread_mutex_unlock(&models->lock);
+        retire(loaded);
+    }
+}
+
+/* ---- showing ---- */
+
+static void describe(const struct models *models, const struct entry *entry, struct model_status *out) {
+    struct stat st;
+    *out = (struct model_status){.state = entry->state, .idle_expires_ms = UINT64_MAX};
+    strncpy(out->name, entry->name, sizeof out->name - 1);
+    strncpy(out->path, entry->path, sizeof out->path - 1);
+    if (stat(entry->path, &st) == 0) {
+        out->created = (int64_t)st.st_mtime;
+        out->file_bytes = (uint64_t)st.st_size;
+    }
+    if (!entry->loaded) return;
+    out->memory_bytes = entry->loaded->memory_bytes;
+    out->n_users = entry->loaded->n_users - 1;
+    if (!models->options.idle_ms) return;
+    uint64_t idle_ms = (clock_now_ns() - entry->last_used_ns) / 1000000;
+    out->idle_expires_ms = idle_ms < models->options.idle_ms ? models->options.idle_ms - idle_ms : 0;
+}
+
+bn_status models_list(struct models *models, struct model_status **out, size_t *n, bn_error *err) {
+    pthread_mutex_lock(&models->lock);
+    *n = models->n_entries;
+    *out = mem_alloc_array(*n, sizeof **out);
+    for (size_t i = 0; *out && i < *n; i++) describe(models, models->entries[i], &(*out)[i]);
+    pthread_mutex_unlock(&models->lock);
+    return *out ? BN_OK : fail_no_memory(err, *n * sizeof **out);
+}
+
+bool models_find(struct models *models, const char *name, struct model_status *out) {
+    pthread_mutex_lock(&models->lock);
+    struct entry *entry = find_entry(models, name);
+    if (entry) describe(models, entry, out);
+    pthread_mutex_unlock(&models->lock);
+    return entry != NULL;
+}

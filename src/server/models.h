@@ -1,0 +1,78 @@
+/* The models that a server has: which names it knows, which of them are in memory, and who uses them.
+ *
+ * A name stands for a path. A request acquires the name's model, which loads it if need be, and releases it when it is
+ * answered; a model in memory lives until nobody holds it. So replacing what a name stands for never fails a request: who
+ * comes later gets the new model, who holds the old one finishes with it.
+ *
+ * Thread-safe. models_acquire may block for as long as loading takes: call it on worker threads. */
+#ifndef SERVER_MODELS_H
+#define SERVER_MODELS_H
+
+#include "base/json.h"
+#include "bitnet/bitnet.h"
+#include "server/engine_loop.h"
+#include "tokenizer/template/chat.h"
+
+struct models;
+
+struct models_options {
+    bn_model_options model;
+    bn_engine_options engine;
+    size_t max_queued; /* requests per model that run or wait; more are answered 429; 0 = 1024 */
+    size_t max_loaded; /* at once; those that nobody uses make room; 0 = as many as fit */
+    uint64_t max_bytes; /* of weights and KV caches together; 0 = no bound of its own */
+    unsigned idle_ms;   /* in memory after the last use; 0 = for ever */
+    /* A file name for a name that was never added (a registry): *path is mem_free'd. NULL: unknown names are errors. */
+    bn_status (*resolve)(void *context, const char *name, char **path, bn_error *err);
+    void *resolve_context;
+};
+
+/* A model in memory; read only. */
+struct model {
+    const char *name;
+    bn_model *model;
+    bn_engine *engine;
+    struct engine_loop *loop;
+    const bn_tokenizer *tokenizer; /* NULL: it has none */
+    struct chat *chat;             /* NULL: it has no template */
+    bn_token_bytes *token_bytes;   /* NULL without a tokenizer */
+    bn_model_info info;
+    bn_generation_defaults defaults;
+    size_t context_length; /* of the engine */
+    int64_t loaded_at;     /* seconds since 1970 */
+};
+
+bn_status models_create(const struct models_options *options, struct models **out, bn_error *err);
+/* Nobody may hold a model. */
+void models_destroy(struct models *models);
+
+/* Makes a name known; chat_template NULL: the model's own. A name that is known stands for the new path from now on: if
+ * the old model is in memory, the new one is loaded before anything changes. */
+bn_status models_set(struct models *models, const char *name, const char *path, const char *chat_template,
+                     bn_error *err);
+/* The model of a name, loaded if need be. With a single known model any unknown name is that one's, since clients send
+ * names of other people's models. BN_STATUS_NOT_FOUND, BN_STATUS_BUSY when memory is full of models in use, or what
+ * loading says. */
+bn_status models_acquire(struct models *models, const char *name, const struct model **out, bn_error *err);
+void model_release(const struct model *model);
+/* Takes it out of memory once nobody uses it; BN_STATUS_NOT_FOUND for an unknown name. */
+bn_status models_unload(struct models *models, const char *name, bn_error *err);
+/* Forgets models that were idle for too long. To be called now and then. */
+void models_expire(struct models *models);
+
+enum model_state { MODEL_UNLOADED, MODEL_LOADING, MODEL_LOADED, MODEL_FAILED };
+struct model_status {
+    char name[256];
+    char path[512];
+    enum model_state state;
+    int64_t created; /* of the file, seconds since 1970 */
+    uint64_t file_bytes;
+    uint64_t memory_bytes;    /* 0 unless loaded */
+    uint64_t idle_expires_ms; /* until it is unloaded; UINT64_MAX: never */
+    size_t n_users;
+};
+/* One row per name, in the order they became known. *out is mem_free'd. */
+bn_status models_list(struct models *models, struct model_status **out, size_t *n, bn_error *err);
+bool models_find(struct models *models, const char *name, struct model_status *out);
+
+#endif

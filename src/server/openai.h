@@ -1,0 +1,33 @@
+/* The OpenAI API: what its routes share. */
+#ifndef SERVER_OPENAI_H
+#define SERVER_OPENAI_H
+
+#include "server/answer.h"
+#include "server/api.h"
+
+void handle_chat_completions(struct exchange *exchange, void *service);
+void handle_completions(struct exchange *exchange, void *service);
+void handle_embeddings(struct exchange *exchange, void *service);
+void handle_models(struct exchange *exchange, void *service);
+void handle_model(struct exchange *exchange, void *service);
+extern const struct schema completion_request_schema, embedding_request_schema;
+
+/* A text or token ids as a prompt. place: for messages. *out is to be released either way. */
+bool read_prompt(const struct model *model, const json_t *value, const char *place, bool add_special,
+                 struct generation_prompt *out, struct failure *failure);
+/* One such, or an array of them; refused where one leaves no room in the context. prompts_release, either way. */
+bool read_prompts(const struct model *model, const json_t *value, const char *member, bool add_special,
+                  struct generation_prompt **out, size_t *n, struct failure *failure);
+void prompts_release(struct generation_prompt *prompts, size_t n);
+
+/* {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details": {"cached_tokens"}} */
+json_t *usage_json(const bn_usage *usage);
+/* How fast it went, as llama-server has it. */
+json_t *timings_json(const bn_usage *usage);
+/* "fp_…": which model, as this build computes it. size ≥ 20. */
+void system_fingerprint(const struct model *model, char *out, size_t size);
+
+/* A chat completion in one go: the message, as the route sends it and batches keep it. New reference. */
+json_t *chat_completion_json(struct answer *answer, const char *id, int64_t created);
+
+#endif

@@ -1,0 +1,67 @@
+/* GET /v1/models and /v1/models/{id}. */
+#include <string.h>
+
+#include "base/memory.h"
+#include "server/openai.h"
+
+static const char *state_name(enum model_state state) {
+    static const char *const names[] = {"unloaded", "loading", "loaded", "failed"};
+    return names[state];
+}
+
+static json_t *model_json(const struct model_status *status) {
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:n, s:{s:s}, s:{s:I}}", "id", status->name, "object", "model", "created",
+                     (json_int_t)status->created, "owned_by", "bitnet", "root", status->name, "parent", "status",
+                     "value", state_name(status->state), "meta", "size", (json_int_t)status->file_bytes);
+}
+
+/* What is known of a model that is in memory. */
+static void add_meta(const struct api *api, json_t *object, const char *name) {
+    const struct model *model = NULL;
+    bn_error error;
+    struct model_status status;
+    if (!models_find(api->models, name, &status) || status.state != MODEL_LOADED ||
+        models_acquire(api->models, name, &model, &error))
+        return;
+    json_object_set_new(object, "max_model_len", json_integer((json_int_t)model->context_length));
+    json_object_set_new(object, "meta",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:s}", "n_vocab", (json_int_t)model->info.vocab_size,
+                                  "n_ctx_train", (json_int_t)model->info.context_length, "n_embd",
+                                  (json_int_t)model->info.hidden_size, "n_params", (json_int_t)model->info.n_parameters,
+                                  "size", (json_int_t)model->info.weight_bytes, "architecture",
+                                  model->info.architecture));
+    model_release(model);
+}
+
+void handle_models(struct exchange *exchange, void *service) {
+    const struct api *api = service;
+    struct model_status *list;
+    size_t n;
+    bn_error error;
+    if (models_list(api->models, &list, &n, &error)) {
+        exchange_fail_status(exchange, &error);
+        return;
+    }
+    json_t *data = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_t *object = model_json(&list[i]);
+        add_meta(api, object, list[i].name);
+        json_array_append_new(data, object);
+    }
+    mem_free(list);
+    exchange_respond_json(exchange, 200, json_pack("{s:s, s:o}", "object", "list", "data", data));
+}
+
+void handle_model(struct exchange *exchange, void *service) {
+    const struct api *api = service;
+    const char *name = exchange_parameter(exchange, "id");
+    struct model_status status;
+    if (!models_find(api->models, name, &status)) {
+        const struct api_error error = {.status = 404, .code = "model_not_found", .param = "model"};
+        exchange_fail(exchange, &error, "The model '%s' does not exist", name);
+        return;
+    }
+    json_t *object = model_json(&status);
+    add_meta(api, object, name);
+    exchange_respond_json(exchange, 200, object);
+}
