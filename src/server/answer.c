@@ -144,8 +144,7 @@ static void finish_choice(struct answer_choice *choice, const bn_token_event *ev
     struct answer *answer = choice->answer;
     if (event->stop) {
         snprintf(choice->stop, sizeof choice->stop, "%s", event->stop);
-        if (answer->settings.include_stop &&
-            !output_parser_push(&choice->parser, event->stop, strlen(event->stop)))
+        if (answer->settings.include_stop && !output_parser_push(&choice->parser, event->stop, strlen(event->stop)))
             answer->failed = true;
     }
     if (!output_parser_finish(&choice->parser)) answer->failed = true;

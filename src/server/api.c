@@ -6,25 +6,24 @@
 #include "server/tokens.h"
 
 #define INFERENCE(method_, path_, handler_, schema_, summary_)                                                         \
-    {.method = method_,                                                                                                \
-     .path = path_,                                                                                                    \
-     .scope = SCOPE_INFERENCE,                                                                                         \
-     .handler = handler_,                                                                                              \
-     .body = (method_) == HTTP_POST ? BODY_JSON : BODY_NONE,                                                           \
-     .request = schema_,                                                                                               \
-     .blocking = true,                                                                                                 \
-     .tag = "inference",                                                                                               \
-     .summary = summary_}
+    {                                                                                                                  \
+        .method = method_, .path = path_, .scope = SCOPE_INFERENCE, .handler = handler_,                               \
+        .body = (method_) == HTTP_POST ? BODY_JSON : BODY_NONE, .request = schema_, .blocking = true,                  \
+        .tag = "inference", .summary = summary_                                                                        \
+    }
 
 static const struct route routes[] = {
-    INFERENCE(HTTP_POST, "/v1/chat/completions", handle_chat_completions, &chat_request_schema, "Continue a conversation"),
+    INFERENCE(HTTP_POST, "/v1/chat/completions", handle_chat_completions, &chat_request_schema,
+              "Continue a conversation"),
     INFERENCE(HTTP_POST, "/v1/completions", handle_completions, &completion_request_schema, "Continue a text"),
     INFERENCE(HTTP_GET, "/v1/models", handle_models, NULL, "The models there are"),
     INFERENCE(HTTP_GET, "/v1/models/{id*}", handle_model, NULL, "One model"),
-    INFERENCE(HTTP_POST, "/tokenize", handle_tokenize, &tokenize_request_schema, "The tokens of a text or a conversation"),
+    INFERENCE(HTTP_POST, "/tokenize", handle_tokenize, &tokenize_request_schema,
+              "The tokens of a text or a conversation"),
     INFERENCE(HTTP_POST, "/detokenize", handle_detokenize, &detokenize_request_schema, "The text of tokens"),
     INFERENCE(HTTP_GET, "/tokenizer_info", handle_tokenizer_info, NULL, "What is special about the tokenizer"),
-    INFERENCE(HTTP_POST, "/apply-template", handle_apply_template, &chat_request_schema, "A conversation as the model reads it"),
+    INFERENCE(HTTP_POST, "/apply-template", handle_apply_template, &chat_request_schema,
+              "A conversation as the model reads it"),
     {0},
 };
 

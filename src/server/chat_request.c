@@ -8,7 +8,9 @@ enum { MAX_MESSAGES = 100000, MAX_TOOLS = 1024, MAX_CHOICES = 128 };
 
 static const struct schema_field message_fields[] = {
     {"role",
-     {.types = SCHEMA_STRING, .required = true, .values = "system|developer|user|assistant|tool|function",
+     {.types = SCHEMA_STRING,
+      .required = true,
+      .values = "system|developer|user|assistant|tool|function",
       .help = "who speaks"}},
     {"content", {.types = SCHEMA_STRING | SCHEMA_ARRAY | SCHEMA_NULL, .help = "text, or parts of type text"}},
     {"name", {.types = SCHEMA_STRING | SCHEMA_NULL}},
@@ -134,7 +136,8 @@ static json_t *message_for_template(const json_t *message, size_t index, struct 
     if (ok) out = json_copy((json_t *)message);
     if (ok && (!out || joined.failed)) ok = out_of_memory(failure);
     if (ok && strcmp(role, "developer") == 0) json_object_set_new(out, "role", json_string("system"));
-    if (ok && !json_is_string(content)) json_object_set_new(out, "content", json_text(joined.data ? joined.data : "", joined.size));
+    if (ok && !json_is_string(content))
+        json_object_set_new(out, "content", json_text(joined.data ? joined.data : "", joined.size));
     json_object_del(out, "tool_calls");
     if (ok && json_array_size(calls)) ok = add_calls(out, calls, index, failure);
     buffer_release(&joined);
@@ -230,11 +233,10 @@ static bool make_prompt(struct chat_request *request, const json_t *body, struct
     bool ok = chat_render_prompt(model, body, &text, failure);
     if (ok) {
         request->in_reasoning = ends_with(&text, "<think>");
-        bn_status status =
-            model->chat ? chat_encode_prompt(model->chat, text.data, text.size, &request->prompt.ids,
-                                             &request->prompt.n_ids, &error)
-                        : encode_prompt(model->tokenizer, text.data, text.size, true, &request->prompt.ids,
-                                        &request->prompt.n_ids, &error);
+        bn_status status = model->chat ? chat_encode_prompt(model->chat, text.data, text.size, &request->prompt.ids,
+                                                            &request->prompt.n_ids, &error)
+                                       : encode_prompt(model->tokenizer, text.data, text.size, true,
+                                                       &request->prompt.ids, &request->prompt.n_ids, &error);
         ok = succeeded(failure, status, &error);
     }
     buffer_release(&text);
@@ -254,8 +256,9 @@ static bool read_tools(struct chat_request *request, const json_t *body, struct 
         return refuse(failure, "tool_choice", "'tool_choice' needs 'tools'");
     if (!wants_tools(body)) return true;
     if (!json_is_string(choice) ? choice != NULL : strcmp(json_string_value(choice), "auto") != 0)
-        return refuse(failure, "tool_choice", "'tool_choice' other than \"none\" and \"auto\" is not supported by this "
-                                              "build");
+        return refuse(failure, "tool_choice",
+                      "'tool_choice' other than \"none\" and \"auto\" is not supported by this "
+                      "build");
     request->tool_names = arena_alloc_array(&request->settings.arena, n + 1, sizeof *request->tool_names);
     if (!request->tool_names) return out_of_memory(failure);
     for (size_t i = 0; i < n; i++) {
@@ -272,8 +275,8 @@ static bool read_tools(struct chat_request *request, const json_t *body, struct 
 }
 
 static bool read_format(const json_t *body, struct failure *failure) {
-    static const char *const names[] = {"structured_outputs", "guided_json",    "guided_regex", "guided_choice",
-                                        "guided_grammar",     "json_schema",    "grammar"};
+    static const char *const names[] = {"structured_outputs", "guided_json", "guided_regex", "guided_choice",
+                                        "guided_grammar",     "json_schema", "grammar"};
     const char *type = json_text_or(json_member(body, "response_format"), "type", "text");
     if (strcmp(type, "text") != 0)
         return refuse(failure, "response_format", "'response_format' of type '%.40s' is not supported by this build",
@@ -308,8 +311,7 @@ bool chat_request_read(struct chat_request *request, struct models *models, cons
         if (status == BN_STATUS_NOT_FOUND) snprintf(failure->param, sizeof failure->param, "model");
         return false;
     }
-    if (!request->model->tokenizer)
-        return refuse(failure, "model", "the model has no tokenizer: it can't chat");
+    if (!request->model->tokenizer) return refuse(failure, "model", "the model has no tokenizer: it can't chat");
     return settings_read(&request->settings, body, request->model, failure) && read_format(body, failure) &&
            read_counts(request, body, failure) && read_tools(request, body, failure) &&
            make_prompt(request, body, failure);

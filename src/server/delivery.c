@@ -1,7 +1,7 @@
 #include "server/delivery.h"
 
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/memory.h"
@@ -149,8 +149,7 @@ static struct failure failure_of_cut(int cut) {
     return failure;
 }
 
-bool delivery_succeeded(struct delivery *d, const struct failure *failure, const char *event_name,
-                               const char *tail) {
+bool delivery_succeeded(struct delivery *d, const struct failure *failure, const char *event_name, const char *tail) {
     if (!failure->status) return true;
     int cut = atomic_load(&d->cut);
     struct failure cut_failure = failure_of_cut(cut);

@@ -44,7 +44,6 @@ void delivery_write(struct delivery *d, const char *text);
 
 /* For a format's `end`: true if the answer is whole. Else the client is told, as far as it is there: an error of its
  * own as long as nothing was sent, or an error event (followed by `tail`, may be NULL), and the exchange is ended. */
-bool delivery_succeeded(struct delivery *d, const struct failure *failure, const char *event_name,
-                               const char *tail);
+bool delivery_succeeded(struct delivery *d, const struct failure *failure, const char *event_name, const char *tail);
 
 #endif

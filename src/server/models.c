@@ -31,6 +31,8 @@ struct entry {
 
 struct models {
     struct models_options options;
+    pthread_t janitor; /* unloads idle models, if they are to be */
+    bool stopping;     /* guarded by lock */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* an entry stopped loading */
     struct entry **entries;
@@ -176,6 +178,24 @@ static bn_status add_entry(struct models *models, struct entry *entry, bn_error 
     return BN_OK;
 }
 
+static void expire(struct models *models);
+
+static void *run_janitor(void *context) {
+    struct models *models = context;
+    pthread_mutex_lock(&models->lock);
+    while (!models->stopping) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        pthread_cond_timedwait(&models->changed, &models->lock, &until);
+        pthread_mutex_unlock(&models->lock);
+        expire(models);
+        pthread_mutex_lock(&models->lock);
+    }
+    pthread_mutex_unlock(&models->lock);
+    return NULL;
+}
+
 bn_status models_create(const struct models_options *options, struct models **out, bn_error *err) {
     struct models *models = mem_calloc(1, sizeof *models);
     if (!models) return fail_no_memory(err, sizeof *models);
@@ -183,11 +203,22 @@ bn_status models_create(const struct models_options *options, struct models **ou
     pthread_mutex_init(&models->lock, NULL);
     pthread_cond_init(&models->changed, NULL);
     *out = models;
-    return BN_OK;
+    if (!options->idle_ms || pthread_create(&models->janitor, NULL, run_janitor, models) == 0) return BN_OK;
+    models->options.idle_ms = 0;
+    models_destroy(models);
+    *out = NULL;
+    return fail(err, BN_STATUS_NO_MEMORY, "the system refuses another thread");
 }
 
 void models_destroy(struct models *models) {
     if (!models) return;
+    if (models->options.idle_ms) {
+        pthread_mutex_lock(&models->lock);
+        models->stopping = true;
+        pthread_cond_broadcast(&models->changed);
+        pthread_mutex_unlock(&models->lock);
+        pthread_join(models->janitor, NULL);
+    }
     for (size_t i = 0; i < models->n_entries; i++) {
         retire(detach(models->entries[i]));
         destroy_entry(models->entries[i]);
@@ -363,9 +394,10 @@ bn_status models_unload(struct models *models, const char *name, bn_error *err) 
     return entry ? BN_OK : fail(err, BN_STATUS_NOT_FOUND, "The model '%s' does not exist", name);
 }
 
-void models_expire(struct models *models) {
+/* Takes models out of memory that were idle for too long. */
+static void expire(struct models *models) {
     uint64_t idle_ns = (uint64_t)models->options.idle_ms * 1000000, now_ns = clock_now_ns();
-    for (bool any = idle_ns > 0; any;) {
+    for (bool any = true; any;) {
         pthread_mutex_lock(&models->lock);
         struct entry *entry = least_recent(models);
         any = entry && entry->last_used_ns + idle_ns < now_ns;

@@ -18,8 +18,8 @@ struct models;
 struct models_options {
     bn_model_options model;
     bn_engine_options engine;
-    size_t max_queued; /* requests per model that run or wait; more are answered 429; 0 = 1024 */
-    size_t max_loaded; /* at once; those that nobody uses make room; 0 = as many as fit */
+    size_t max_queued;  /* requests per model that run or wait; more are answered 429; 0 = 1024 */
+    size_t max_loaded;  /* at once; those that nobody uses make room; 0 = as many as fit */
     uint64_t max_bytes; /* of weights and KV caches together; 0 = no bound of its own */
     unsigned idle_ms;   /* in memory after the last use; 0 = for ever */
     /* A file name for a name that was never added (a registry): *path is mem_free'd. NULL: unknown names are errors. */
@@ -57,8 +57,6 @@ bn_status models_acquire(struct models *models, const char *name, const struct m
 void model_release(const struct model *model);
 /* Takes it out of memory once nobody uses it; BN_STATUS_NOT_FOUND for an unknown name. */
 bn_status models_unload(struct models *models, const char *name, bn_error *err);
-/* Forgets models that were idle for too long. To be called now and then. */
-void models_expire(struct models *models);
 
 enum model_state { MODEL_UNLOADED, MODEL_LOADING, MODEL_LOADED, MODEL_FAILED };
 struct model_status {

@@ -23,7 +23,7 @@ void prompts_release(struct generation_prompt *prompts, size_t n);
 /* {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details": {"cached_tokens"}} */
 json_t *usage_json(const bn_usage *usage);
 /* How fast it went, as llama-server has it. */
-json_t *timings_json(const bn_usage *usage);
+json_t *answer_timings_json(const bn_usage *usage);
 /* "fp_…": which model, as this build computes it. size ≥ 20. */
 void system_fingerprint(const struct model *model, char *out, size_t size);
 

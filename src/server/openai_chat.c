@@ -27,7 +27,7 @@ static double per_second(size_t n, uint64_t ns) {
     return ns ? (double)n * 1e9 / (double)ns : 0;
 }
 
-json_t *timings_json(const bn_usage *usage) {
+json_t *answer_timings_json(const bn_usage *usage) {
     size_t n_computed = usage->prompt_tokens - min_size(usage->prompt_tokens, usage->cached_tokens);
     return json_pack("{s:I, s:I, s:f, s:f, s:I, s:f, s:f}", "cache_n", (json_int_t)usage->cached_tokens, "prompt_n",
                      (json_int_t)n_computed, "prompt_ms", (double)usage->prompt_ns * 1e-6, "prompt_per_second",
@@ -55,7 +55,8 @@ static json_t *message_json(const struct answer_choice *choice) {
     json_t *message = json_pack("{s:s}", "role", "assistant");
     bool is_null = choice->n_calls && choice->text.size == 0;
     json_object_set_new(message, "content",
-                        is_null ? json_null() : json_text(choice->text.data ? choice->text.data : "", choice->text.size));
+                        is_null ? json_null()
+                                : json_text(choice->text.data ? choice->text.data : "", choice->text.size));
     if (choice->reasoning.size)
         json_object_set_new(message, "reasoning_content", json_text(choice->reasoning.data, choice->reasoning.size));
     json_object_set_new(message, "refusal", json_null());
@@ -73,17 +74,18 @@ json_t *chat_completion_json(struct answer *answer, const char *id, int64_t crea
     json_t *choices = json_array();
     for (size_t i = 0; i < answer_n_choices(answer); i++) {
         const struct answer_choice *choice = answer_choice(answer, i);
-        json_t *logprobs = choice->logprobs ? json_pack("{s:O, s:n}", "content", choice->logprobs, "refusal")
-                                            : json_null();
+        json_t *logprobs =
+            choice->logprobs ? json_pack("{s:O, s:n}", "content", choice->logprobs, "refusal") : json_null();
         json_t *one = json_pack("{s:I, s:o, s:o, s:s}", "index", (json_int_t)i, "message", message_json(choice),
                                 "logprobs", logprobs, "finish_reason", choice->finish_reason);
         if (choice->token_ids) json_object_set(one, "token_ids", choice->token_ids);
         json_array_append_new(choices, one);
     }
     system_fingerprint(model, fingerprint, sizeof fingerprint);
-    json_t *body = json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:o}", "id", id, "object", "chat.completion",
-                             "created", (json_int_t)created, "model", model->name, "choices", choices, "usage",
-                             usage_json(&usage), "system_fingerprint", fingerprint, "timings", timings_json(&usage));
+    json_t *body =
+        json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:o}", "id", id, "object", "chat.completion", "created",
+                  (json_int_t)created, "model", model->name, "choices", choices, "usage", usage_json(&usage),
+                  "system_fingerprint", fingerprint, "timings", answer_timings_json(&usage));
     return body;
 }
 

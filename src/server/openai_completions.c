@@ -19,8 +19,7 @@ static const struct schema_field stream_option_fields[] = {
 static const struct schema_field completion_fields[] = {
     {"model", {.types = SCHEMA_STRING | SCHEMA_NULL}},
     {"prompt",
-     {.types = SCHEMA_STRING | SCHEMA_ARRAY | SCHEMA_NULL,
-      .help = "a text, token ids, or an array of either"}},
+     {.types = SCHEMA_STRING | SCHEMA_ARRAY | SCHEMA_NULL, .help = "a text, token ids, or an array of either"}},
     {"suffix", {.types = SCHEMA_STRING | SCHEMA_NULL, .help = "the text behind: models that were trained to fill in"}},
     {"max_tokens", {.types = SCHEMA_INTEGER | SCHEMA_NULL, .min = 0, .max = INT32_MAX, .help = "of each answer (16)"}},
     {"n", {.types = SCHEMA_INTEGER | SCHEMA_NULL, .min = 1, .max = 128}},
@@ -45,8 +44,8 @@ struct logprob_lists {
 struct completion_choice {
     struct buffer text;
     struct logprob_lists logprobs;
-    size_t n_told;  /* log-probabilities that a stream has sent */
-    bool ignored;   /* max_tokens was 0: what is generated counts for nothing */
+    size_t n_told; /* log-probabilities that a stream has sent */
+    bool ignored;  /* max_tokens was 0: what is generated counts for nothing */
     bool echoed;
     const char *finish_reason;
 };
@@ -157,9 +156,9 @@ static void echo_prompt(struct completion *completion, size_t prompt, const bn_r
             json_array_extend(before.values, lists->values);
             json_array_extend(before.top, lists->top);
             for (size_t j = 0; j < json_array_size(lists->offsets); j++)
-                json_array_append_new(before.offsets,
-                                      json_integer((json_int_t)before.offset +
-                                                   json_integer_value(json_array_get(lists->offsets, j))));
+                json_array_append_new(
+                    before.offsets,
+                    json_integer((json_int_t)before.offset + json_integer_value(json_array_get(lists->offsets, j))));
             before.offset += lists->offset;
             struct logprob_lists old = *lists;
             *lists = before;
@@ -184,8 +183,9 @@ static void tell_chunk(struct completion *completion, size_t index, const char *
     char *logprobs_text = json_dumps(logprobs, JSON_COMPACT | JSON_ENCODE_ANY);
     choice->n_told = json_array_size(choice->logprobs.tokens);
     if (completion->head.size == 0) {
-        buffer_printf(&completion->head, "{\"id\":\"%s\",\"object\":\"text_completion\",\"created\":%lld,\"model\":",
-                      d->id, (long long)d->created);
+        buffer_printf(&completion->head,
+                      "{\"id\":\"%s\",\"object\":\"text_completion\",\"created\":%lld,\"model\":", d->id,
+                      (long long)d->created);
         buffer_append_json_string(&completion->head, d->model->name, strlen(d->model->name));
         buffer_append_text(&completion->head, ",\"choices\":[");
     }
@@ -208,8 +208,8 @@ static bool on_token(void *context, size_t prompt, const bn_token_event *event) 
     size_t index = prompt * completion->n + event->choice;
     struct completion_choice *choice = &completion->choices[index];
     struct delivery *d = &completion->delivery;
-    if (event->finish == BN_FINISH_ERROR || (event->finish == BN_FINISH_CANCELLED &&
-                                             !generation_timed_out(d->generation)))
+    if (event->finish == BN_FINISH_ERROR ||
+        (event->finish == BN_FINISH_CANCELLED && !generation_timed_out(d->generation)))
         return true; /* on_end says why */
     size_t before = choice->text.size;
     if (event->finish) choice->finish_reason = completion->nothing_wanted ? "length" : reason_of(event->finish);
@@ -274,18 +274,18 @@ static void end_whole(struct completion *completion) {
     char fingerprint[32];
     for (size_t i = 0; i < completion->n_prompts * completion->n; i++) {
         const struct completion_choice *choice = &completion->choices[i];
-        json_array_append_new(choices, json_pack("{s:I, s:o, s:o, s:s}", "index", (json_int_t)i, "text",
-                                                 json_text(choice->text.data ? choice->text.data : "",
-                                                           choice->text.size),
-                                                 "logprobs", logprobs_json(&choice->logprobs, 0), "finish_reason",
-                                                 choice->finish_reason ? choice->finish_reason : "length"));
+        json_array_append_new(choices,
+                              json_pack("{s:I, s:o, s:o, s:s}", "index", (json_int_t)i, "text",
+                                        json_text(choice->text.data ? choice->text.data : "", choice->text.size),
+                                        "logprobs", logprobs_json(&choice->logprobs, 0), "finish_reason",
+                                        choice->finish_reason ? choice->finish_reason : "length"));
     }
     system_fingerprint(d->model, fingerprint, sizeof fingerprint);
     exchange_respond_json(d->exchange, 200,
                           json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:o}", "id", d->id, "object",
                                     "text_completion", "created", (json_int_t)d->created, "model", d->model->name,
                                     "choices", choices, "usage", usage_json(&usage), "system_fingerprint", fingerprint,
-                                    "timings", timings_json(&usage)));
+                                    "timings", answer_timings_json(&usage)));
 }
 
 static void on_end(void *context, const bn_error *error) {
@@ -406,8 +406,8 @@ static bool read_options(struct completion *completion, const json_t *body, stru
     if (json_string_length(json_member(body, "suffix")))
         return refuse(failure, "suffix", "'suffix': use /infill, with a model that was trained to fill in");
     if (completion->n * completion->n_prompts > MAX_CHOICES_ALL)
-        return refuse(failure, "n", "prompts · n is %zu; at most %d are possible", completion->n * completion->n_prompts,
-                      MAX_CHOICES_ALL);
+        return refuse(failure, "n", "prompts · n is %zu; at most %d are possible",
+                      completion->n * completion->n_prompts, MAX_CHOICES_ALL);
     completion->choices = mem_calloc(completion->n * completion->n_prompts, sizeof *completion->choices);
     if (!completion->choices) return succeeded(failure, BN_STATUS_NO_MEMORY, NULL);
     for (size_t i = 0; completion->n_logprobs >= 0 && i < completion->n * completion->n_prompts; i++)
@@ -428,8 +428,8 @@ void handle_completions(struct exchange *exchange, void *service) {
     bool ok = completion ? api_acquire(api, body, &model, &failure) : succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
     bool settings_there = ok;
     ok = ok && settings_read(&settings, body, model, &failure) &&
-         read_prompts(model, prompt ? prompt : empty, "prompt", json_bool_or(body, "add_special_tokens", true), &prompts,
-                      &completion->n_prompts, &failure) &&
+         read_prompts(model, prompt ? prompt : empty, "prompt", json_bool_or(body, "add_special_tokens", true),
+                      &prompts, &completion->n_prompts, &failure) &&
          read_options(completion, body, &settings, &failure);
     json_decref(empty);
     if (ok) {

@@ -18,7 +18,16 @@ enum parser_state {
     PLAIN      /* text without calls: the rest, after something that only looked like one */
 };
 
-enum scan_state { SCAN_KEY_OR_END, SCAN_KEY, SCAN_COLON, SCAN_VALUE_START, SCAN_VALUE, SCAN_COMMA, SCAN_DONE, SCAN_BAD };
+enum scan_state {
+    SCAN_KEY_OR_END,
+    SCAN_KEY,
+    SCAN_COLON,
+    SCAN_VALUE_START,
+    SCAN_VALUE,
+    SCAN_COMMA,
+    SCAN_DONE,
+    SCAN_BAD
+};
 enum value_role { ROLE_OTHER, ROLE_NAME, ROLE_ARGUMENTS };
 enum value_kind { KIND_STRING = 's', KIND_NESTED = '{', KIND_LITERAL = 'l' };
 

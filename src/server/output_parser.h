@@ -8,7 +8,7 @@
 /* How a model writes that it calls a tool. */
 enum tool_syntax {
     TOOLS_NONE,
-    TOOLS_JSON,    /* the whole answer is {"name": …, "arguments" or "parameters": {…}}; with <|python_tag|> (Llama 3) */
+    TOOLS_JSON, /* the whole answer is {"name": …, "arguments" or "parameters": {…}}; with <|python_tag|> (Llama 3) */
     TOOLS_HERMES,  /* <tool_call>{"name": …, "arguments": {…}}</tool_call> */
     TOOLS_MISTRAL, /* [TOOL_CALLS][{"name": …, "arguments": {…}}, …], or [TOOL_CALLS]name{…} */
 };

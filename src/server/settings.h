@@ -48,19 +48,23 @@ struct settings {
 #define SETTINGS_SCHEMA(name, type, low, high, text)                                                                   \
     {#name, {.types = (type) | SCHEMA_NULL, .min = low, .max = high, .help = text}},
 #define SETTINGS_FIELDS                                                                                                \
-    SETTINGS_ROWS(SETTINGS_SCHEMA)                                                                                     \
-    {"stop",                                                                                                           \
-     {.types = SCHEMA_STRING | SCHEMA_ARRAY | SCHEMA_NULL,                                                             \
-      .max_size = 256,                                                                                                 \
-      .items = &(const struct schema){.types = SCHEMA_STRING, .min_size = 1, .max_size = 4096},                        \
-      .help = "texts that end the answer"}},                                                                           \
-    {"stop_token_ids",                                                                                                 \
-     {.types = SCHEMA_ARRAY | SCHEMA_NULL,                                                                             \
-      .max_size = 4096,                                                                                                \
-      .items = &(const struct schema){.types = SCHEMA_INTEGER, .max = INT32_MAX},                                      \
-      .help = "tokens that end the answer"}},                                                                          \
-    {"logit_bias",                                                                                                     \
-     {.types = SCHEMA_OBJECT | SCHEMA_ARRAY | SCHEMA_NULL, .max_size = 100000, .help = "token id → added to its logit"}}
+    SETTINGS_ROWS(SETTINGS_SCHEMA){                                                                                    \
+        "stop",                                                                                                        \
+        {.types = SCHEMA_STRING | SCHEMA_ARRAY | SCHEMA_NULL,                                                          \
+         .max_size = 256,                                                                                              \
+         .items = &(const struct schema){.types = SCHEMA_STRING, .min_size = 1, .max_size = 4096},                     \
+         .help = "texts that end the answer"}},                                                                        \
+        {"stop_token_ids",                                                                                             \
+         {.types = SCHEMA_ARRAY | SCHEMA_NULL,                                                                         \
+          .max_size = 4096,                                                                                            \
+          .items = &(const struct schema){.types = SCHEMA_INTEGER, .max = INT32_MAX},                                  \
+          .help = "tokens that end the answer"}},                                                                      \
+    {                                                                                                                  \
+        "logit_bias", {                                                                                                \
+            .types = SCHEMA_OBJECT | SCHEMA_ARRAY | SCHEMA_NULL, .max_size = 100000,                                   \
+            .help = "token id → added to its logit"                                                                  \
+        }                                                                                                              \
+    }
 
 /* Reads them over the model's own defaults. n, max_tokens and log-probabilities are the routes' business. Release, also
  * after a failure. */

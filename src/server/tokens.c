@@ -65,19 +65,24 @@ static bool encode(const struct model *model, const json_t *body, int32_t **ids,
     if (json_member(body, "messages")) {
         struct buffer rendered;
         bool ok = chat_render_prompt(model, body, &rendered, failure);
-        const bn_encode_options options = {.size = sizeof options, .parse_special = true,
+        const bn_encode_options options = {.size = sizeof options,
+                                           .parse_special = true,
                                            .add_special = json_bool_or(body, "add_special_tokens", !model->chat)};
-        ok = ok && succeeded(failure, bn_tokenizer_encode(model->tokenizer, rendered.data ? rendered.data : "",
-                                                          rendered.size, &options, ids, n, &error), &error);
+        ok = ok && succeeded(failure,
+                             bn_tokenizer_encode(model->tokenizer, rendered.data ? rendered.data : "", rendered.size,
+                                                 &options, ids, n, &error),
+                             &error);
         buffer_release(&rendered);
         return ok;
     }
     if (!text) return refuse(failure, "content", "one of 'content', 'prompt' and 'messages' is required");
     bool add_special = json_bool_or(body, "add_special", json_bool_or(body, "add_special_tokens", content == NULL));
-    const bn_encode_options options = {.size = sizeof options, .add_special = add_special,
-                                       .parse_special = json_bool_or(body, "parse_special", true)};
-    return succeeded(failure, bn_tokenizer_encode(model->tokenizer, json_string_value(text), json_string_length(text),
-                                                  &options, ids, n, &error), &error);
+    const bn_encode_options options = {
+        .size = sizeof options, .add_special = add_special, .parse_special = json_bool_or(body, "parse_special", true)};
+    return succeeded(failure,
+                     bn_tokenizer_encode(model->tokenizer, json_string_value(text), json_string_length(text), &options,
+                                         ids, n, &error),
+                     &error);
 }
 
 /* The model of a request that needs a tokenizer; NULL: the exchange is answered. */
@@ -142,10 +147,10 @@ void handle_tokenizer_info(struct exchange *exchange, void *service) {
     if (!model) return;
     const bn_tokenizer *tokenizer = model->tokenizer;
     const char *chat_template = bn_tokenizer_chat_template(tokenizer);
-    json_t *info = json_pack("{s:s, s:I, s:I, s:o}", "tokenizer_class", "PreTrainedTokenizerFast", "vocab_size",
-                             (json_int_t)bn_tokenizer_vocab_size(tokenizer), "model_max_length",
-                             (json_int_t)model->context_length, "chat_template",
-                             chat_template ? json_text(chat_template, strlen(chat_template)) : json_null());
+    json_t *info =
+        json_pack("{s:s, s:I, s:I, s:o}", "tokenizer_class", "PreTrainedTokenizerFast", "vocab_size",
+                  (json_int_t)bn_tokenizer_vocab_size(tokenizer), "model_max_length", (json_int_t)model->context_length,
+                  "chat_template", chat_template ? json_text(chat_template, strlen(chat_template)) : json_null());
     add_token(info, "bos_token", model, bn_tokenizer_bos(tokenizer));
     add_token(info, "eos_token", model, bn_tokenizer_eos(tokenizer));
     add_token(info, "pad_token", model, bn_tokenizer_eos(tokenizer));

@@ -6,11 +6,18 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/json_output.h"
+#include "cli/model_options.h"
+#include "cli/model_path.h"
 #include "cli/terminal.h"
+#include "server/api.h"
 #include "server/server.h"
 
 struct serve_settings {
+    struct model_options model;
+    const char *chat_template_file;
+    size_t sequences, max_queued, max_loaded, max_memory_mib, idle_s;
     const char *host, *api_keys, *api_key_file, *tls_key, *tls_certificate, *origins, *prefix;
     size_t port, workers, max_connections, max_body_mib, timeout_s, drain_timeout_s;
     bool no_access_log;
@@ -42,7 +49,23 @@ static const struct option options[] = {
      "no line of JSON on standard error for each request", NULL},
     {0},
 };
-static const struct option_group groups[] = {{"Server", options, 0}, {0}};
+static const struct option serving_options[] = {
+    {"parallel", 0, OPTION_SIZE, FIELD(sequences), "N", 0, 4096, "answers computed together, per model; 0: 16",
+     "np sequences"},
+    {"max-queue", 0, OPTION_SIZE, FIELD(max_queued), "N", 1, 1 << 20,
+     "requests that run or wait, per model; further ones are answered 429", NULL},
+    {"max-models", 0, OPTION_SIZE, FIELD(max_loaded), "N", 0, 1024,
+     "models in memory at once; those that nobody uses make room; 0: no bound", "models-max"},
+    {"max-memory-mib", 0, OPTION_SIZE, FIELD(max_memory_mib), "N", 0, 1 << 30,
+     "memory for models and their caches together; 0: no bound", NULL},
+    {"keep-alive", 0, OPTION_SIZE, FIELD(idle_s), "SECONDS", 0, 1 << 22,
+     "how long a model that nobody uses stays in memory; 0: for ever", "sleep-idle-seconds"},
+    {"chat-template-file", 0, OPTION_TEXT, FIELD(chat_template_file), "FILE", 0, 0,
+     "a Jinja template instead of the models' own", NULL},
+    {0},
+};
+static const struct option_group groups[] = {
+    {"Server", options, 0}, {"Serving", serving_options, 0}, {"Model", model_option_table, FIELD(model)}, {0}};
 
 static void set_defaults(void *settings) {
     struct serve_settings *serve = settings;
@@ -53,6 +76,7 @@ static void set_defaults(void *settings) {
     serve->max_body_mib = 64;
     serve->timeout_s = 3600;
     serve->drain_timeout_s = 30;
+    serve->max_queued = 1024;
 }
 
 /* ---- lists ---- */
@@ -139,11 +163,79 @@ static void announce(const struct invocation *invocation, const struct server *s
     output_flush();
 }
 
+/* ---- models ---- */
+
+static bn_status resolve_model(void *context, const char *name, char **path, bn_error *err) {
+    (void)context;
+    return model_path_resolve(name, path, err);
+}
+
+/* The name of a model that was given as a path: the last part of it, without .gguf. */
+static char *short_name(struct arena *arena, const char *path) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    size_t begin = n;
+    while (begin && path[begin - 1] != '/') begin--;
+    if (n - begin > 5 && memcmp(path + n - 5, ".gguf", 5) == 0) n -= 5;
+    return arena_strndup(arena, path + begin, n - begin);
+}
+
+/* MODEL or NAME=MODEL. It is loaded at once, so that a wrong one is noticed here. */
+static bn_status add_model(struct invocation *invocation, struct models *models, const char *argument,
+                           const char *chat_template, bn_error *err) {
+    const char *equals = strchr(argument, '='), *what = equals ? equals + 1 : argument;
+    char *path, *name = equals ? arena_strndup(&invocation->strings, argument, (size_t)(equals - argument))
+                               : short_name(&invocation->strings, what);
+    const struct model *model;
+    if (!name) return fail_no_memory(err, strlen(argument));
+    bn_status status = model_path_resolve(what, &path, err);
+    if (status) return status;
+    status = models_set(models, name, path, chat_template, err);
+    mem_free(path);
+    if (!status) status = models_acquire(models, name, &model, err);
+    if (!status) model_release(model);
+    return status;
+}
+
+static bn_status read_template(const struct serve_settings *settings, char **out, bn_error *err) {
+    size_t size;
+    *out = NULL;
+    return settings->chat_template_file ? file_read_all(settings->chat_template_file, 1 << 20, out, &size, err) : BN_OK;
+}
+
+static bn_status open_models(struct invocation *invocation, struct models **out, bn_error *err) {
+    const struct serve_settings *settings = invocation->settings;
+    struct models_options models_options = {
+        .model = {.size = sizeof(bn_model_options),
+                  .n_threads = settings->model.threads,
+                  .i2s_layout = settings->model.i2s_layout,
+                  .hidden_act = settings->model.hidden_act},
+        .engine = model_options_engine(&settings->model),
+        .max_queued = settings->max_queued,
+        .max_loaded = settings->max_loaded,
+        .max_bytes = (uint64_t)settings->max_memory_mib << 20,
+        .idle_ms = (unsigned)(settings->idle_s > 4000000 ? 4000000 : settings->idle_s) * 1000,
+        .resolve = invocation->n_arguments == 0 ? resolve_model : NULL,
+    };
+    models_options.engine.max_sequences = settings->sequences;
+    char *chat_template;
+    bn_status status = models_create(&models_options, out, err);
+    if (!status) status = read_template(settings, &chat_template, err);
+    if (status) return status;
+    for (size_t i = 0; i < invocation->n_arguments && !status; i++)
+        status = add_model(invocation, *out, invocation->arguments[i], chat_template, err);
+    mem_free(chat_template);
+    return status;
+}
+
 static bn_status serve(struct invocation *invocation, const struct server_options *server_options, bn_error *err) {
     struct router *router = NULL;
     struct metrics *metrics = NULL;
     struct server *server = NULL;
-    bn_status status = router_create(&router, err);
+    struct api api = {0};
+    bn_status status = open_models(invocation, &api.models, err);
+    if (!status) status = router_create(&router, err);
+    if (!status) status = api_add_routes(&api, router, err);
     if (!status) status = metrics_create(&metrics, err);
     if (!status) status = server_create(server_options, router, metrics, &server, err);
     if (!status) {
@@ -153,6 +245,7 @@ static bn_status serve(struct invocation *invocation, const struct server_option
         ignore_signals();
     }
     server_destroy(server);
+    models_destroy(api.models);
     metrics_destroy(metrics);
     router_destroy(router);
     return status;
@@ -190,16 +283,19 @@ const struct command command_serve = {
     .name = "serve",
     .arguments = "[MODEL…]",
     .summary = "serve models over HTTP",
-    .description = "Listens for HTTP/1.1, HTTP/2 and WebSocket clients, and prints \"listening on URL\" (with --json a "
-                   "JSON object) on "
-                   "standard output once it answers. GET /openapi.json describes its routes, GET /health says whether "
-                   "the models are "
-                   "loaded, GET /metrics has figures for Prometheus.\n\n"
-                   "Without --api-key the server is open: it binds loopback addresses only, and answers to names of "
-                   "this machine only. "
-                   "SIGTERM and Ctrl-C let running requests finish (--drain-timeout); a second one ends at once. "
-                   "SIGHUP reads the TLS "
-                   "certificate again.",
+    .description =
+        "MODEL is what other commands take, or NAME=MODEL to serve it under a name; without any, models of the "
+        "registry are loaded when they are asked for.\n\n"
+        "Listens for HTTP/1.1, HTTP/2 and WebSocket clients, and prints \"listening on URL\" (with --json a "
+        "JSON object) on "
+        "standard output once it answers. GET /openapi.json describes its routes, GET /health says whether "
+        "the models are "
+        "loaded, GET /metrics has figures for Prometheus.\n\n"
+        "Without --api-key the server is open: it binds loopback addresses only, and answers to names of "
+        "this machine only. "
+        "SIGTERM and Ctrl-C let running requests finish (--drain-timeout); a second one ends at once. "
+        "SIGHUP reads the TLS "
+        "certificate again.",
     .examples = "# on a free port of this machine\n"
                 "bitnet serve demo --port 0\n"
                 "# for others, with a key\n"
