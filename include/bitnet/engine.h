@@ -110,7 +110,7 @@ typedef struct bn_request_options {
     bool keep_special;          /* special tokens' text is part of the output */
     int32_t n_logprobs;         /* -1 = none; 0 … 64: top list of that length in every event */
     bool echo_logprobs;         /* also of the prompt's tokens, with top lists: bn_request_prompt_logprobs, …_top */
-    int32_t priority;           /* larger first */
+    int32_t priority;           /* larger first: as if it had come ten seconds earlier for each step */
     bn_token_callback on_token; /* NULL = poll the result */
     void *on_token_context;
     /* Token healing, for prompts that end in the middle of a word: the last tokens of the prompt (at most 8, never the first)
@@ -122,6 +122,9 @@ typedef struct bn_request_options {
      * complete and nothing can follow; where it can, end tokens may come too. The request is another owner of the grammar.
      * Not together with beams or heal. */
     bn_grammar *grammar;
+    /* Whose request it is; 0: nobody's. What a client has waiting already makes its next request wait longer, so that one
+     * with many requests doesn't keep others out. */
+    uint64_t client;
 } bn_request_options;
 
 BN_API void bn_request_options_init(bn_request_options *options);
@@ -179,6 +182,16 @@ BN_API const bn_logprob *bn_request_prompt_top(const bn_request *request, size_t
  * context. `logits` has room for the rows asked for. Runs beside the engine's requests. */
 BN_API bn_status bn_engine_logits(bn_engine *engine, const int32_t *ids, size_t n_ids, bool last_only, float *logits,
                                   bn_error *err);
+
+typedef enum bn_pooling {
+    BN_POOLING_LAST, /* the hidden state of the last token */
+    BN_POOLING_MEAN  /* the mean over all tokens */
+} bn_pooling;
+/* Embeddings of texts, given as ids: out is [n_texts, hidden_size], hidden states behind the model's last norm, pooled, of
+ * whatever length. Runs beside the engine's requests, the texts in one batch. The error of the first bad text is told
+ * with its number. */
+BN_API bn_status bn_engine_embed(bn_engine *engine, const int32_t *const *ids, const size_t *n_ids, size_t n_texts,
+                                 bn_pooling pooling, float *out, bn_error *err);
 
 typedef struct bn_engine_stats {
     size_t size;

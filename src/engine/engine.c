@@ -316,6 +316,29 @@ bn_status bn_engine_logits(bn_engine *engine, const int32_t *ids, size_t n_ids, 
     return status;
 }
 
+bn_status bn_engine_embed(bn_engine *engine, const int32_t *const *ids, const size_t *n_ids, size_t n_texts,
+                          bn_pooling pooling, float *out, bn_error *err) {
+    size_t n_hidden = model_hidden_size(engine->model), n = 0;
+    bn_status status = BN_OK;
+    bn_request **requests = mem_alloc_array(n_texts, sizeof(bn_request *));
+    if (!requests) return fail_no_memory(err, n_texts * sizeof(bn_request *));
+    for (; n < n_texts && !status; n++) {
+        status = request_create_embedding(engine, ids[n], n_ids[n], pooling, out + n * n_hidden, &requests[n], err);
+        if (status) break;
+        status = enqueue(engine, requests[n], err);
+        if (status) request_destroy(requests[n]);
+        if (status) break;
+    }
+    if (status) error_prefix(err, "text %zu", n);
+    for (size_t i = 0; i < n; i++) {
+        bn_status ended = status ? BN_OK : bn_request_wait(requests[i], err);
+        if (!status) status = ended;
+        bn_request_release(requests[i]);
+    }
+    mem_free(requests);
+    return status;
+}
+
 /* ---- introspection ---- */
 
 void bn_engine_get_stats(bn_engine *engine, bn_engine_stats *out) {

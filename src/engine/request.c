@@ -246,7 +246,8 @@ static bn_status start_healing(bn_engine *engine, struct healing *healing, const
 static bn_status prepare_grammar(bn_engine *engine, const bn_request_options *options, const struct token_trie **trie,
                                  bn_error *err) {
     if (options->beams || options->heal)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "a grammar can't be combined with %s", options->beams ? "beams" : "heal");
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "a grammar can't be combined with %s",
+                    options->beams ? "beams" : "heal");
     if (!engine->tokenizer)
         return fail(err, BN_STATUS_UNSUPPORTED, "grammar: the model has no tokenizer that knows its tokens' bytes");
     return engine_token_trie(engine, trie, err);
@@ -302,6 +303,18 @@ bn_status request_create_logits(bn_engine *engine, const int32_t *ids, size_t n_
     return status;
 }
 
+bn_status request_create_embedding(bn_engine *engine, const int32_t *ids, size_t n_ids, bn_pooling pooling, float *out,
+                                   bn_request **request, bn_error *err) {
+    bn_status status = request_create_logits(engine, ids, n_ids, pooling == BN_POOLING_LAST, NULL, request, err);
+    if (status) return status;
+    size_t n = model_hidden_size(engine->model);
+    (*request)->embedding = out;
+    (*request)->hidden = arena_alloc_array(&(*request)->arena, n, sizeof(double));
+    if ((*request)->hidden) return BN_OK;
+    request_destroy(*request);
+    return fail_no_memory(err, n * sizeof(double));
+}
+
 void request_destroy(bn_request *request) {
     for (size_t i = 0; i < request->n_sequences; i++) {
         struct sequence *s = &request->sequences[i];
@@ -326,7 +339,7 @@ bool request_is_end(const bn_request *request, int32_t id) {
 
 bool request_wants_row(const bn_request *request, const struct sequence *s, size_t position) {
     if (position + 1 >= s->n_tokens) return true;
-    if (request->logits) return !request->last_row_only;
+    if (request->logits || request->embedding) return !request->last_row_only;
     return request->prompt_logprobs && position + 1 < request->n_prompt && position >= request->n_echoed;
 }
 
@@ -368,7 +381,8 @@ bn_status request_allow(const bn_request *request, struct sequence *s, size_t n_
 }
 
 bool request_is_complete(const bn_request *request, struct sequence *s) {
-    return s->matcher && matcher_is_complete(s->matcher, s->tokens + request->n_prompt, s->n_tokens - request->n_prompt);
+    return s->matcher &&
+           matcher_is_complete(s->matcher, s->tokens + request->n_prompt, s->n_tokens - request->n_prompt);
 }
 
 static double mean_logprob(const bn_request *request, size_t sequence) {

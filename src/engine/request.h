@@ -26,10 +26,10 @@ struct bn_request {
     struct stop_string *stops;
     int32_t *end_ids; /* ids that end this request */
     size_t n_end_ids;
-    size_t n_prompt;        /* without what was taken back … */
-    struct healing healing; /* … to be healed */
+    size_t n_prompt;               /* without what was taken back … */
+    struct healing healing;        /* … to be healed */
     const struct token_trie *trie; /* of the engine; NULL: no grammar */
-    size_t capacity;        /* longest a sequence may become; also the reserved length that picks rope factors */
+    size_t capacity;               /* longest a sequence may become; also the reserved length that picks rope factors */
     size_t rope_class;
     uint64_t arrival;
 
@@ -49,6 +49,9 @@ struct bn_request {
     size_t n_echoed;        /* positions whose successor's log-probability is there */
     float *logits;          /* bn_engine_logits: the caller's rows; NULL: a request that generates */
     bool last_row_only;
+    float *embedding; /* bn_engine_embed: where it goes; NULL: something else */
+    double *hidden;   /* [hidden_size] the sum so far, in the order of the tokens */
+    int64_t turn;     /* in the order of service: when it came, with what its priority and its client add */
 
     atomic_bool cancelled; /* set by anyone, acted on by the driver */
     atomic_bool finished;  /* release/acquire: set last, after which the driver doesn't touch the request */
@@ -64,6 +67,8 @@ bn_status request_create(bn_engine *engine, const int32_t *prompt, size_t n_prom
                          bn_request **out, bn_error *err);
 bn_status request_create_logits(bn_engine *engine, const int32_t *ids, size_t n_ids, bool last_only, float *logits,
                                 bn_request **out, bn_error *err);
+bn_status request_create_embedding(bn_engine *engine, const int32_t *ids, size_t n_ids, bn_pooling pooling, float *out,
+                                   bn_request **request, bn_error *err);
 void request_destroy(bn_request *request);
 
 /* Is this an id that ends the request? */

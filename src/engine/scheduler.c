@@ -1,7 +1,10 @@
 /* What the next step computes.
  *
- * Sequences are served in one fixed order: priority, then arrival, then number of the choice. A step takes one token of
- * every running sequence that decodes, then fills the token budget with chunks of prompts. A waiting sequence is
+ * Sequences are served in one fixed order: by their request's turn, then arrival, then number of the choice. The turn is
+ * the time of arrival; a step of priority counts as having come earlier, each request that the same client has here
+ * already as having come later. So priorities age, no client keeps others out, and nobody starves. A step takes one
+ * token of every running sequence that decodes, then fills the token budget with chunks of prompts, of which each gets
+ * its share and the first the rest: neither tokens nor short prompts wait for a long one. A waiting sequence is
  * admitted when there is a slot and its tokens fit the free pages; the first in line is never overtaken.
  *
  * Pages are taken as sequences grow. When none is left, the last running sequence in the order gives up all of its
@@ -18,13 +21,26 @@
 
 /* ---- order of service ---- */
 
+#define PRIORITY_NS (INT64_C(10) * 1000000000) /* a step of priority */
+#define CLIENT_NS   (INT64_C(1) * 1000000000)  /* a request of the same client */
+
+static int64_t turn_of(const bn_engine *engine, const bn_request *request) {
+    int64_t n_others = 0;
+    for (size_t i = 0; request->options.client && i < engine->n_live; i++) {
+        const struct sequence *s = engine->live[i];
+        n_others += s->index == 0 && s->request->options.client == request->options.client;
+    }
+    return (int64_t)request->submitted_ns - (int64_t)request->options.priority * PRIORITY_NS + n_others * CLIENT_NS;
+}
+
 static bool served_before(const bn_request *a, const bn_request *b) {
-    if (a->options.priority != b->options.priority) return a->options.priority > b->options.priority;
+    if (a->turn != b->turn) return a->turn < b->turn;
     return a->arrival < b->arrival;
 }
 
 void scheduler_enqueue(bn_engine *engine, bn_request *request) {
     size_t at = engine->n_live, n = request->n_sequences;
+    request->turn = turn_of(engine, request);
     while (at > 0 && served_before(request, engine->live[at - 1]->request)) at--;
     memmove(engine->live + at + n, engine->live + at, (engine->n_live - at) * sizeof(struct sequence *));
     for (size_t i = 0; i < n; i++) engine->live[at + i] = &request->sequences[i];
@@ -131,11 +147,11 @@ static void take_prefix(bn_engine *engine, struct sequence *s) {
 
 /* Takes as many of the pending tokens of a sequence, and then of its guesses, into the step as the rest of the budget
  * and of the rows allow. */
-static void plan_chunk(struct sequence *s, size_t *tokens_left, size_t *rows_left) {
+static void plan_chunk(struct sequence *s, size_t most, size_t *tokens_left, size_t *rows_left) {
     size_t n_ahead = sequence_pending(s) + s->n_drafts;
-    size_t end = s->n_computed + min_size(n_ahead, *tokens_left), position = s->n_computed;
+    size_t end = s->n_computed + min_size(n_ahead, min_size(most, *tokens_left)), position = s->n_computed;
     for (; position < end; position++) {
-        bool wanted = request_wants_row(s->request, s, position);
+        bool wanted = request_wants_row(s->request, s, position) && !s->request->embedding; /* no logits */
         if (wanted && *rows_left == 0) break;
         *rows_left -= wanted;
     }
@@ -149,19 +165,60 @@ static bool rows_go_to_caller(const bn_engine *engine) {
     return engine->n_live == 1 && engine->live[0]->request->logits && !engine->live[0]->request->last_row_only;
 }
 
+static bool is_prompt(const struct sequence *s) {
+    return s->state == SEQUENCE_RUNNING && sequence_pending(s) > 1;
+}
+
+/* Will what a prompt ahead of it computes serve this one, too? Then it waits, to find that in the prefix tree. */
+static bool follows_another(const bn_engine *engine, size_t place) {
+    const struct sequence *s = engine->live[place];
+    if (!engine->use_prefixes || !s->fresh || prefix_limit(s) < KV_PAGE_TOKENS) return false;
+    for (size_t i = 0; i < place; i++) {
+        const struct sequence *other = engine->live[i];
+        if (is_prompt(other) && !other->fresh &&
+            other->n_computed < KV_PAGE_TOKENS * (other->n_tokens / KV_PAGE_TOKENS) &&
+            other->n_tokens > KV_PAGE_TOKENS && other->request->rope_class == s->request->rope_class &&
+            memcmp(other->tokens, s->tokens, KV_PAGE_TOKENS * sizeof *s->tokens) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Each prompt gets its share of the tokens or what it needs, whichever is less; the first gets what is left. */
+static void share_among_prompts(bn_engine *engine, size_t tokens_left, size_t rows_left) {
+    size_t n = 0, reserved = 0, share;
+    for (size_t i = 0; i < engine->n_live && tokens_left; i++) {
+        struct sequence *s = engine->live[i];
+        if (!is_prompt(s)) continue;
+        s->deferred = n > 0 && follows_another(engine, i);
+        if (s->deferred) continue;
+        if (s->fresh) take_prefix(engine, s);
+        n++;
+    }
+    share = n ? tokens_left / n : 0;
+    for (size_t i = 0; i < engine->n_live; i++) {
+        const struct sequence *s = engine->live[i];
+        if (is_prompt(s) && !s->deferred) reserved += min_size(sequence_pending(s), share);
+    }
+    for (size_t i = 0; i < engine->n_live && tokens_left; i++) {
+        struct sequence *s = engine->live[i];
+        if (s->n_planned || s->state != SEQUENCE_RUNNING || s->deferred) continue;
+        size_t own = min_size(sequence_pending(s), share);
+        size_t most = own + (tokens_left - min_size(tokens_left, reserved));
+        reserved -= min_size(reserved, own);
+        plan_chunk(s, most, &tokens_left, &rows_left);
+    }
+}
+
 static void share_budget(bn_engine *engine) {
     size_t tokens_left = engine->batch_tokens;
     size_t rows_left = rows_go_to_caller(engine) ? engine->batch_tokens : engine->max_rows;
     for (size_t i = 0; i < engine->n_live; i++) {
         struct sequence *s = engine->live[i];
-        if (s->state == SEQUENCE_RUNNING && sequence_pending(s) == 1) plan_chunk(s, &tokens_left, &rows_left);
+        if (s->state == SEQUENCE_RUNNING && sequence_pending(s) == 1)
+            plan_chunk(s, tokens_left, &tokens_left, &rows_left);
     }
-    for (size_t i = 0; i < engine->n_live && tokens_left; i++) {
-        struct sequence *s = engine->live[i];
-        if (s->state != SEQUENCE_RUNNING || sequence_pending(s) <= 1) continue;
-        if (s->fresh) take_prefix(engine, s);
-        plan_chunk(s, &tokens_left, &rows_left);
-    }
+    share_among_prompts(engine, tokens_left, rows_left);
 }
 
 /* ---- pages ---- */
@@ -247,7 +304,11 @@ void scheduler_plan(bn_engine *engine) {
     struct plan *plan = &engine->plan;
     plan->n_items = plan->n_tokens = plan->n_rows = 0;
     plan->screened = plan->rescored = plan->fallbacks = 0;
-    for (size_t i = 0; i < engine->n_live; i++) engine->live[i]->n_planned = engine->live[i]->n_draws = 0;
+    for (size_t i = 0; i < engine->n_live; i++) {
+        struct sequence *s = engine->live[i];
+        s->n_planned = s->n_draws = 0;
+        s->deferred = false;
+    }
     admit(engine);
     share_budget(engine);
     for (size_t i = 0; i < engine->n_live; i++) {

@@ -46,6 +46,7 @@ struct sequence {
     size_t n_pages;
     size_t gap_end; /* pages before it may have been given back by sequence_drop_unseen: NULL in both tables */
     bool fresh;     /* admitted, nothing computed yet */
+    bool deferred;  /* a prompt that takes no part in this step: another one computes what it needs */
 
     struct sampler *sampler; /* NULL: bn_engine_logits */
     struct matcher *matcher; /* NULL: the output is free */

@@ -86,6 +86,19 @@ static bool runs_on_driver(const struct plan_item *item) {
     return !item->drawn && item->sequence->request->options.sampling.custom != NULL;
 }
 
+/* Adds up the hidden states of an embedding's tokens, one after the other; the last one's step divides. */
+static void pool_hidden(const bn_engine *engine, struct plan_item *item) {
+    bn_request *request = item->sequence->request;
+    const struct sequence *s = item->sequence;
+    size_t n = model_hidden_size(engine->model), n_pooled = request->last_row_only ? 1 : s->n_tokens;
+    for (size_t r = 0; r < item->n_rows; r++) {
+        const float *hidden = model_hidden(engine->model, engine->workspace, item->first_row + r);
+        for (size_t i = 0; i < n; i++) request->hidden[i] += (double)hidden[i];
+    }
+    if (s->n_computed + s->n_planned < s->n_tokens) return;
+    for (size_t i = 0; i < n; i++) request->embedding[i] = (float)(request->hidden[i] / (double)n_pooled);
+}
+
 static void process_chunk(void *context, size_t chunk, size_t slot) {
     const bn_engine *engine = context;
     const struct plan_item *item = &engine->plan.items[chunk];
@@ -121,6 +134,11 @@ static void compute(bn_engine *engine) {
                                 .n_sequences = plan->n_items};
     step_done(&engine->timer, STEP_PLAN, -1, plan->n_tokens);
     model_forward(engine->model, engine->workspace, &options, &batch, NULL);
+    for (size_t i = 0; i < plan->n_items; i++) {
+        struct plan_item *item = &engine->plan.items[i];
+        item->drawn = item->sequence->request->embedding != NULL;
+        if (item->drawn) pool_hidden(engine, item);
+    }
     if (engine->screen) screen_draw(engine, &options);
     compute_logits(engine, &options);
     step_done(&engine->timer, STEP_HEAD, -1, plan->n_rows);
@@ -203,7 +221,7 @@ static void book_item(bn_engine *engine, struct sequence *s, uint64_t now_ns) {
 
     if (request->first_token_ns == 0) request->first_token_ns = now_ns;
     request->last_token_ns = now_ns;
-    if (request->logits)
+    if (request->logits || request->embedding)
         sequence_finish(engine, s, BN_FINISH_STOP);
     else if (request->beams) {
         if (beam_advance(request, &engine->cache)) beams_finish(engine, request);

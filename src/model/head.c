@@ -24,6 +24,10 @@ void model_logits(const struct bn_model *model, struct workspace *workspace, con
     if (c->final_softcap > 0) options->kernels->softcap(logits, c->final_softcap, n * c->vocab_size);
 }
 
+const float *model_hidden(const struct bn_model *model, const struct workspace *workspace, size_t row) {
+    return workspace->normed + row * model->config.hidden_size;
+}
+
 bool model_is_screened(const struct bn_model *model) {
     return model->weights.screen.codes != NULL;
 }

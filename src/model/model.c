@@ -259,6 +259,10 @@ bn_status bn_model_open(const char *path, const bn_model_options *given, bn_mode
 const bn_tokenizer *bn_model_tokenizer(const bn_model *model) {
     return model->tokenizer;
 }
+size_t model_hidden_size(const struct bn_model *model) {
+    return model->config.hidden_size;
+}
+
 size_t model_vocab_size(const struct bn_model *model) {
     return model->config.vocab_size;
 }

@@ -92,6 +92,9 @@ void model_forward(const struct bn_model *model, struct workspace *workspace, co
 void model_logits(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,
                   const size_t *rows, size_t n, float *logits);
 
+/* The hidden state of a row, behind the last norm: [hidden_size], until the next pass. */
+const float *model_hidden(const struct bn_model *model, const struct workspace *workspace, size_t row);
+
 /* Is there a six-bit copy of the head that tells which tokens can matter (docs/head.md)? */
 bool model_is_screened(const struct bn_model *model);
 /* Hidden states in one pass over the copy. */
@@ -112,6 +115,7 @@ void model_drop_head_pages(const struct bn_model *model);
  * give equal keys and pages may be shared between them. 0 for models whose factors don't depend on the length. */
 size_t model_rope_class(const struct bn_model *model, size_t reserved_length);
 
+size_t model_hidden_size(const struct bn_model *model);
 size_t model_vocab_size(const struct bn_model *model);
 size_t model_context_length(const struct bn_model *model);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "server/constraint.h"
 
 enum { MAX_MESSAGES = 100000, MAX_TOOLS = 1024, MAX_CHOICES = 128 };
 
@@ -247,6 +248,24 @@ static bool make_prompt(struct chat_request *request, const json_t *body, struct
 
 /* ---- the rest ---- */
 
+/* "required", or {"function": {"name"}}: the answer is one call, in a form that every model can be held to. */
+static bool force_call(struct chat_request *request, const json_t *tools, const json_t *choice,
+                       struct failure *failure) {
+    bn_grammar **grammar = &request->settings.options.grammar;
+    const char *word = json_is_string(choice) ? json_string_value(choice) : "", *name = NULL;
+    if (!choice || strcmp(word, "auto") == 0) return true;
+    if (json_is_object(choice)) {
+        name = json_text_or(json_object_get(choice, "function"), "name", json_text_or(choice, "name", NULL));
+        if (!name) return refuse(failure, "tool_choice", "'tool_choice.function.name' must be a string");
+    } else if (strcmp(word, "required") != 0) {
+        return refuse(failure, "tool_choice", "'tool_choice' must be none, auto, required or a function");
+    }
+    if (*grammar)
+        return refuse(failure, "tool_choice", "a call can't be forced where 'response_format' holds the answer");
+    request->tools = TOOLS_JSON;
+    return constraint_of_tools(tools, name, grammar, failure);
+}
+
 static bool read_tools(struct chat_request *request, const json_t *body, struct failure *failure) {
     const json_t *tools = json_member(body, "tools"), *choice = json_member(body, "tool_choice");
     size_t n = json_array_size(tools);
@@ -255,10 +274,6 @@ static bool read_tools(struct chat_request *request, const json_t *body, struct 
         !(json_is_string(choice) && strcmp(json_string_value(choice), "auto") == 0))
         return refuse(failure, "tool_choice", "'tool_choice' needs 'tools'");
     if (!wants_tools(body)) return true;
-    if (!json_is_string(choice) ? choice != NULL : strcmp(json_string_value(choice), "auto") != 0)
-        return refuse(failure, "tool_choice",
-                      "'tool_choice' other than \"none\" and \"auto\" is not supported by this "
-                      "build");
     request->tool_names = arena_alloc_array(&request->settings.arena, n + 1, sizeof *request->tool_names);
     if (!request->tool_names) return out_of_memory(failure);
     for (size_t i = 0; i < n; i++) {
@@ -269,22 +284,8 @@ static bool read_tools(struct chat_request *request, const json_t *body, struct 
         request->tool_names[i] = arena_strndup(&request->settings.arena, name, strlen(name));
         if (!request->tool_names[i]) return out_of_memory(failure);
     }
-    const bn_tokenizer *tokenizer = request->model->tokenizer;
-    request->tools = tool_syntax_of_template(tokenizer ? bn_tokenizer_chat_template(tokenizer) : NULL);
-    return true;
-}
-
-static bool read_format(const json_t *body, struct failure *failure) {
-    static const char *const names[] = {"structured_outputs", "guided_json", "guided_regex", "guided_choice",
-                                        "guided_grammar",     "json_schema", "grammar"};
-    const char *type = json_text_or(json_member(body, "response_format"), "type", "text");
-    if (strcmp(type, "text") != 0)
-        return refuse(failure, "response_format", "'response_format' of type '%.40s' is not supported by this build",
-                      type);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (json_member(body, names[i]))
-            return refuse(failure, names[i], "'%s' is not supported by this build", names[i]);
-    return true;
+    request->tools = tool_syntax_of_template(bn_tokenizer_chat_template(request->model->tokenizer));
+    return force_call(request, tools, choice, failure);
 }
 
 static bool read_counts(struct chat_request *request, const json_t *body, struct failure *failure) {
@@ -312,9 +313,9 @@ bool chat_request_read(struct chat_request *request, struct models *models, cons
         return false;
     }
     if (!request->model->tokenizer) return refuse(failure, "model", "the model has no tokenizer: it can't chat");
-    return settings_read(&request->settings, body, request->model, failure) && read_format(body, failure) &&
-           read_counts(request, body, failure) && read_tools(request, body, failure) &&
-           make_prompt(request, body, failure);
+    return settings_read(&request->settings, body, request->model, failure) &&
+           constraint_read(body, &request->settings.options.grammar, failure) && read_counts(request, body, failure) &&
+           read_tools(request, body, failure) && make_prompt(request, body, failure);
 }
 
 void chat_request_release(struct chat_request *request) {

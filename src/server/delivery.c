@@ -139,7 +139,7 @@ void delivery_start_generation(struct delivery *d, const struct model *model, co
 /* ---- the end ---- */
 
 static struct failure failure_of_cut(int cut) {
-    struct failure failure = {.status = 503, .type = "unavailable_error", .code = "shutting_down", .retry_after_s = 5};
+    struct failure failure = {.status = 503, .code = "shutting_down", .retry_after_s = 5};
     if (cut == CUT_TIMEOUT + 1) {
         failure = (struct failure){.status = 504, .type = "timeout_error", .code = "timeout"};
         strcpy(failure.message, "The request took longer than this server allows");

@@ -6,7 +6,7 @@
 
 bool refuse(struct failure *failure, const char *param, const char *format, ...) {
     va_list arguments;
-    *failure = (struct failure){.status = 400, .type = "invalid_request_error", .code = "invalid_value"};
+    *failure = (struct failure){.status = 400, .code = "invalid_value"};
     snprintf(failure->param, sizeof failure->param, "%s", param ? param : "");
     va_start(arguments, format);
     vsnprintf(failure->message, sizeof failure->message, format, arguments);
@@ -43,22 +43,22 @@ bool succeeded(struct failure *failure, bn_status status, const bn_error *error)
     case BN_STATUS_BAD_ARGUMENT:
     case BN_STATUS_BAD_FILE:
     case BN_STATUS_UNSUPPORTED:
-        set(failure, 400, "invalid_request_error", "invalid_value", 0);
+        set(failure, 400, NULL, "invalid_value", 0);
         break;
     case BN_STATUS_NOT_FOUND:
-        set(failure, 404, "not_found_error", "model_not_found", 0);
+        set(failure, 404, NULL, "model_not_found", 0);
         break;
     case BN_STATUS_BUSY:
-        set(failure, 429, "rate_limit_error", "queue_full", 1);
+        set(failure, 429, NULL, "queue_full", 1);
         break;
     case BN_STATUS_NO_MEMORY:
-        set(failure, 503, "unavailable_error", "out_of_memory", 1);
+        set(failure, 503, NULL, "out_of_memory", 1);
         break;
     case BN_STATUS_CANCELLED:
         set(failure, 504, "timeout_error", "timeout", 0);
         break;
     default:
-        set(failure, 500, "server_error", "internal_error", 0);
+        set(failure, 500, NULL, "internal_error", 0);
     }
     snprintf(failure->message, sizeof failure->message, "%s", error ? error->message : "out of memory");
     return false;

@@ -20,6 +20,12 @@ bool read_prompts(const struct model *model, const json_t *value, const char *me
                   struct generation_prompt **out, size_t *n, struct failure *failure);
 void prompts_release(struct generation_prompt *prompts, size_t n);
 
+/* Embeddings of prompts, [n, hidden_size], of whatever length; *out is to be mem_free'd either way. */
+bool embed(const struct model *model, const struct generation_prompt *prompts, size_t n, bn_pooling pooling,
+           float **out, struct failure *failure);
+/* To length 1, unless it is zero. */
+void normalize(float *vector, size_t n);
+
 /* {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details": {"cached_tokens"}} */
 json_t *usage_json(const bn_usage *usage);
 /* How fast it went, as llama-server has it. */

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "server/constraint.h"
 #include "server/delivery.h"
 #include "server/openai.h"
 
@@ -430,9 +431,11 @@ void handle_completions(struct exchange *exchange, void *service) {
     ok = ok && settings_read(&settings, body, model, &failure) &&
          read_prompts(model, prompt ? prompt : empty, "prompt", json_bool_or(body, "add_special_tokens", true),
                       &prompts, &completion->n_prompts, &failure) &&
+         constraint_read(body, &settings.options.grammar, &failure) &&
          read_options(completion, body, &settings, &failure);
     json_decref(empty);
     if (ok) {
+        settings.options.client = client_of(exchange);
         delivery_init(&completion->delivery, exchange, "cmpl-", json_bool_or(body, "stream", false), release);
         delivery_start_generation(&completion->delivery, model, prompts, completion->n_prompts, &sink, &settings);
         mem_free(prompts);

@@ -197,5 +197,6 @@ bool settings_read(struct settings *settings, const json_t *body, const struct m
 }
 
 void settings_release(struct settings *settings) {
+    bn_grammar_release(settings->options.grammar);
     arena_release(&settings->arena);
 }
