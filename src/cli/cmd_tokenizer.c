@@ -92,6 +92,30 @@ static bn_status hex_decode(const char *hex, struct buffer *out, bn_error *err) 
 
 /* ---- a line of --jsonl: object in, answer out ---- */
 
+static bn_status encode_aligned(const bn_tokenizer *tokenizer, const struct encode_request *request, bool offsets,
+                                json_t **answer, bn_error *err) {
+    struct encoding encoding = {0};
+    bn_status status = tokenizer_encode(tokenizer, request, &encoding, err);
+    if (!status) *answer = encoding_json(&encoding, offsets);
+    encoding_release(&encoding);
+    return status;
+}
+
+static bn_status encode_as_prompt(const bn_tokenizer *tokenizer, const struct encode_request *request, bool offsets,
+                                  json_t **answer, bn_error *err) {
+    const bn_encode_options options = {
+        .size = sizeof options, .add_special = request->add_special, .parse_special = request->parse_special};
+    int32_t *ids;
+    size_t n;
+    if (offsets || request->pair)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "'ids_only' goes neither with 'offsets' nor with 'pair'");
+    bn_status status = bn_tokenizer_encode(tokenizer, request->text, request->text_bytes, &options, &ids, &n, err);
+    if (status) return status;
+    *answer = json_pack("{s:o}", "ids", json_ids(ids, n));
+    bn_free(ids);
+    return BN_OK;
+}
+
 typedef bn_status (*line_function)(const struct tokenizer_settings *settings, const bn_tokenizer *tokenizer,
                                    const json_t *object, json_t **answer, bn_error *err);
 
@@ -108,18 +132,16 @@ static bn_status encode_line(const struct tokenizer_settings *settings, const bn
                                      .pair_bytes = json_string_length(pair),
                                      .add_special = !settings->no_special,
                                      .parse_special = parses_special(settings, tokenizer)};
-    bool offsets = settings->offsets;
+    bool offsets = settings->offsets, ids_only = false;
     struct buffer bytes;
     buffer_init(&bytes);
     bn_status status = hex ? hex_decode(hex, &bytes, err) : BN_OK;
     if (!status) status = json_get_bool(object, "add_special", &request.add_special, err);
     if (!status) status = json_get_bool(object, "parse_special", &request.parse_special, err);
     if (!status) status = json_get_bool(object, "offsets", &offsets, err);
+    if (!status) status = json_get_bool(object, "ids_only", &ids_only, err);
     if (hex) request.text = bytes.data ? bytes.data : "", request.text_bytes = bytes.size;
-    struct encoding encoding = {0};
-    if (!status) status = tokenizer_encode(tokenizer, &request, &encoding, err);
-    if (!status) *answer = encoding_json(&encoding, offsets);
-    encoding_release(&encoding);
+    if (!status) status = (ids_only ? encode_as_prompt : encode_aligned)(tokenizer, &request, offsets, answer, err);
     buffer_release(&bytes);
     return status;
 }
@@ -356,7 +378,8 @@ const struct command command_tokenizer_encode = {
                    "\"offsets\": true} (or "
                    "\"hex\" for raw bytes) is answered by {\"ids\": […], \"type_ids\": […], \"offsets\": [[start, "
                    "end], …]}, offsets in code "
-                   "points of the input; a bad line by {\"error\": …}, and the exit status is 1 at the end.",
+                   "points of the input; with \"ids_only\": true by {\"ids\": […]}, as prompts are encoded: never "
+                   "truncated or padded; a bad line by {\"error\": …}, and the exit status is 1 at the end.",
     .examples = "bitnet tokenizer encode demo 'Once upon a time'\n"
                 "echo '{\"text\":\"Once\",\"offsets\":true}' | bitnet tokenizer encode demo --jsonl",
     .groups = encode_groups,

@@ -95,7 +95,7 @@ static bn_status build_trie(const struct added_tokens *tokens, bool normalized, 
             key.bytes = contents->bytes + begin;
             key.size = ends[i] - begin;
         }
-        if (key.size > 0) keys[n++] = key;
+        keys[n++] = key;
     }
     bn_status status = trie_build(trie, keys, n, err);
     mem_free(keys);
@@ -165,21 +165,51 @@ static size_t space_after(const char *text, size_t n, size_t begin) {
     return begin;
 }
 
+/* A text on its way into pieces. */
+struct split {
+    const struct added_tokens *tokens;
+    bool parse_special;
+    const char *text;
+    size_t n, done; /* bytes that are in pieces */
+    struct pieces *out;
+};
+
+static void take_match(struct split *split, size_t begin, size_t end, int32_t index) {
+    const struct added_token *token = &split->tokens->items[index];
+    const char *text = split->text;
+    size_t done = split->done;
+    if (token->special && !split->parse_special) return;
+    if (token->single_word && !is_whole_word(text, split->n, begin, end)) return;
+    if (token->left_strip) begin = max_size(space_before(text, begin, min_size(done, begin)), done);
+    if (token->right_strip) end = space_after(text, split->n, end);
+    if (begin > end) return; /* all of it was white space that the token before took */
+    if (done < begin) pieces_push(split->out, done, begin, -1);
+    if (begin < end) pieces_push(split->out, begin, end, token->id);
+    split->done = end;
+}
+
+/* A token that the normalizer leaves nothing of is found before each character in [begin, end) and at the end of the
+ * text, but not right behind a match. It shows in what it cuts apart, and in white space that it takes. (The reference
+ * finds it before each byte, and gives up where that cuts a character.) */
+static void take_empty_matches(struct split *split, size_t begin, size_t end, int32_t index) {
+    uint32_t c;
+    for (size_t at = begin; at < end;) {
+        if (at > begin || begin == 0) take_match(split, at, at, index);
+        at += at < split->n ? unicode_next(split->text + at, split->n - at, &c) : 1;
+    }
+}
+
 void added_tokens_split(const struct added_tokens *tokens, const struct trie *trie, bool parse_special,
                         const char *text, size_t n, struct pieces *out) {
-    size_t done = 0, from = 0, begin, end;
+    struct split split = {tokens, parse_special, text, n, 0, out};
+    const int32_t empty = trie->n_nodes > 0 && n > 0 ? trie_value(trie, 0) : -1;
+    size_t from = 0, begin, end;
     int32_t index;
     while (trie_search(trie, text, n, from, &begin, &end, &index)) {
-        const struct added_token *token = &tokens->items[index];
+        if (empty >= 0) take_empty_matches(&split, from, begin, empty);
+        take_match(&split, begin, end, index);
         from = end;
-        if (token->special && !parse_special) continue;
-        if (token->single_word && !is_whole_word(text, n, begin, end)) continue;
-        if (token->left_strip) begin = max_size(space_before(text, begin, min_size(done, begin)), done);
-        if (token->right_strip) end = space_after(text, n, end);
-        if (begin >= end) continue; /* all of it was white space that the token before took */
-        if (done < begin) pieces_push(out, done, begin, -1);
-        pieces_push(out, begin, end, token->id);
-        done = end;
     }
-    if (done < n) pieces_push(out, done, n, -1);
+    if (empty >= 0) take_empty_matches(&split, from, n + 1, empty);
+    if (split.done < n) pieces_push(out, split.done, n, -1);
 }

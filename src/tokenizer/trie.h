@@ -16,7 +16,8 @@
 #define TRIE_DEAD UINT32_MAX
 
 struct trie_key {
-    const char *bytes; /* not empty; needed during trie_build only */
+    const char
+        *bytes; /* needed during trie_build only; an empty one is the value of the root, never found by a search */
     size_t size;
     int32_t value;  /* ≥ 0 */
     uint32_t order; /* filled by trie_build */

@@ -41,9 +41,11 @@ nonsense
 {"no":"text"}
 {"text":"upon","add_special":"yes"}
 {"text":""}
+{"text":"Once","ids_only":true}
+{"text":"Once","ids_only":true,"offsets":true}
 ' tokenizer encode demo --jsonl
 check "lines: a bad one makes exit status 1 at the end" exits 1
-check "lines: every one is answered" same "$(wc -l <out)" 10
+check "lines: every one is answered" same "$(wc -l <out)" 12
 answer() { sed -n "$1p" out >answer; }
 answer 1
 check "lines: text" same "$(cat answer)" '{"ids":[1688,387],"type_ids":[0,0],"offsets":[[0,2],[2,4]]}'
@@ -59,6 +61,10 @@ for i in 5 6 7 8 9; do
 done
 answer 10
 check "lines: the empty text" same "$(cat answer)" '{"ids":[],"type_ids":[]}'
+answer 11
+check "lines: ids alone" same "$(cat answer)" '{"ids":[1688,387]}'
+answer 12
+check "lines: ids alone have no offsets" same "$(json 'error is string' answer)" True
 
 bitnet_reading '{"ids":[0,1688,387]}
 {"ids":[0,1688,387],"skip_special":true}
