@@ -71,6 +71,12 @@ b'|\"it's\"|'a' ~ 1 ~ 2.0 ~ none ~ [1] ~ {'a': 'b'}|'a' + 1|1 ~ 2|1 + 2 ~ 3|'ab'
 d.keys()|d.values()|d.items()|d.items() | list|d.get('a')|d.get('q')|d.get('q', 5)|d.get('q', default=5)|d.get()|d.copy()|d.pop('a')|d.update({})|d.setdefault('a', 1)|d.clear()|d.popitem()|d.items|d.nothing|d.nothing.more|d['a']|d['q']|d['items'] is defined|d.C.x[1]|d['C']['x'][0]|d.C.x.1|{1: 'a'}[1]|{1: 'a'}[1.0]|{1: 'a'}[true]|{(1, 2): 'a'}[1, 2]|{'a': 1, 'a': 2}|{[1]: 2}
 xs.index(2)|xs.index(9)|xs.count(3)|xs.append(1)|xs.copy()|xs.pop|xs.sort()|(1, 2, 1).count(1)|(1, 2).index(2)|(1, 2).append|xs[0]|xs[-1]|xs[9]|xs[9].x|xs['0']|xs['append']|xs[1.0]|xs[true]|xs.0|range(5).start|range(5)[1]|range(5)[-1]|range(5)[9]|range(10)[2:8:3]|range(3) | list|range(0)|range(1, 2, 3)|range(1, 2, 0)|range('a')|range(5, 0, -2) | list|range(3) | length|none.x|none['x']|none.x.y|(1.5).x
 """,
+    "views": """
+d.keys() not in {}|d.keys() in {}|d.keys() in d|d.keys() in d.keys()|d.items() in d|d.values() in {}|d.values() in d|d.keys() in d.values()|d.keys() in [d.keys()]|{d.keys(): 1}|{d.values(): 1} | length|{d.items(): 1}|(d.keys(), 1) in d
+d.keys() == d.keys()|d.keys() == {'a': 3, 'C': 1, 'b': 1}.keys()|d.keys() == {'a': 1}.keys()|d.values() == d.values()|d.items() == d.items()|d.items() == dict(d).items()|{}.keys() == {}.items()|d.keys() == d.items()|d.keys() != d.keys()|d.keys() == ['b', 'a', 'C']
+{'a': 1}.keys() < d.keys()|{'q': 1}.keys() < d.keys()|d.keys() <= d.keys()|d.keys() < d.keys()|d.keys() > {'a': 1}.keys()|d.keys() >= {'q': 1}.keys()|{'a': 1}.items() < d.items()|{'a': 2}.items() < d.items()|{'a': 1}.items() <= {'a': 1.0}.items()|{}.keys() < {'a': 1}.items()|d.values() < d.values()|d.keys() < ['a']|{('a', 1): 2}.keys() <= {'a': 1, 'b': 2}.items()
+('a', 1) in d.items()|('a', 1.0) in d.items()|('a', 2) in d.items()|['a', 1] in d.items()|('a', 1, 2) in d.items()|([], 1) in d.items()|([], 1) in d.values()|[] in d.keys()|1 in d.items()|[d.keys(), {'a': 1}.keys()] | sort | map('length') | list|[d.keys(), d.keys()] | unique | list | length|(d.keys(),) == (d.keys(),)
+""",
     "slices": """
 xs[1:]|xs[:1]|xs[:]|xs[::2]|xs[::-1]|xs[-2:]|xs[:-2]|xs[5:]|xs[2:1]|xs[3:0:-1]|xs[-1:-3:-1]|xs[::0]|xs[:100]|xs[-100:2]|xs[none:2]|xs['a':]|xs[1:2:3]|s[2:5]|s[::-1]|s[-4:]|s[::3]|s[7:2:-2]|s[100:]|'añ𝄞b'[1:3]|'añ𝄞b'[::2]|'añ𝄞b'[2]|'añ𝄞b'[-1]|(1, 2, 3)[1:]|(1, 2, 3)[::-1]|undefined_x[1:]|d[1:]|''[1:]|[][::-1]|xs[2 ** 70:]|xs[:2 ** 70]|xs[-(2 ** 70):]|xs[2 ** 70]
 """,

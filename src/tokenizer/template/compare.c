@@ -65,6 +65,32 @@ static bool equal_contents(struct evaluator *ev, struct value a, struct value b,
     return true;
 }
 
+/* Keys and items are sets to Python; values are nothing but themselves. */
+static bool is_set(struct value v) {
+    return v.type == V_VIEW && v.as.view->kind != VIEW_VALUES;
+}
+
+static bool is_subset(struct evaluator *ev, struct value a, struct value b, bool *subset) {
+    const struct dict *dict = a.as.view->dict;
+    *subset = true;
+    for (size_t i = 0; *subset && i < dict->n; i++) {
+        struct value item;
+        if (!view_at(ev, dict, a.as.view->kind, i, &item) || !value_contains(ev, b, item, subset)) return false;
+    }
+    return true;
+}
+
+/* *order as for value_compare: subsets are less. */
+static bool compare_sets(struct evaluator *ev, struct value a, struct value b, int *order) {
+    size_t n_a = a.as.view->dict->n, n_b = b.as.view->dict->n;
+    bool subset;
+    if (!ev_enter(ev)) return false;
+    bool ok = n_a <= n_b ? is_subset(ev, a, b, &subset) : is_subset(ev, b, a, &subset);
+    ev_leave(ev);
+    if (ok) *order = !subset ? UNORDERED : n_a < n_b ? -1 : n_a > n_b;
+    return ok;
+}
+
 bool value_equal(struct evaluator *ev, struct value a, struct value b, bool *equal) {
     *equal = false;
     if (!ev_spend(ev, 1)) return false;
@@ -75,6 +101,13 @@ bool value_equal(struct evaluator *ev, struct value a, struct value b, bool *equ
         return true;
     }
     if (a.type != b.type) return true;
+    if (is_set(a) && is_set(b)) {
+        int order;
+        if (a.as.view->dict->n != b.as.view->dict->n) return true;
+        if (!compare_sets(ev, a, b, &order)) return false;
+        *equal = order == 0;
+        return true;
+    }
     switch (a.type) {
     case V_UNDEFINED:
     case V_NONE:
@@ -128,6 +161,7 @@ bool value_compare(struct evaluator *ev, struct value a, struct value b, int *or
         ev_leave(ev);
         return ok;
     }
+    if (is_set(a) && is_set(b)) return compare_sets(ev, a, b, order);
     if (a.type == V_UNDEFINED || b.type == V_UNDEFINED) {
         const struct text *why = a.type == V_UNDEFINED ? a.as.text : b.as.text;
         return ev_fail(ev, "%.*s", why ? (int)why->n_bytes : 9, why ? why->data : "undefined");
@@ -151,6 +185,12 @@ bool value_contains(struct evaluator *ev, struct value haystack, struct value ne
         *found = v != NULL;
         return true;
     }
+    if (is_set(haystack)) { /* items */
+        const struct value *v;
+        if (needle.type != V_TUPLE || needle.as.list->n != 2) return true;
+        if (!dict_get(ev, haystack.as.view->dict, needle.as.list->items[0], &v)) return false;
+        return !v || value_equal(ev, *v, needle.as.list->items[1], found);
+    }
     struct iterator *iterator;
     if (!iterate(ev, haystack, &iterator)) return false;
     for (bool more; !*found;) {
@@ -163,7 +203,7 @@ bool value_contains(struct evaluator *ev, struct value haystack, struct value ne
 }
 
 bool value_is_hashable(struct value v) {
-    if (v.type == V_LIST || v.type == V_DICT) return false;
+    if (v.type == V_LIST || v.type == V_DICT || is_set(v)) return false;
     if (v.type != V_TUPLE) return true;
     for (size_t i = 0; i < v.as.list->n; i++) {
         struct value item = v.as.list->items[i];
