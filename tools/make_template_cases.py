@@ -78,6 +78,7 @@ d.keys() == d.keys()|d.keys() == {'a': 3, 'C': 1, 'b': 1}.keys()|d.keys() == {'a
 ('a', 1) in d.items()|('a', 1.0) in d.items()|('a', 2) in d.items()|['a', 1] in d.items()|('a', 1, 2) in d.items()|([], 1) in d.items()|([], 1) in d.values()|[] in d.keys()|1 in d.items()|[d.keys(), {'a': 1}.keys()] | sort | map('length') | list|[d.keys(), d.keys()] | unique | list | length|(d.keys(),) == (d.keys(),)
 """,
     "slices": """
+e[::-1]|''[::-1] == ''|''[5:2:-1] ~ '|'|'abc'[1:2:-1] ~ '|'|[][::-1]|()[::-2]
 xs[1:]|xs[:1]|xs[:]|xs[::2]|xs[::-1]|xs[-2:]|xs[:-2]|xs[5:]|xs[2:1]|xs[3:0:-1]|xs[-1:-3:-1]|xs[::0]|xs[:100]|xs[-100:2]|xs[none:2]|xs['a':]|xs[1:2:3]|s[2:5]|s[::-1]|s[-4:]|s[::3]|s[7:2:-2]|s[100:]|'añ𝄞b'[1:3]|'añ𝄞b'[::2]|'añ𝄞b'[2]|'añ𝄞b'[-1]|(1, 2, 3)[1:]|(1, 2, 3)[::-1]|undefined_x[1:]|d[1:]|''[1:]|[][::-1]|xs[2 ** 70:]|xs[:2 ** 70]|xs[-(2 ** 70):]|xs[2 ** 70]
 """,
     "lists": """

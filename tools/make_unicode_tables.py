@@ -15,6 +15,7 @@ from fontTools import unicodedata
 from tokenizers import Regex, normalizers, pre_tokenizers
 
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+ASSIGNABLE = [c for c in CODE_POINTS if c < 0x40000 or 0xE0000 <= c < 0xF0000]  # the planes that have characters
 HAN_LIKE = {"Hira", "Kana"}  # Japanese is written in all three: they count as one script
 NO_BREAK = "\x01"  # a neighbour that nothing joins with
 
@@ -24,25 +25,25 @@ utf8proc.utf8proc_category_string.restype = ctypes.c_char_p
 CATEGORY = {c: utf8proc.utf8proc_category_string(c).decode() for c in CODE_POINTS}
 
 
-# The characters that utf8proc or PCRE2 have no category for.
-def unknown_to_pcre2():
+def matched_by_pcre2(pattern):
     library = ctypes.CDLL(ctypes.util.find_library("pcre2-8"))
     for name in ("pcre2_compile_8", "pcre2_match_data_create_8"):
         getattr(library, name).restype = ctypes.c_void_p
     utf, error, offset = 0x00080000, ctypes.c_int(), ctypes.c_size_t()
-    pattern = rb"\p{Cn}"
+    pattern = pattern.encode()
     code = ctypes.c_void_p(library.pcre2_compile_8(pattern, ctypes.c_size_t(len(pattern)), utf, ctypes.byref(error),
                                                    ctypes.byref(offset), None))
     data = ctypes.c_void_p(library.pcre2_match_data_create_8(1, None))
-    unknown = set()
-    for c in CODE_POINTS:
+    matched = set()
+    for c in ASSIGNABLE:
         text = chr(c).encode()
         if library.pcre2_match_8(code, text, ctypes.c_size_t(len(text)), ctypes.c_size_t(0), 0, data, None) > 0:
-            unknown.add(c)
-    return unknown
+            matched.add(c)
+    return matched
 
 
-UNKNOWN = {c for c in CODE_POINTS if CATEGORY[c] == "Cn"} | unknown_to_pcre2()
+# The characters that utf8proc or PCRE2 have no category for.
+UNKNOWN = {c for c in CODE_POINTS if CATEGORY[c] == "Cn"} | matched_by_pcre2(r"\p{Cn}")
 
 
 def ranges_of(code_points):
@@ -124,7 +125,11 @@ def split_by(pre_tokenizer, pieces_alone):
 
 
 def matched_by(regex):
-    return split_by(pre_tokenizers.Split(Regex(regex), "removed"), False)
+    """The characters that a regular expression of one takes out of a text of all."""
+    kept = set()
+    for _, (begin, end) in pre_tokenizers.Split(Regex(regex), "removed").pre_tokenize_str("".join(map(chr, ASSIGNABLE))):
+        kept.update(ASSIGNABLE[begin:end])
+    return set(ASSIGNABLE) - kept
 
 
 def changed_by(normalizer):
@@ -138,21 +143,25 @@ def in_categories(prefixes):
 GENERAL_CATEGORIES = "Lu Lt Ll Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cf".split()
 SCRIPTS = ["Han", "Hiragana", "Katakana", "Hangul", "Latin", "Greek", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Thai",
            "Bengali", "Tamil", "Telugu", "Khmer", "Myanmar", "Ethiopic", "Common", "Inherited"]
+PROPERTIES = ["Alphabetic", "Uppercase", "Lowercase", "Cased", "Emoji", "Emoji_Presentation", "Math", "Dash", "Ideographic", "Unified_Ideograph", "Diacritic",
+              "Extender", "ID_Start", "ID_Continue", "XID_Start", "XID_Continue", "Case_Ignorable", "Terminal_Punctuation", "Sentence_Terminal",
+              "Grapheme_Base", "Grapheme_Extend"]
 
 
 def write_newer_categories(out):
     rows = []
     for category in GENERAL_CATEGORIES:
-        for first, last in ranges_of(c for c in matched_by(r"\p{%s}" % category) if c in UNKNOWN):
+        found = matched_by(r"\p{%s}" % category)
+        for first, last in ranges_of((found & UNKNOWN) | (found - matched_by_pcre2(r"\p{%s}" % category))):
             rows.append((first, last, category))
     out.write("\n/* Characters that utf8proc and PCRE2 don't know yet and the reference's regular expressions do. */\n")
     out.write("static const struct newer_category {\n    uint32_t first, last;\n    char category[3];\n} newer_categories[] = {\n")
     write_rows(out, [(f"0x{a:x}", f"0x{b:x}", f'"{n}"') for a, b, n in sorted(rows)])
-    out.write("\n/* The same for the scripts that split patterns name. */\n")
-    out.write("static const struct newer_script {\n    uint32_t first, last;\n    const char *script;\n} newer_scripts[] = {\n")
-    rows = [(f"0x{a:x}", f"0x{b:x}", f'"{name.lower()}"') for name in SCRIPTS
-            for a, b in ranges_of(c for c in matched_by(r"\p{%s}" % name) if c in UNKNOWN)]
-    write_rows(out, rows)
+    out.write("\n/* The same for the scripts and properties that split patterns name. */\n")
+    out.write("static const struct newer_property {\n    uint32_t first, last;\n    const char *name;\n} newer_properties[] = {\n")
+    sets = [(name, matched_by(r"\p{%s}" % name) & UNKNOWN) for name in SCRIPTS]
+    sets += [(name, matched_by(r"\p{%s}" % name) - matched_by_pcre2(r"\p{%s}" % name)) for name in PROPERTIES]
+    write_rows(out, [(f"0x{a:x}", f"0x{b:x}", '"%s"' % name.lower().replace("_", "")) for name, found in sets for a, b in ranges_of(found)])
 
 
 def write_newer_numbers(out):

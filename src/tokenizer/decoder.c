@@ -232,7 +232,7 @@ static void push_bpe_suffix(struct decoding *d, size_t i, const char *text, size
     const char *suffix =
         stage->step->pattern_size ? memmem(text, n, stage->step->pattern, stage->step->pattern_size) : NULL;
     size_t settled = !suffix ? n : i + 1 == d->n ? (size_t)(suffix - text) : 0;
-    if (settled) pass(d, i, text, settled, true);
+    if (!suffix || settled) pass(d, i, text, settled, true);
     buffer_append(&stage->pending, text + settled, n - settled);
 }
 

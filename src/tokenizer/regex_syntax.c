@@ -89,23 +89,29 @@ static void put_category(struct buffer *out, const char *category) {
     unicode_newer_categories(put_newer_range, &(struct newer_context){out, category});
 }
 
-static void put_word(struct buffer *out, enum regex_syntax syntax) {
+/* What else \w takes: Oniguruma's the numbers of Latin-1, but not in brackets; Rust's the joiners. */
+static const char *word_extras(enum regex_syntax syntax, bool in_brackets) {
+    if (syntax == REGEX_RUST) return "\\x{200c}\\x{200d}";
+    return in_brackets ? "" : "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}";
+}
+
+static void put_word(struct buffer *out, const char *extras) {
     static const char *const newer[] = {"L", "M", "Nd", "Nl", "Pc"};
     buffer_append_text(out, WORD_LETTERS);
-    buffer_append_text(out, syntax == REGEX_RUBY ? "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}" : "\\x{200c}\\x{200d}");
+    buffer_append_text(out, extras);
     for (size_t i = 0; i < sizeof newer / sizeof *newer; i++)
         unicode_newer_categories(put_newer_range, &(struct newer_context){out, newer[i]});
 }
 
 /* \s \w \d \h and their opposites; false for another letter. */
-static bool put_letter_class(struct buffer *out, char letter, enum regex_syntax syntax, bool *negated) {
+static bool put_letter_class(struct buffer *out, char letter, const char *extras, bool *negated) {
     *negated = letter >= 'A' && letter <= 'Z';
     switch (letter | 0x20) {
     case 's':
         buffer_append_text(out, space_class);
         return true;
     case 'w':
-        put_word(out, syntax);
+        put_word(out, extras);
         return true;
     case 'd':
         put_category(out, "Nd");
@@ -118,34 +124,45 @@ static bool put_letter_class(struct buffer *out, char letter, enum regex_syntax 
     }
 }
 
+/* A property that is yes or no, by PCRE2's name, with the characters that PCRE2 doesn't know yet. */
+static void put_binary(struct buffer *out, const char *name) {
+    buffer_append_text(out, "\\p{");
+    buffer_append_text(out, name);
+    buffer_append_char(out, '}');
+    unicode_newer_property(name, put_range, out);
+}
+
 /* POSIX brackets in Unicode's terms. */
-static bool put_posix_class(struct buffer *out, const char *name, enum regex_syntax syntax) {
-    static const char *const classes[][2] = {
-        {"alpha", "\\p{Alphabetic}"},
-        {"alnum", "\\p{Alphabetic}\\p{Nd}"},
-        {"upper", "\\p{Uppercase}"},
-        {"lower", "\\p{Lowercase}"},
-        {"digit", "\\p{Nd}"},
-        {"cntrl", "\\p{Cc}"},
-        {"blank", "\\p{Zs}\\t"},
-        {"space", space_class},
-        {"xdigit", hex_class},
-        {"ascii", "\\x{0}-\\x{7f}"},
-        {"graph", "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Cf}\\p{Co}"},
-        {"print", "\\p{L}\\p{M}\\p{N}\\p{P}\\p{S}\\p{Cf}\\p{Co}\\p{Zs}"},
+static bool put_posix_class(struct buffer *out, const char *name, const char *extras) {
+    static const struct {
+        const char *name, *text, *categories[8]; /* categories with the characters that PCRE2 doesn't know yet */
+    } classes[] = {
+        {"digit", "", {"Nd"}},
+        {"cntrl", "\\p{Cc}", {NULL}},
+        {"blank", "\\p{Zs}\\t", {NULL}},
+        {"space", space_class, {NULL}},
+        {"xdigit", hex_class, {NULL}},
+        {"ascii", "\\x{0}-\\x{7f}", {NULL}},
+        {"punct", "", {"P", "S"}}, /* symbols too */
+        {"graph", "", {"L", "M", "N", "P", "S", "Cf", "Co"}},
+        {"print", "", {"L", "M", "N", "P", "S", "Cf", "Co", "Zs"}},
     };
+    static const char *const properties[][2] = {
+        {"alpha", "alphabetic"}, {"alnum", "alphabetic"}, {"upper", "uppercase"}, {"lower", "lowercase"}};
+    for (size_t i = 0; i < sizeof properties / sizeof *properties; i++)
+        if (strcmp(name, properties[i][0]) == 0) {
+            put_binary(out, properties[i][1]);
+            if (strcmp(name, "alnum") == 0) put_category(out, "Nd");
+            return true;
+        }
     if (strcmp(name, "word") == 0) {
-        put_word(out, syntax);
-        return true;
-    }
-    if (strcmp(name, "punct") == 0) { /* symbols too */
-        put_category(out, "P");
-        put_category(out, "S");
+        put_word(out, extras);
         return true;
     }
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
-        if (strcmp(name, classes[i][0]) == 0) {
-            buffer_append_text(out, classes[i][1]);
+        if (strcmp(name, classes[i].name) == 0) {
+            buffer_append_text(out, classes[i].text);
+            for (size_t k = 0; k < 8 && classes[i].categories[k]; k++) put_category(out, classes[i].categories[k]);
             return true;
         }
     return false;
@@ -225,6 +242,8 @@ static const char *const categories[][2] = {
     {"format", "Cf"},
     {"co", "Co"},
     {"privateuse", "Co"},
+    {"cs", "Cs"},
+    {"surrogate", "Cs"},
 };
 
 /* Properties that PCRE2 knows by the same name and that are no script. */
@@ -265,22 +284,41 @@ static const char *const binary_properties[] = {
     "patternsyntax",
     "defaultignorablecodepoint",
     "softdotted",
-    "c",
-    "other",
-    "cn",
-    "unassigned",
-    "cs",
-    "surrogate",
 };
 
 static void put_script(struct buffer *out, const char *name) {
     buffer_append_text(out, "\\p{sc:");
     buffer_append_text(out, name);
     buffer_append_char(out, '}');
-    unicode_newer_script(name, put_range, out);
+    unicode_newer_property(name, put_range, out);
 }
 
-static void put_property(struct buffer *out, const char *name, enum regex_syntax syntax) {
+/* What newer versions of Unicode take characters away from, told by what it isn't. */
+static bool put_opposite(struct buffer *out, const char *name) {
+    static const char *const opposites[][5] = {
+        {"c"},
+        {"other"},
+        {"cn", "Cc", "Cf", "Co", "Cs"},
+        {"unassigned", "Cc", "Cf", "Co", "Cs"},
+        {"unknown", "Cc", "Cf"}, /* the script */
+        {"zzzz", "Cc", "Cf"},
+    };
+    static const char *const visible[] = {"L", "M", "N", "P", "S", "Z"};
+    for (size_t i = 0; i < sizeof opposites / sizeof *opposites; i++) {
+        if (strcmp(name, opposites[i][0]) != 0) continue;
+        for (size_t k = 0; k < sizeof visible / sizeof *visible; k++) put_category(out, visible[k]);
+        for (size_t k = 1; k < 5 && opposites[i][k]; k++) put_category(out, opposites[i][k]);
+        return true;
+    }
+    return false;
+}
+
+static void put_property(struct buffer *out, const char *name, const char *extras, bool *negated) {
+    if (strcmp(name, "assigned") == 0 && put_opposite(out, "cn")) return;
+    if (put_opposite(out, name)) {
+        *negated = !*negated;
+        return;
+    }
     for (size_t i = 0; i < sizeof categories / sizeof *categories; i++)
         if (strcmp(name, categories[i][0]) == 0) {
             put_category(out, categories[i][1]);
@@ -290,16 +328,10 @@ static void put_property(struct buffer *out, const char *name, enum regex_syntax
         buffer_append_text(out, "\\x{0}-\\x{10ffff}");
         return;
     }
-    if (put_posix_class(out, name, syntax)) return;
+    if (put_posix_class(out, name, extras)) return;
     for (size_t i = 0; i < sizeof binary_properties / sizeof *binary_properties; i++)
         if (strcmp(name, binary_properties[i]) == 0) {
-            buffer_append_text(out, "\\p{");
-            buffer_append_text(out, strcmp(name, "other") == 0        ? "C"
-                                    : strcmp(name, "unassigned") == 0 ? "Cn"
-                                    : strcmp(name, "surrogate") == 0  ? "Cs"
-                                    : strlen(name) == 1               ? "C"
-                                                                      : name);
-            buffer_append_char(out, '}');
+            put_binary(out, name);
             return;
         }
     put_script(out, name);
@@ -308,7 +340,7 @@ static void put_property(struct buffer *out, const char *name, enum regex_syntax
 enum { PROPERTY_NAME = 64 };
 
 /* {name}, {^name} or a single letter behind \p; names in lower case without blanks, hyphens and underscores. */
-static void read_property(struct translation *t, struct buffer *out, bool *negated) {
+static void read_property(struct translation *t, struct buffer *out, bool in_brackets, bool *negated) {
     char name[PROPERTY_NAME] = "";
     size_t n = 0;
     if (!take(t, "{")) {
@@ -327,7 +359,7 @@ static void read_property(struct translation *t, struct buffer *out, bool *negat
         take(t, "}");
     }
     name[n] = '\0';
-    put_property(out, name, t->syntax);
+    put_property(out, name, word_extras(t->syntax, in_brackets), negated);
 }
 
 /* ---- single characters ---- */
@@ -424,7 +456,7 @@ static bool read_posix(struct translation *t, struct operand *operand) {
     name[n] = '\0';
     struct buffer class;
     buffer_init(&class);
-    bool known = put_posix_class(&class, name, t->syntax);
+    bool known = put_posix_class(&class, name, word_extras(t->syntax, true));
     if (known) {
         add_class(operand, &class, negated);
         t->at = (size_t)(close - t->pattern) + 2;
@@ -444,8 +476,8 @@ static bool read_set_class(struct translation *t, struct operand *operand) {
     if (is_class) {
         t->at++;
         negated = letter == 'P';
-        read_property(t, &class, &negated);
-    } else if (put_letter_class(&class, letter, t->syntax, &negated)) {
+        read_property(t, &class, true, &negated);
+    } else if (put_letter_class(&class, letter, word_extras(t->syntax, true), &negated)) {
         is_class = true;
         t->at++;
     }
@@ -545,7 +577,7 @@ static void put_class(struct translation *t, const struct buffer *class, bool ne
 static void translate_word_border(struct translation *t, bool negated) {
     struct buffer word;
     buffer_init(&word);
-    put_word(&word, t->syntax);
+    put_word(&word, word_extras(t->syntax, false));
     const char *class = word.data ? word.data : "";
     const char *const parts[] = {"(?:(?<=[", "])(?", negated ? "=[" : "![", "])|(?<![", "])(?", negated ? "![" : "=[",
                                  "]))"};
@@ -569,9 +601,9 @@ static void translate_escape(struct translation *t) {
     buffer_init(&class);
     if (c == 'p' || c == 'P') {
         negated = c == 'P';
-        read_property(t, &class, &negated);
+        read_property(t, &class, false, &negated);
         put_class(t, &class, negated);
-    } else if (c < 128 && put_letter_class(&class, (char)c, t->syntax, &negated)) {
+    } else if (c < 128 && put_letter_class(&class, (char)c, word_extras(t->syntax, false), &negated)) {
         put_class(t, &class, negated);
     } else if (c == 'b' || c == 'B') {
         translate_word_border(t, c == 'B');

@@ -87,10 +87,11 @@ void unicode_newer_categories(void (*range)(void *context, uint32_t first, uint3
         range(context, newer_categories[i].first, newer_categories[i].last, newer_categories[i].category);
 }
 
-void unicode_newer_script(const char *script, void (*range)(void *context, uint32_t first, uint32_t last),
-                          void *context) {
-    for (size_t i = 0; i < sizeof newer_scripts / sizeof *newer_scripts; i++)
-        if (strcmp(newer_scripts[i].script, script) == 0) range(context, newer_scripts[i].first, newer_scripts[i].last);
+void unicode_newer_property(const char *name, void (*range)(void *context, uint32_t first, uint32_t last),
+                            void *context) {
+    for (size_t i = 0; i < sizeof newer_properties / sizeof *newer_properties; i++)
+        if (strcmp(newer_properties[i].name, name) == 0)
+            range(context, newer_properties[i].first, newer_properties[i].last);
 }
 
 unsigned unicode_class_beyond_ascii(uint32_t code_point) {

@@ -72,10 +72,10 @@ bool unicode_decomposes(uint32_t code_point);          /* false: the normalizati
 uint32_t unicode_lowercase(uint32_t code_point);       /* one character for one; U+0130 is the caller's */
 
 /* The characters that the reference's regular expressions know and PCRE2 may not: ranges with their general category
- * (two letters), or those of one script (its name in lower case). */
+ * (two letters), or those of one script or property (its name in lower case, without blanks and underscores). */
 void unicode_newer_categories(void (*range)(void *context, uint32_t first, uint32_t last, const char *category),
                               void *context);
-void unicode_newer_script(const char *script, void (*range)(void *context, uint32_t first, uint32_t last),
-                          void *context);
+void unicode_newer_property(const char *name, void (*range)(void *context, uint32_t first, uint32_t last),
+                            void *context);
 
 #endif

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Holds `bitnet template render` against transformers' chat templates on generated templates.
+"""Holds `bitnet template render` against transformers' chat templates: on generated templates, and on the templates of
+chats/ with generated conversations.
 
-    compare_templates.py --bitnet build/bitnet --work build/diff [--seed N] [--count N]
+    compare_templates.py --bitnet build/bitnet --work build/diff [--seed N] [--count N] [--conversations N]
 
 A template that either side refuses must be refused by both. Exits 1 on differences."""
 import argparse
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import conversations
 import templates
 from transformers.utils import chat_template_utils
 
@@ -35,7 +37,8 @@ def expected(template, request):
     try:
         rendered, _ = chat_template_utils.render_jinja_template(
             [messages], tools=names.pop("tools", None), documents=names.pop("documents", None), chat_template=template,
-            add_generation_prompt=names.pop("add_generation_prompt", False), **names)
+            add_generation_prompt=names.pop("add_generation_prompt", False),
+            continue_final_message=names.pop("continue_final_message", False), **names)
         return rendered[0]
     except Exception as error:
         return error
@@ -63,33 +66,63 @@ def differ(wanted, got):
     return wanted != got
 
 
+class Comparison:
+    def __init__(self, options):
+        self.options, self.total, self.bad, self.refused = options, 0, 0, 0
+
+    def check(self, name, path, template, request):
+        wanted = expected(template, request)
+        if isinstance(wanted, str) and any(word in wanted for word in LEFT_OUT):
+            return
+        got = found(self.options.bitnet, path, request)
+        self.total += 1
+        self.refused += isinstance(wanted, Exception)
+        if not differ(wanted, got):
+            return
+        self.bad += 1
+        if self.bad <= self.options.show:
+            print(f"not ok {name}\n      expected {wanted!r:.1500}\n      found    {got!r:.1500}", flush=True)
+
+
+def compare_generated(options):
+    comparison, generator = Comparison(options), templates.Templates(options.seed)
+    path = Path(options.work) / "template.jinja"
+    for _ in range(options.count):
+        template = generator.template()
+        if any(word in template for word in LEFT_OUT):
+            continue
+        path.write_text(template, encoding="utf-8", newline="")
+        comparison.check(repr(template), path, template, templates.INPUT)
+    print(f"{comparison.total} templates ({comparison.refused} refused by the reference), {comparison.bad} differ")
+    return comparison.bad
+
+
+def compare_chats(options):
+    bad = 0
+    for path in sorted((Path(__file__).parent / "chats").glob("*.jinja")):
+        comparison, generator = Comparison(options), conversations.Conversations(f"{options.seed} {path.stem}")
+        template = path.read_text(encoding="utf-8")
+        for _ in range(options.conversations):
+            request = generator.request()
+            comparison.check(f"{path.stem} of {json.dumps(request)}", path, template, request)
+        print(f"{path.stem}: {comparison.total} conversations ({comparison.refused} refused by the reference), {comparison.bad} differ", flush=True)
+        bad += comparison.bad
+    return bad
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bitnet", required=True)
     parser.add_argument("--work", default="build/diff")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--count", type=int, default=3000, help="generated templates")
+    parser.add_argument("--conversations", type=int, default=200, help="conversations for each template of chats/")
     parser.add_argument("--show", type=int, default=30)
     options = parser.parse_args()
     signal.signal(signal.SIGALRM, alarm)
-    work = Path(options.work)
-    work.mkdir(parents=True, exist_ok=True)
-    generator, bad, refused, path = templates.Templates(options.seed), 0, 0, work / "template.jinja"
-    for _ in range(options.count):
-        template = generator.template()
-        if any(word in template for word in LEFT_OUT):
-            continue
-        wanted = expected(template, templates.INPUT)
-        if isinstance(wanted, str) and any(word in wanted for word in LEFT_OUT):
-            continue
-        path.write_text(template, encoding="utf-8", newline="")
-        got = found(options.bitnet, path, templates.INPUT)
-        refused += isinstance(wanted, Exception)
-        if differ(wanted, got):
-            bad += 1
-            if bad <= options.show:
-                print(f"not ok {template!r}\n      expected {wanted!r:.800}\n      found    {got!r:.800}", flush=True)
-    print(f"{options.count} templates ({refused} refused by the reference), {bad} differ")
+    Path(options.work).mkdir(parents=True, exist_ok=True)
+    bad = compare_chats(options)
+    bad += compare_generated(options)
     return 1 if bad else 0
 
 

@@ -7,15 +7,19 @@ NAME: parts of names of families (given data, families.py, pipeline-SEED). Print
 first ones; exits 1 if there are any."""
 import argparse
 import json
+import os
 import random
+import resource
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import families
 import pipelines
 import texts as generated
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 
 def call(bitnet, command, folder, lines, *options):
@@ -50,18 +54,71 @@ def attempt(function, *arguments):
         return None
 
 
+def attempt_apart(function, *arguments):
+    """The same in a process of its own, which is ended after a second: for where the reference may never come back."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(read)
+        signal.alarm(1)
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+        with os.fdopen(write, "w") as out:
+            json.dump(attempt(function, *arguments), out)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        text = answer.read()
+    return json.loads(text) if os.waitpid(child, 0)[1] == 0 else None
+
+
+def leaves_nothing(tokenizer):
+    """Has it an added token that the normalizer takes away? Then encoding never ends for texts that end like another's
+    beginning, takes ever more memory, and fails for most that aren't ASCII."""
+    return any(t.normalized and t.content and normalized(tokenizer, t.content) == "" for t in tokenizer.get_added_tokens_decoder().values())
+
+
+def normalized(tokenizer, text):
+    return tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
+
+
 def encoded(tokenizer, text, pair, add_special):
     e = tokenizer.encode(text, pair, add_special_tokens=add_special)
     return {"ids": e.ids, "type_ids": e.type_ids, "offsets": [list(o) for o in e.offsets]}
 
 
 def compare_encoding(tokenizer, bitnet, folder, requests, out):
+    """With offsets, and as prompts are encoded: ids alone, which a tokenizer's truncation and padding don't touch."""
     answers = call(bitnet, "encode", folder, [dict(r, offsets=True) for r in requests])
-    for request, answer in zip(requests, answers):
-        expected = attempt(encoded, tokenizer, request["text"], request.get("pair"), request["add_special"])
-        if expected is not None:
-            out.check("encoding", request, expected, answer)
+    try_one = attempt_apart if leaves_nothing(tokenizer) else attempt
+    alone = [i for i, r in enumerate(requests) if "pair" not in r] if not tokenizer.truncation and not tokenizer.padding else []
+    prompts = dict(zip(alone, call(bitnet, "encode", folder, [dict(requests[i], ids_only=True) for i in alone])))
+    for i, (request, answer) in enumerate(zip(requests, answers)):
+        expected = try_one(encoded, tokenizer, request["text"], request.get("pair"), request["add_special"])
+        if expected is None:
+            continue
+        out.check("encoding", request, expected, answer)
+        if i in prompts:
+            out.check("prompt", request, {"ids": expected["ids"]}, prompts[i])
     return answers
+
+
+def compare_broken(tokenizer, bitnet, folder, texts, count, out):
+    """Bytes that aren't UTF-8: U+FFFD for each maximal broken part, to the reference as to Python. Vocabularies of bytes
+    keep them, so that decoding comes to the same."""
+    data = [texts.bytes() for _ in range(count)]
+    probe = call(bitnet, "encode", folder, [{"hex": "ff"}, {"text": "\ufffd"}])
+    keeps = probe[0].get("ids") != probe[1].get("ids")
+    try_one = attempt_apart if leaves_nothing(tokenizer) else attempt
+    for given, answer in zip(data, call(bitnet, "encode", folder, [{"hex": d.hex(), "offsets": not keeps} for d in data])):
+        text = given.decode(errors="replace")
+        expected = try_one(encoded, tokenizer, text, None, True)
+        if expected is None:
+            continue
+        if keeps and "ids" in answer:
+            what = [attempt(lambda: tokenizer.decode(ids, skip_special_tokens=False)) for ids in (expected["ids"], answer["ids"])]
+            out.check("bytes", given, *what)
+        else:
+            out.check("bytes", given, expected, answer)
 
 
 def compare_decoding(tokenizer, bitnet, folder, lists, out):
@@ -74,7 +131,9 @@ def compare_decoding(tokenizer, bitnet, folder, lists, out):
 
 def compare_huggingface(tokenizer, bitnet, folder, seed, count, out):
     r = random.Random(seed)
-    texts = generated.Texts(seed, [t.content for t in tokenizer.get_added_tokens_decoder().values()])
+    known = sorted(tokenizer.get_vocab(True).values())
+    pieces = [p.replace("\u2581", " ").replace("\u0120", " ") for p in (tokenizer.id_to_token(r.choice(known)) for _ in range(300)) if p]
+    texts = generated.Texts(seed, [t.content for t in tokenizer.get_added_tokens_decoder().values()], pieces)
     requests = []
     for _ in range(count):
         request = {"text": texts.text(), "add_special": r.random() < 0.7}
@@ -82,7 +141,7 @@ def compare_huggingface(tokenizer, bitnet, folder, seed, count, out):
             request["pair"] = texts.text()
         requests.append(request)
     answers = compare_encoding(tokenizer, bitnet, folder, requests, out)
-    known = sorted(tokenizer.get_vocab(True).values())
+    compare_broken(tokenizer, bitnet, folder, texts, count // 10, out)
     lists = [a["ids"][:60] for a in answers[:count // 4] if "ids" in a]
     lists += [[r.choice(known) for _ in range(r.randint(0, 12))] for _ in range(count // 4)]
     compare_decoding(tokenizer, bitnet, folder, lists, out)
@@ -144,6 +203,39 @@ def compare_tiktoken(folder, bitnet, seed, count, out):
         out.check("decoding", ids, {"text": encoding.decode(ids)}, answer)
 
 
+# All code points that any of the classes may tell apart: of long runs of ideographs and the like the two ends.
+CODE_POINTS = [c for c in [*range(0x33480), *range(0xE0000, 0xE0200), 0xF0000, 0x10FFFD, 0x10FFFF]
+               if not any(a <= c < b for a, b in [(0xD800, 0xE000), (0x3500, 0x4D00), (0x4F00, 0x9F00), (0xAC10, 0xD790), (0xE100, 0xF800),
+                                                  (0x17010, 0x18700), (0x20100, 0x2A6D0), (0x2A700, 0x31340)])]
+POSIX = "alpha alnum upper lower punct graph print cntrl space blank digit xdigit word ascii".split()
+PROPERTIES = """L Lu Ll Lt Lm Lo M Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp C Cc Cf Co Cn Alphabetic Uppercase Lowercase White_Space Emoji Emoji_Presentation
+Extended_Pictographic Math Dash Hex_Digit Ideographic Diacritic Extender Cased ID_Start ID_Continue XID_Start Han Hiragana Katakana Hangul Latin Greek Cyrillic Arabic Hebrew Devanagari Thai
+Common Inherited Unknown Any Assigned""".split()
+CLASSES = [r"\w", r"\W", r"\d", r"\D", r"\s", r"\S", r"\h", r"[\w']", r"[^\w\s]", r"[\W']", r"[\d_]", r"[^\S\n]", r"[\w&&[^a-z]]", ".", r"(?i)[a-z]", r"(?i)k", r"(?i)ß", r"\R", r"[^\p{L}\p{N}]", r"[\p{^Lu}]"]
+CLASSES += [f"[[:{name}:]]" for name in POSIX] + [f"[[:^{name}:]']" for name in POSIX] + [r"\p{%s}" % name for name in PROPERTIES]
+
+
+def members(offsets):
+    kept = set()
+    for begin, end in offsets:
+        kept.update(range(begin, end))
+    return [f"U+{c:04X}" for i, c in enumerate(CODE_POINTS) if i not in kept]
+
+
+def compare_classes(bitnet, work, out):
+    """What a pattern of one character takes out of a text that has them all."""
+    text, path = "".join(map(chr, CODE_POINTS)), work / "classes" / "tokenizer.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for pattern in CLASSES:
+        tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "removed")
+        tokenizer.save(str(path))
+        answer = call(bitnet, "encode", path, [{"text": text, "offsets": True}])[0]
+        expected, found = members(tokenizer.encode(text).offsets), members(answer.get("offsets", []))
+        out.check("class", pattern, sorted(set(expected) - set(found))[:40], sorted(set(found) - set(expected))[:40])
+        out.check("size of class", pattern, len(expected), len(found))
+
+
 def corpus_lines(data, project):
     path = data.parent / "text" / "train.txt"
     if not path.exists():
@@ -189,14 +281,22 @@ class Work:
                     yield folder.name + ".model", self.sentencepiece, folder / "tokenizer.model"
                 if list(folder.glob("*.tiktoken")):
                     yield folder.name + ".tiktoken", self.tiktoken, folder
+        yield "classes", self.classes, None
         for name, function in families.FAMILIES.items():
             yield "family-" + name, self.family, function
         for seed in range(self.options.seed, self.options.seed + self.options.pipelines):
             yield f"pipeline-{seed}", self.pipeline, seed
 
+    def seed_of(self, name):
+        """Other texts for each family."""
+        return f"{self.options.seed} {name}"
+
     def huggingface(self, name, folder, out):
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        compare_huggingface(tokenizer, self.options.bitnet, folder / "tokenizer.json", self.options.seed, self.options.count, out)
+        compare_huggingface(tokenizer, self.options.bitnet, folder / "tokenizer.json", self.seed_of(name), self.options.count, out)
+
+    def classes(self, name, _, out):
+        compare_classes(self.options.bitnet, self.work, out)
 
     def family(self, name, function, out):
         folder = build(name, self.work, lambda: function(self.corpus()))
@@ -206,18 +306,18 @@ class Work:
         folder = build(name, self.work, lambda: pipelines.build(seed, self.corpus()))
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         count = max(50, self.options.count // 20)
-        compare_huggingface(tokenizer, self.options.bitnet, folder / "tokenizer.json", seed, count, out)
+        compare_huggingface(tokenizer, self.options.bitnet, folder / "tokenizer.json", name, count, out)
         pipelines.restrict(random.Random(seed), tokenizer)
         cut = self.work / (name + "-cut")
         cut.mkdir(parents=True, exist_ok=True)
         tokenizer.save(str(cut / "tokenizer.json"))
-        compare_huggingface(tokenizer, self.options.bitnet, cut / "tokenizer.json", seed + 1, count, out)
+        compare_huggingface(tokenizer, self.options.bitnet, cut / "tokenizer.json", name + "-cut", count, out)
 
     def sentencepiece(self, name, path, out):
-        compare_sentencepiece(path, self.options.bitnet, self.options.seed, self.options.count, out)
+        compare_sentencepiece(path, self.options.bitnet, self.seed_of(name), self.options.count, out)
 
     def tiktoken(self, name, folder, out):
-        compare_tiktoken(folder, self.options.bitnet, self.options.seed, self.options.count, out)
+        compare_tiktoken(folder, self.options.bitnet, self.seed_of(name), self.options.count, out)
 
 
 def main():
@@ -226,16 +326,18 @@ def main():
     parser.add_argument("--work", default="build/diff")
     parser.add_argument("--data", default="../shared/data/tokenizers")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=1000, help="texts a family")
-    parser.add_argument("--pipelines", type=int, default=100, help="drawn pipelines")
+    parser.add_argument("--count", type=int, default=10000, help="texts a family")
+    parser.add_argument("--pipelines", type=int, default=200, help="drawn pipelines")
     parser.add_argument("--show", type=int, default=3, help="differences shown a family")
+    parser.add_argument("--share", default="1/1", metavar="I/N", help="every Nth family, from the Ith on: for several processes")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
-    work, bad, total = Work(options), 0, 0
-    for name, function, argument in work.jobs():
-        if options.names and not any(n in name for n in options.names):
+    work, bad, total, families_seen = Work(options), 0, 0, 0
+    share, shares = (int(n) for n in options.share.split("/"))
+    for i, (name, function, argument) in enumerate(work.jobs()):
+        if (options.names and not any(n in name for n in options.names)) or i % shares != share % shares:
             continue
-        out = Differences(options.show)
+        out, began = Differences(options.show), time.process_time()
         try:
             function(name, argument, out)
         except BaseException as error:
@@ -245,10 +347,11 @@ def main():
             continue
         bad += out.count > 0
         total += out.total
-        print(("not ok" if out.count else "ok") + f" {name}: {out.count} of {out.total} differ", flush=True)
+        families_seen += 1
+        print(("not ok" if out.count else "ok") + f" {name}: {out.count} of {out.total} differ ({time.process_time() - began:.0f} s)", flush=True)
         for example in out.examples:
             print("    " + example[:1500], flush=True)
-    print(f"{total} comparisons, {bad} families differ")
+    print(f"{total} comparisons of {families_seen} families, {bad} families differ")
     return 1 if bad else 0
 
 

@@ -1,4 +1,4 @@
-"""Pipelines that nobody uses but the format allows: parts and flags drawn by a seeded generator."""
+"""Pipelines that nobody uses but the format allows: parts, flags and some vocabularies drawn by a seeded generator."""
 import random
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -15,7 +15,7 @@ LITERALS = [" ", "a", "the", "▁", "  ", "é", "\n", "'", "e\u0301", "漢"]
 
 
 def normalizer(r, depth=0):
-    kind = r.randrange(14 if depth == 0 else 13)
+    kind = r.randrange(15 if depth == 0 else 14)
     if kind == 0:
         return r.choice([normalizers.NFC, normalizers.NFD, normalizers.NFKC, normalizers.NFKD])()
     if kind == 1:
@@ -39,6 +39,8 @@ def normalizer(r, depth=0):
         return normalizers.Sequence([])
     if kind < 13:
         return r.choice([normalizers.NFD, normalizers.NFKC, normalizers.Lowercase])()
+    if kind == 13:
+        return normalizers.ByteLevel()
     return normalizers.Sequence([normalizer(r, 1) for _ in range(r.randint(1, 4))])
 
 
@@ -93,11 +95,75 @@ def decoder(r, depth=0):
     return decoders.Sequence([decoder(r, 1) for _ in range(r.randint(1, 4))])
 
 
+SPECIAL = ["<unk>", "<pad>", "<s>", "</s>"]
+
+
+def drawn_words(r, letters, n):
+    return list(dict.fromkeys("".join(r.choice(letters) for _ in range(r.randint(1, 6))) for _ in range(n)))
+
+
+def numbered(r, tokens):
+    """Special tokens first; the others in any order, at times with ids that nobody has."""
+    tokens = list(dict.fromkeys(tokens))
+    r.shuffle(tokens)
+    gap = r.choice([0, 0, 3])
+    return {t: i + (gap if i > 8 else 0) for i, t in enumerate(dict.fromkeys(SPECIAL + tokens))}
+
+
+def drawn_bpe(r, letters):
+    """Merges that no training would give: in any order, of tokens that come up in no other way, the same one twice."""
+    prefix, suffix = r.choice(["", "", "", "##"]), r.choice(["", "", "", "</w>"])
+    tokens = list(dict.fromkeys(p + c + s for c in letters for p in {"", prefix} for s in {"", suffix} if r.random() < 0.95))
+    merges = []
+    for _ in range(r.randint(0, 60)):
+        left, right = r.choice(tokens), r.choice(tokens)
+        if prefix and not right.startswith(prefix) or suffix and left.endswith(suffix) or len(left) + len(right) > 14:
+            continue
+        merges.append((left, right))
+        tokens.append(left + right[len(prefix):])
+    if r.random() < 0.3:
+        r.shuffle(merges)
+    if merges and r.random() < 0.2:
+        merges.append(r.choice(merges))
+    if r.random() < 0.5:
+        tokens += [t for t in families.BYTES if r.random() < r.choice([0.5, 1, 1])]
+    tokens += drawn_words(r, letters, 5)
+    affixes = {k: v for k, v in [("continuing_subword_prefix", prefix), ("end_of_word_suffix", suffix)] if v}
+    return models.BPE(vocab=numbered(r, tokens), merges=merges, fuse_unk=r.random() < 0.5, byte_fallback=not affixes and r.random() < 0.4,
+                      ignore_merges=r.random() < 0.3, **r.choice([{}, {"unk_token": "<unk>"}]), **affixes)
+
+
+def drawn_unigram(r, letters):
+    """Few different scores, so that many paths are as good."""
+    scores = r.choice([[-1.0, -2.0, -3.0], [-1.5], [0.0, -0.1, -0.2, -0.3], [r.uniform(-12, 0) for _ in range(60)]])
+    pieces = list(dict.fromkeys(SPECIAL + [c for c in letters if r.random() < 0.8] + drawn_words(r, letters, 80)))
+    fallback = r.random() < 0.3
+    if fallback:
+        pieces += [t for t in families.BYTES if r.random() < r.choice([0.5, 1, 1])]
+    return models.Unigram([(p, r.choice(scores)) for p in pieces], r.choice([0, 0, 0, 5]), fallback)
+
+
+def drawn_model(r):
+    letters = r.choice(["ab", "ab \u2581", "abc\u00e9 ", "\u6f22\u5b57 a\u2581", "ab\u0120\u010a\u00c3\u0102", "aA1.'", "e\u0301\u00e9 \u2581a"])
+    kind = r.randrange(6)
+    if kind < 3:
+        return drawn_bpe(r, letters)
+    if kind == 3:
+        return drawn_unigram(r, letters)
+    words = drawn_words(r, letters, 60)
+    if kind == 4:
+        prefix = r.choice(["##", "##", "@@", "a"])
+        return models.WordPiece(numbered(r, words + [prefix + w for w in drawn_words(r, letters, 60)]), unk_token="<unk>",
+                                max_input_chars_per_word=r.choice([3, 10, 100]), continuing_subword_prefix=prefix)
+    return models.WordLevel(numbered(r, words), unk_token="<unk>")
+
+
 def model(r, corpus):
+    if r.random() < 0.4:
+        return Tokenizer(drawn_model(r))
     kind = r.randrange(6)
     pre = r.choice([pre_tokenizers.Whitespace(), pre_tokenizers.Metaspace(), pre_tokenizers.ByteLevel(), pre_tokenizers.BertPreTokenizer()])
-    special = ["<unk>", "<pad>", "<s>", "</s>"]
-    common = {"vocab_size": 700, "show_progress": False, "special_tokens": special}
+    common = {"vocab_size": 700, "show_progress": False, "special_tokens": SPECIAL}
     if kind < 3:
         prefix, suffix = r.choice(["", "", "##"]), r.choice(["", "", "</w>"])
         affixes = {k: v for k, v in [("continuing_subword_prefix", prefix), ("end_of_word_suffix", suffix)] if v}
@@ -105,7 +171,7 @@ def model(r, corpus):
         tokenizer = Tokenizer(models.BPE(fuse_unk=r.random() < 0.5, byte_fallback=not affixes and r.random() < 0.4, ignore_merges=r.random() < 0.3,
                                          **unknown, **affixes))
         if r.random() < 0.4:
-            common["special_tokens"] = special + families.BYTES
+            common["special_tokens"] = SPECIAL + families.BYTES
         trainer = trainers.BpeTrainer(limit_alphabet=r.choice([60, 300]), **common, **affixes)
     elif kind == 3:
         tokenizer = Tokenizer(models.Unigram())
@@ -138,9 +204,16 @@ def post_processor(r, tokenizer):
 
 
 def added_tokens(r, tokenizer):
+    """Of tokens that the normalizer makes equal the reference finds any, as a hash table has it: only one of them is
+    added."""
+    seen = set()
     for content in r.sample(["<tok>", "the", "THE", "é", "e\u0301", " lead", "trail ", "12", "▁x", "\n\n", "漢字", "ing", "#", "İ", "ﬁ",
                              "<TOK>", "<|a b|>", "  ", "'s", "</s><s>"], r.randint(0, 6)):
         flags = dict(single_word=r.random() < 0.3, lstrip=r.random() < 0.3, rstrip=r.random() < 0.3, normalized=r.random() < 0.5)
+        sought = tokenizer.normalizer.normalize_str(content) if flags["normalized"] and tokenizer.normalizer else content
+        if (flags["normalized"], sought) in seen:
+            continue
+        seen.add((flags["normalized"], sought))
         if r.random() < 0.5:
             tokenizer.add_special_tokens([AddedToken(content, special=True, **flags)])
         else:

@@ -153,7 +153,7 @@ class Templates:
 
     def odd(self, d):
         return self.pick("none", "undefined_name", "d.missing", "z", "namespace(a=1).a", "cycler('a', 'b').next()", "xs.index(2)", "d.get('a')", "d.get('q', 5)", "d['C'].x[1]", "loop", "messages[0]['nope']",
-                         "messages | length", "self", "range(3)", "joiner()", "dict", "(d | items | list)", "namespace(x=[1])", "d.items", "s.upper", "xs | first | default('none')", "strftime_now('%Y-%m-%d %H:%M:%S')",
+                         "messages | length", "range(3)", "joiner()", "dict", "(d | items | list)", "namespace(x=[1])", "d.items", "s.upper", "xs | first | default('none')", "strftime_now('%Y-%m-%d %H:%M:%S')",
                          "strftime_now('%d %B %y, %A %j %I%p')", "lipsum", "d.copy()", "xs.copy()", "xs.count(3)", "d.pop('a')", "xs.append(1)", "'a' 'b'", "1 if false", "xs[10]", "'abc'[5]", "d.keys", "d.fromkeys([1])", "dict.fromkeys(xs, 0)")
 
     # ---- statements ----

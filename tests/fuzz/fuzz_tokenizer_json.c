@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bn_tokenizer *tokenizer;
     bn_error err;
+    if (size > 1 << 16) return -1;
     if (tokenizer_from_json((const char *)data, size, "fuzz", &tokenizer, &err)) return 0;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct encode_request request = {.text = texts[i],

@@ -186,7 +186,7 @@ bool get_slice(struct evaluator *ev, struct value object, struct value start_val
     stop = has_stop ? clamped(stop, n, low, high) : step > 0 ? n : -1;
     int64_t distance = step > 0 ? stop - start : start - stop, stride = step > 0 ? step : -step;
     size_t count = distance > 0 ? (size_t)((distance - 1) / stride + 1) : 0;
-    if (object.type == V_TEXT) return slice_text(ev, object, start, count ? step : 1, count, out);
+    if (object.type == V_TEXT) return slice_text(ev, object, count ? start : 0, count ? step : 1, count, out);
     if (object.type == V_RANGE) {
         struct range *range = ev_alloc(ev, sizeof *range);
         const struct range *r = object.as.range;
