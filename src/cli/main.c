@@ -40,6 +40,10 @@ static const struct command *const commands[] = {
     &command_model_rebuild,
     &command_model_export,
     &command_model_import,
+    &command_backup_create,
+    &command_backup_list,
+    &command_backup_verify,
+    &command_backup_restore,
 #endif
     &command_tokenizer_encode,
     &command_tokenizer_decode,

@@ -214,7 +214,7 @@ static bn_status harden_file(void *context, const char *relative, bn_error *err)
     return status;
 }
 
-static bn_status harden(struct staging *staging, bn_error *err) {
+bn_status staging_harden(struct staging *staging, bn_error *err) {
     bn_status status = folder_visit(staging->folder, VERSION_MAX_FILES, harden_file, staging->folder, err);
     return status ? status : folder_sync(staging->folder, err);
 }
@@ -242,28 +242,35 @@ static bn_status next_number(struct registry *registry, struct manifest *manifes
     return status;
 }
 
-/* The staging folder becomes the version's. */
-static bn_status place(struct registry *registry, struct candidate *candidate, const char *text, const char *id,
-                       bn_error *err) {
-    struct staging *staging = candidate->staging;
-    char *manifest = path_join(staging->root, "manifest.json"), *location = path_join(staging->root, "location");
+bn_status staging_place(struct registry *registry, struct staging *staging, const struct manifest *manifest,
+                        const char *id, bn_error *err) {
     char *target = store_path(registry, "versions/%s", id), *versions = store_path(registry, "versions");
-    bn_status status = manifest && location && target && versions ? BN_OK : fail_no_memory(err, strlen(staging->root));
-    for (size_t i = 0; !status && !candidate->location && i < candidate->manifest.n_files; i++) {
-        char *path = path_join(staging->folder, candidate->manifest.files[i].path);
-        status = path ? share_blob(registry, path, &candidate->manifest.files[i], err) : fail_no_memory(err, 1);
+    bn_status status = target && versions ? BN_OK : fail_no_memory(err, strlen(staging->root));
+    for (size_t i = 0; !status && file_is_directory(staging->folder) && i < manifest->n_files; i++) {
+        char *path = path_join(staging->folder, manifest->files[i].path);
+        status = path ? share_blob(registry, path, &manifest->files[i], err) : fail_no_memory(err, 1);
         mem_free(path);
     }
-    if (!status && candidate->location)
-        status = file_write_all(location, candidate->location, strlen(candidate->location), err);
-    if (!status) status = file_write_all(manifest, text, strlen(text), err);
     if (!status && rename(staging->root, target))
         status = fail(err, BN_STATUS_IO, "%s: can't be stored: %s", target, strerror(errno));
     if (!status) status = folder_sync(versions, err);
-    mem_free(manifest);
-    mem_free(location);
     mem_free(target);
     mem_free(versions);
+    return status;
+}
+
+/* The staging folder becomes the version's. */
+static bn_status place(struct registry *registry, struct candidate *candidate, const char *text, const char *id,
+                       bn_error *err) {
+    const struct staging *staging = candidate->staging;
+    char *manifest = path_join(staging->root, "manifest.json"), *location = path_join(staging->root, "location");
+    bn_status status = manifest && location ? BN_OK : fail_no_memory(err, strlen(staging->root));
+    if (!status && candidate->location)
+        status = file_write_all(location, candidate->location, strlen(candidate->location), err);
+    if (!status) status = file_write_all(manifest, text, strlen(text), err);
+    if (!status) status = staging_place(registry, candidate->staging, &candidate->manifest, id, err);
+    mem_free(manifest);
+    mem_free(location);
     return status;
 }
 
@@ -315,7 +322,7 @@ bn_status staging_commit(struct registry *registry, struct staging *staging, con
     struct gathering gathering = {&candidate.manifest, staging->folder, NULL, progress};
     bn_status status = check_facts(facts, err);
     if (!status) status = folder_visit(staging->folder, VERSION_MAX_FILES, gather_file, &gathering, err);
-    if (!status) status = harden(staging, err);
+    if (!status) status = staging_harden(staging, err);
     if (!status) status = fill_facts(&candidate.manifest, facts, staging->folder, err);
     if (!status) status = commit(registry, &candidate, out, added, err);
     manifest_release(&candidate.manifest);
@@ -377,7 +384,7 @@ static bn_status add(struct registry *registry, const char *path, bool copy, con
     manifest_init(&candidate.manifest);
     struct gathering gathering = {&candidate.manifest, NULL, copy ? staging.folder : NULL, progress};
     status = gather(registry, path, &gathering, err);
-    if (!status && copy) status = harden(&staging, err);
+    if (!status && copy) status = staging_harden(&staging, err);
     if (!status) status = fill_facts(&candidate.manifest, facts, copy ? staging.folder : path, err);
     if (!status && !copy && rmdir(staging.folder))
         status = fail(err, BN_STATUS_IO, "%s: %s", staging.folder, strerror(errno));

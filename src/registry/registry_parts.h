@@ -53,6 +53,12 @@ bn_status set_current(struct registry *registry, int64_t model, size_t number, b
 /* BN_STATUS_IO when the disk has less room than that. */
 bn_status registry_check_space(const struct registry *registry, uint64_t bytes, bn_error *err);
 
+/* In add.c: the files of a staging folder become read-only and are on the disk. */
+bn_status staging_harden(struct staging *staging, bn_error *err);
+/* With the lock held: blobs are shared with the files (where they lie in staging), and the folder becomes that of version `id`. */
+bn_status staging_place(struct registry *registry, struct staging *staging, const struct manifest *manifest,
+                        const char *id, bn_error *err);
+
 /* In remove.c: removes a version's folder, and the blobs that only this version had. */
 bn_status version_folder_remove(struct registry *registry, const char *id, bn_error *err);
 

@@ -1,0 +1,57 @@
+/* Backups of what a person has here: models with all versions, the registry's names, configuration, sessions.
+ *
+ * In a snapshot every file has a path that says what it is, not where it was:
+ *     versions/ID/manifest.json, versions/ID/files/…    a version (also when its files lie in a hub's cache)
+ *     names/FILE                                        what the registry says beyond manifests
+ *     models/…                                          the models folder
+ *     config/config.ini                                 the configuration
+ *     state/…                                           sessions: the history of chats, and what else is kept there
+ *     data/…                                            the rest of the data folder
+ *
+ * Tokens of hubs aren't part of it: they lie elsewhere and stay there. */
+#ifndef BACKUP_BACKUP_H
+#define BACKUP_BACKUP_H
+
+#include "backup/vault.h"
+#include "base/json.h"
+#include "registry/sha256.h"
+
+/* Where things are here, or go; all but home may be NULL (then they are left out). */
+struct backup_places {
+    const char *home;   /* data folder */
+    const char *models; /* models folder */
+    const char *config; /* configuration file */
+    const char *state;  /* folder of sessions */
+};
+
+struct backup_report {
+    char snapshot[64];
+    size_t n_files, n_versions;
+    uint64_t bytes;        /* of all files */
+    uint64_t read_bytes;   /* of those that had to be read: the others are as in the snapshot before */
+    uint64_t stored_bytes; /* new in the store */
+    size_t n_damaged;      /* verify: pieces */
+};
+
+/* Makes a snapshot. Nothing of it counts before all is stored. */
+bn_status backup_create(struct vault *vault, const struct backup_places *places, const struct byte_progress *progress,
+                        struct backup_report *report, bn_error *err);
+
+/* The snapshots, oldest first: a list of names "20260131T120000Z-0123456789abcdef". */
+bn_status backup_list(struct vault *vault, json_t **names, bn_error *err);
+/* A snapshot: {"format", "created", "host", "files": [{"path", "size", "mode", "mtime_ns", "identity", "pieces": [name…]}]}.
+ * `name` NULL: the newest; else a name or the beginning of one. chosen gets the whole name. */
+bn_status backup_read(struct vault *vault, const char *name, char chosen[64], json_t **snapshot, bn_error *err);
+
+/* Reads every piece of a snapshot (NULL: of all) and checks it; damage(context, what) is called for each that is bad, and the end is
+ * BN_STATUS_BAD_FILE then. */
+bn_status backup_verify(struct vault *vault, const char *name, const struct byte_progress *progress,
+                        void (*damage)(void *context, const char *what), void *context, struct backup_report *report,
+                        bn_error *err);
+
+/* Puts a snapshot's files back. A file that is there with another content is BN_STATUS_BAD_ARGUMENT before anything is
+ * written, unless `overwrite`; versions that are there stay. Ends with the registry made again from the files. */
+bn_status backup_restore(struct vault *vault, const char *name, const struct backup_places *places, bool overwrite,
+                         const struct byte_progress *progress, struct backup_report *report, bn_error *err);
+
+#endif
