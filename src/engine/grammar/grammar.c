@@ -128,6 +128,15 @@ void grammar_expand(struct automaton *a, const uint32_t *words, size_t n, uint32
         schema_expand(a, a->grammar->schema, words, n, label, frame);
 }
 
+uint32_t grammar_distance(const struct automaton *a, const uint32_t *words, size_t n) {
+    if (words[0] == SYMBOL_WHOLE_TEXT) return a->grammar->text->states[0].distance;
+    return schema_distance(a->grammar->schema, words, n);
+}
+
+uint32_t grammar_longest_part(const struct bn_grammar *grammar) {
+    return grammar->schema ? grammar->schema->farthest : 0;
+}
+
 /* Reads on; false when the automaton is full. */
 static bool read_bytes(struct automaton *a, const char *text, size_t n, uint32_t *state, size_t *at) {
     *state = a->start;

@@ -38,7 +38,12 @@ struct bn_grammar {
 
 /* The symbol a text begins with. */
 uint32_t grammar_start(struct automaton *automaton);
+/* Bytes of the shortest text that a symbol stands for: an upper bound. */
+uint32_t grammar_distance(const struct automaton *automaton, const uint32_t *words, size_t n);
 /* Calls automaton_scan, _expand and _return for what the symbol, named by these words, may begin with. */
 void grammar_expand(struct automaton *automaton, const uint32_t *words, size_t n, uint32_t label, uint32_t frame);
+
+/* Bytes that a part of the grammar takes at least, for the part that takes most. */
+uint32_t grammar_longest_part(const struct bn_grammar *grammar);
 
 #endif

@@ -271,3 +271,19 @@ uint32_t lexeme_label(const struct lexeme *lexeme, const struct lex_position *at
     }
     return 0;
 }
+
+uint32_t lexeme_distance(const struct lexeme *lexeme, const struct lex_position *at) {
+    const uint32_t *words = at->words;
+    uint32_t missing;
+    switch (lexeme->kind) {
+    case LEXEME_TEXT: return lexeme->dfa->states[words[0]].distance + (words[1] ? 4 : 0);
+    case LEXEME_BYTES: return 1;
+    case LEXEME_NUMBER: return 0;
+    case LEXEME_STRING:
+        if (words[PHASE] == STRING_CLOSED) return 0;
+        missing = lexeme->min > words[COUNT] ? lexeme->min - words[COUNT] : 0;
+        return lexeme->dfa->states[words[STATE]].distance + missing + 1 + (words[PHASE] == STRING_OPEN) +
+               (words[PHASE] > STRING_CONTENT ? 12 : 0); /* the rest of an escape or character */
+    }
+    return 0;
+}

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "engine/grammar/distance.h"
+
 struct pop {
     uint32_t node; /* the lexeme may end behind it, and tokens go on */
     uint32_t label;
@@ -95,4 +97,34 @@ const uint64_t *automaton_mask(struct automaton *a, uint32_t state) {
     }
     if (!work_ok(&a->work)) return NULL;
     return a->states[state].mask = bits;
+}
+
+/* Leaves the tokens that lead to states at most that far away; gives the least distance of any. */
+static uint32_t near_tokens(struct automaton *a, uint32_t state, uint32_t most, uint64_t *bits) {
+    const struct token_trie *trie = a->trie;
+    uint32_t path[LONGEST_TRIE_TOKEN + 2], nearest = UINT32_MAX;
+    memset(bits, 0, trie->mask_words * sizeof *bits);
+    path[0] = state;
+    for (uint32_t i = 0; i < trie->n_nodes && work_ok(&a->work);) {
+        const struct token_node *node = &trie->nodes[i];
+        uint32_t to = automaton_next(a, path[node->depth - 1], node->byte);
+        if (to == STATE_DEAD) {
+            i = node->end;
+            continue;
+        }
+        path[node->depth] = to;
+        if (node->first_token < trie->nodes[i + 1].first_token) {
+            uint32_t distance = automaton_distance(a, to);
+            if (distance < nearest) nearest = distance;
+            if (distance <= most) allow_tokens(trie, i, bits);
+        }
+        i++;
+    }
+    return nearest;
+}
+
+bool automaton_restrict(struct automaton *a, uint32_t state, uint32_t most, uint64_t *bits) {
+    uint32_t nearest = near_tokens(a, state, most, bits);
+    if (nearest != UINT32_MAX && nearest > most) near_tokens(a, state, nearest, bits);
+    return work_ok(&a->work);
 }

@@ -6,9 +6,12 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "engine/grammar/distance.h"
 #include "engine/grammar/grammar.h"
 #include "engine/grammar/mask.h"
 #include "engine/grammar/running.h"
+
+#define END_MARGIN 24 /* tokens */
 
 struct matcher {
     bn_grammar *grammar;
@@ -90,6 +93,13 @@ static bn_status fail_automaton(const struct matcher *m, bn_error *err) {
     return fail(err, BN_STATUS_UNSUPPORTED, "the grammar is too complex to go on with this output: %s", work->error.message);
 }
 
+/* Must the output think of its end? A token may open something that takes as long as the grammar's longest part; then it has
+ * still to be closed, a byte a token at worst. */
+static bool ends_soon(const struct matcher *m, uint32_t state, size_t n_ids) {
+    uint64_t left = m->capacity - n_ids;
+    return left > 0 && left <= (uint64_t)automaton_distance(m->automaton, state) + grammar_longest_part(m->grammar) + END_MARGIN;
+}
+
 /* Twice, because an automaton that was full is emptied for the second try. */
 static bn_status allow(struct matcher *m, const int32_t *ids, size_t n_ids, bool *ends, bn_error *err) {
     for (int tries = 0; tries < 2; tries++) {
@@ -98,6 +108,8 @@ static bn_status allow(struct matcher *m, const int32_t *ids, size_t n_ids, bool
         const uint64_t *bits = automaton_mask(m->automaton, state);
         if (!bits) continue;
         memcpy(m->bits, bits, m->trie->mask_words * sizeof *bits);
+        if (ends_soon(m, state, n_ids) && !automaton_restrict(m->automaton, state, (uint32_t)(m->capacity - n_ids) - 1, m->bits))
+            continue;
         *ends = m->automaton->states[state].ends;
         return BN_OK;
     }

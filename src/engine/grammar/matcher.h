@@ -20,7 +20,7 @@ bn_status matcher_create(bn_grammar *grammar, const struct token_trie *trie, siz
 void matcher_destroy(struct matcher *matcher); /* or NULL */
 
 /* What may follow these ids: a bit for each of the vocabulary, until the next call. end_ids may come where the output may end,
- * and only there. */
+ * and only there. Where the output comes near its capacity, only what completes it in time may. */
 bn_status matcher_allowed(struct matcher *matcher, const int32_t *ids, size_t n_ids, const int32_t *end_ids,
                           size_t n_end_ids, const uint64_t **bits, bn_error *err);
 /* Is the output complete, with nothing that could follow? False after a failure, too: the next call says which. */

@@ -132,6 +132,7 @@ struct schema {
     size_t n_shapes, shapes_capacity;
     struct schema_index *index;
     uint32_t root, depth;
+    uint32_t farthest; /* the largest distance of a node */
     const struct dfa **fixed; /* white space and punctuation, see schema_run.c */
 };
 
@@ -167,6 +168,9 @@ uint32_t array_node_of(const struct array_shape *array, uint32_t index);
 /* The number of a property, made if the shape hasn't got it. */
 uint32_t object_property(struct schema *schema, struct object_shape *object, const char *name, size_t n);
 
+/* Finds the distances of all nodes, once they are ready. */
+void schema_measure(struct schema *schema);
+
 /* ---- schema_run.c ---- */
 
 /* Makes a node's forms ready to run, and those of all nodes that can be reached. */
@@ -174,6 +178,8 @@ void schema_prepare(struct schema *schema, uint32_t node);
 uint32_t schema_start(struct automaton *automaton, const struct schema *schema);
 void schema_expand(struct automaton *automaton, const struct schema *schema, const uint32_t *words, size_t n,
                    uint32_t label, uint32_t frame);
+/* Bytes of the shortest text that a symbol of a schema stands for: an upper bound. */
+uint32_t schema_distance(const struct schema *schema, const uint32_t *words, size_t n);
 /* The classes of an object's names. */
 void object_classify(struct schema *schema, struct object_shape *object);
 

@@ -555,6 +555,7 @@ struct schema *schema_compile(struct work *work, const char *text, size_t n, boo
     if (work_ok(work)) schema_index_create(s, s->json);
     if (work_ok(work)) s->root = schema_index_resolve(s, "#", "", false);
     if (work_ok(work)) schema_prepare(s, s->root);
+    if (work_ok(work)) schema_measure(s);
     if (!work_ok(work)) {
         char message[sizeof work->error.message];
         snprintf(message, sizeof message, "%s", work->error.message);

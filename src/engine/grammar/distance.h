@@ -1,0 +1,10 @@
+/* How far it is to the end: bytes that complete a text from a state on. An upper bound, by which a generation that must end
+ * soon finds home: some token always leads nearer, or nearly always. */
+#ifndef ENGINE_GRAMMAR_DISTANCE_H
+#define ENGINE_GRAMMAR_DISTANCE_H
+
+#include "engine/grammar/automaton.h"
+
+uint32_t automaton_distance(struct automaton *automaton, uint32_t state);
+
+#endif
