@@ -122,8 +122,8 @@ enum { ANY = 0, NEVER = 1 }; /* the first two nodes */
 
 struct schema {
     struct work *work;
-    json_t *json; /* while it is compiled */
-    bool any_form, old_draft;
+    json_t *json, *kept; /* while it is compiled */
+    bool any_form, old_draft, draft_unknown;
     const char *place; /* what is being read, for messages */
     struct interner names;
     struct node *nodes;
@@ -140,8 +140,16 @@ struct schema {
 
 /* The whole: nodes of everything that can be reached, worked out and made ready. */
 struct schema *schema_compile(struct work *work, const char *text, size_t n, bool any_form);
+/* Keeps a value of our own until the schema is compiled; NULL if that fails. */
+const json_t *schema_keep(struct schema *schema, json_t *json);
 /* The forms that an object of keywords asks for itself. */
 void schema_load(struct schema *schema, uint32_t node, struct forms *out);
+
+/* ---- schema_unevaluated.c ---- */
+
+/* Of the forms of an object of keywords, what its unevaluatedProperties and unevaluatedItems leave. */
+void schema_load_unevaluated(struct schema *schema, const json_t *json, const char *base, uint32_t properties,
+                             uint32_t items, struct forms *forms);
 
 /* ---- schema_shapes.c ---- */
 

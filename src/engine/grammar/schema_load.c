@@ -472,8 +472,7 @@ static void load_references(struct loading *l, struct forms *forms) {
 /* ---- the object ---- */
 
 static void refuse_unsupported(struct loading *l) {
-    static const char *const words[] = {"unevaluatedProperties", "unevaluatedItems", "$recursiveRef", "extends",
-                                        "disallow", "divisibleBy"};
+    static const char *const words[] = {"$recursiveRef", "extends", "disallow", "divisibleBy"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (keyword(l, words[i]))
             work_fail(l->s->work, BN_STATUS_UNSUPPORTED, "the keyword '%s' isn't supported", words[i]);
@@ -481,7 +480,7 @@ static void refuse_unsupported(struct loading *l) {
 
 /* Does anything stand beside $ref that an older draft ignores and a newer one doesn't? */
 static bool has_siblings(const json_t *object) {
-    static const char *const harmless[] = {"$ref", "$schema", "$id", "id", "$comment", "title", "description", "default",
+    static const char *const harmless[] = {"$ref", "$schema", "$comment", "title", "description", "default",
                                            "examples", "example", "definitions", "$defs", "deprecated", "readOnly", "writeOnly",
                                            "$anchor"};
     const char *name;
@@ -495,6 +494,22 @@ static bool has_siblings(const json_t *object) {
     return n > 0;
 }
 
+static void load_unevaluated(struct loading *l, struct forms *forms) {
+    uint32_t nodes[2] = {ANY, ANY};
+    static const char *const words[] = {"unevaluatedProperties", "unevaluatedItems"};
+    for (int i = 0; i < 2; i++) {
+        const json_t *value = l->s->old_draft ? NULL : keyword(l, words[i]);
+        if (value) nodes[i] = subschema(l, value, l->s->place);
+    }
+    if (nodes[0] != ANY || nodes[1] != ANY) schema_load_unevaluated(l->s, l->object, l->base, nodes[0], nodes[1], forms);
+}
+
+const json_t *schema_keep(struct schema *s, json_t *json) {
+    if (json && s->kept && json_array_append_new(s->kept, json) == 0) return json;
+    work_fail(s->work, BN_STATUS_NO_MEMORY, "out of memory while a schema is compiled");
+    return NULL;
+}
+
 void schema_load(struct schema *s, uint32_t id, struct forms *out) {
     const struct node node = s->nodes[id];
     struct loading l = {.s = s, .object = node.json, .place = node.place, .base = node.base};
@@ -502,6 +517,12 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
     if (s->old_draft && json_object_get(node.json, "$ref") && has_siblings(node.json)) {
         forms_all(s, out);
         load_references(&l, out);
+        return;
+    }
+    if (s->draft_unknown && json_object_get(node.json, "$ref") && json_object_get(s->json, "definitions") &&
+        !json_object_get(s->json, "$defs") && has_siblings(node.json)) {
+        keyword(&l, "$ref");
+        work_fail(s->work, BN_STATUS_UNSUPPORTED, "drafts differ about keywords beside $ref: say which one with $schema");
         return;
     }
     refuse_unsupported(&l);
@@ -521,14 +542,25 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
     load_condition(&l, out);
     load_dependent_schemas(&l, out, "dependentSchemas");
     load_dependent_schemas(&l, out, "dependencies");
+    load_unevaluated(&l, out);
 }
 
 /* ---- the document ---- */
 
-static bool is_old(const json_t *root) {
-    const char *dialect = json_string_value(json_object_get(root, "$schema"));
-    return dialect && (strstr(dialect, "draft-04") || strstr(dialect, "draft-06") || strstr(dialect, "draft-07") ||
-                       strstr(dialect, "draft-03") || strcmp(dialect, "http://json-schema.org/schema#") == 0);
+/* Dialects that say what keywords mean; documents that are described by others mean something else. */
+static void check_dialect(struct schema *s) {
+    static const char *const old[] = {"draft-03", "draft-04", "draft-05", "draft-06", "draft-07", "json-schema.org/schema",
+                                      "com.snowplowanalytics.self-desc"};
+    static const char *const recent[] = {"json-schema.org/draft/2019-09/schema", "json-schema.org/draft/2020-12/schema",
+                                         "spec.openapis.org/oas/3.1"};
+    const char *dialect = json_string_value(json_object_get(s->json, "$schema"));
+    s->draft_unknown = dialect == NULL;
+    for (size_t i = 0; dialect && i < sizeof recent / sizeof *recent; i++)
+        if (strstr(dialect, recent[i])) return;
+    for (size_t i = 0; dialect && i < sizeof old / sizeof *old; i++) s->old_draft |= strstr(dialect, old[i]) != NULL;
+    if (!dialect || s->old_draft) return;
+    s->place = "#/$schema";
+    work_fail(s->work, BN_STATUS_UNSUPPORTED, "unknown dialect '%.200s': what its keywords mean isn't known", dialect);
 }
 
 struct schema *schema_compile(struct work *work, const char *text, size_t n, bool any_form) {
@@ -543,7 +575,8 @@ struct schema *schema_compile(struct work *work, const char *text, size_t n, boo
         work_fail(work, status == BN_STATUS_BAD_FILE ? BN_STATUS_BAD_ARGUMENT : status, "%s", err.message);
         return NULL;
     }
-    s->old_draft = is_old(s->json);
+    s->kept = json_array();
+    check_dialect(s);
     /* the two nodes that everybody knows */
     uint32_t names[2] = {NODE_ANY, NODE_NEVER};
     s->nodes = work_grow(work, s->nodes, 2, &s->nodes_capacity, sizeof *s->nodes);
@@ -562,6 +595,7 @@ struct schema *schema_compile(struct work *work, const char *text, size_t n, boo
         fail(&work->error, work->status, "at '%s': %s", s->place, message);
     }
     json_decref(s->json);
-    s->json = NULL;
+    json_decref(s->kept);
+    s->json = s->kept = NULL;
     return work_ok(work) ? s : NULL;
 }
