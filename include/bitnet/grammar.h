@@ -21,6 +21,8 @@ typedef struct bn_grammar bn_grammar;
 
 typedef enum bn_grammar_kind {
     BN_GRAMMAR_JSON_SCHEMA, /* JSON that a schema accepts (draft 2020-12, and older ones where they don't contradict it) */
+    BN_GRAMMAR_GBNF,        /* llama.cpp's grammars; the text begins with the rule "root" */
+    BN_GRAMMAR_LARK,        /* the subset of Lark that llguidance takes; the rule "start" */
     BN_GRAMMAR_REGEX,       /* the whole text matches a regular expression (ECMAScript's syntax) */
 } bn_grammar_kind;
 
@@ -38,6 +40,34 @@ BN_API bn_status bn_grammar_compile(bn_grammar_kind kind, const char *text, size
 /* One of these texts; text_bytes may be NULL for NUL-terminated ones. */
 BN_API bn_status bn_grammar_compile_choices(const char *const *texts, const size_t *text_bytes, size_t n_texts,
                                             bn_grammar **out, bn_error *err);
+/* How a chat template's model writes a call of a tool: `begin`, a JSON object with the members "name" and `arguments` (or an array
+ * of such objects), `end`. begin and end may be special tokens, or their text. */
+typedef struct bn_tool_syntax {
+    const char *name;      /* "hermes", "mistral", "llama3", "json" */
+    const char *begin;     /* NULL: a call is the whole answer, which begins with { */
+    const char *end;       /* NULL: nothing */
+    const char *arguments; /* the member that holds them */
+    bool list;             /* calls are the items of an array */
+} bn_tool_syntax;
+/* By name; NULL: unknown. */
+BN_API const bn_tool_syntax *bn_tool_syntax_find(const char *name);
+/* The one that a template (or NULL) mentions, "json" if none. */
+BN_API const bn_tool_syntax *bn_tool_syntax_of_template(const char *chat_template);
+
+typedef struct bn_tools {
+    size_t size;       /* sizeof(bn_tools) */
+    const char *json;  /* an array of tools as OpenAI's API has them, {"type": "function", "function": {"name", "parameters"}},
+                          or of the inner objects; Anthropic's "input_schema" is understood too */
+    size_t json_bytes;
+    const bn_tool_syntax *syntax;
+    const char *only;  /* the tool that has to be called; NULL: any */
+    bool required;     /* the answer is a call; off: free text until a call begins, if one does */
+    bool parallel;     /* several calls may follow each other */
+} bn_tools;
+/* What may be answered where tools can be called. Arguments are held to the tools' schemas; errors name the place as
+ * '#/$defs/TOOL/…', TOOL's parameters being there. */
+BN_API bn_status bn_grammar_compile_tools(const bn_tools *tools, bn_grammar **out, bn_error *err);
+
 /* One more owner; returns it. */
 BN_API bn_grammar *bn_grammar_retain(bn_grammar *grammar);
 /* One owner less; the last frees it. NULL is fine. */

@@ -12,6 +12,8 @@ const struct option grammar_option_table[] = {
     {"schema", 0, OPTION_TEXT, FIELD(schema), "FILE", 0, 0, "JSON that a JSON schema accepts; -: standard input",
      "json-schema-file jf"},
     {"regex", 0, OPTION_TEXT, FIELD(regex), "REGEX", 0, 0, "a text that a regular expression matches as a whole", NULL},
+    {"grammar", 0, OPTION_TEXT, FIELD(grammar), "FILE", 0, 0,
+     "a grammar: GBNF, or Lark (by its name, .gbnf or .lark, else by whether it says ::=)", "grammar-file"},
     {"choice", 0, OPTION_TEXT, FIELD(choice), "A,B,…", 0, 0, "one of these texts (a comma in one of them: \\,)", NULL},
     {0},
 };
@@ -47,13 +49,25 @@ static bn_status compile_choices(const char *list, bn_grammar **out, bn_error *e
     return status;
 }
 
-static bn_status compile_file(const char *path, bn_grammar_kind kind, const bn_grammar_options *form, bn_grammar **out,
+static bool ends_in(const char *name, const char *ending) {
+    size_t n = strlen(name), n_ending = strlen(ending);
+    return n >= n_ending && strcmp(name + n - n_ending, ending) == 0;
+}
+
+static bn_grammar_kind kind_of(const char *path, const char *text) {
+    if (ends_in(path, ".lark")) return BN_GRAMMAR_LARK;
+    return ends_in(path, ".gbnf") || strstr(text, "::=") ? BN_GRAMMAR_GBNF : BN_GRAMMAR_LARK;
+}
+
+static bn_status compile_file(const char *path, bool schema, const bn_grammar_options *form, bn_grammar **out,
                               bn_error *err) {
     struct buffer text;
     buffer_init(&text);
     bn_status status = read_file_or_stdin(path, &text, err);
     if (!status) {
-        status = bn_grammar_compile(kind, text.data ? text.data : "", text.size, form, out, err);
+        const char *content = text.data ? text.data : "";
+        bn_grammar_kind kind = schema ? BN_GRAMMAR_JSON_SCHEMA : kind_of(path, content);
+        status = bn_grammar_compile(kind, content, text.size, form, out, err);
         if (status) error_prefix(err, "%s", path);
     }
     buffer_release(&text);
@@ -67,7 +81,9 @@ bn_status grammar_options_compile(const struct grammar_options *options, bool an
         return fail(err, BN_STATUS_BAD_ARGUMENT, "give only one of --schema, --regex, --grammar and --choice");
     bn_status status = BN_OK;
     if (options->schema) {
-        status = compile_file(options->schema, BN_GRAMMAR_JSON_SCHEMA, &form, out, err);
+        status = compile_file(options->schema, true, &form, out, err);
+    } else if (options->grammar) {
+        status = compile_file(options->grammar, false, &form, out, err);
     } else if (options->regex) {
         status = bn_grammar_compile(BN_GRAMMAR_REGEX, options->regex, strlen(options->regex), &form, out, err);
         if (status) error_prefix(err, "--regex");

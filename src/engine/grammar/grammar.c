@@ -5,8 +5,10 @@
 
 #include "base/memory.h"
 #include "engine/grammar/pattern.h"
+#include "engine/grammar/rules.h"
 #include "engine/grammar/running.h"
 #include "engine/grammar/schema.h"
+#include "engine/grammar/tools.h"
 
 /* What one grammar may use while it is compiled. */
 #define COMPILE_BYTES ((size_t)256 << 20)
@@ -76,6 +78,8 @@ bn_status bn_grammar_compile(bn_grammar_kind kind, const char *text, size_t text
         grammar->schema = schema_compile(&grammar->work, text, text_bytes, own.any_form);
         break;
     case BN_GRAMMAR_REGEX: grammar->text = pattern_compile(&grammar->work, text, text_bytes, PATTERN_WHOLE); break;
+    case BN_GRAMMAR_GBNF: grammar->rules = gbnf_compile(&grammar->work, text, text_bytes); break;
+    case BN_GRAMMAR_LARK: grammar->rules = lark_compile(&grammar->work, text, text_bytes); break;
     default: work_fail(&grammar->work, BN_STATUS_BAD_ARGUMENT, "unknown kind of grammar: %d", (int)kind);
     }
     return conclude(grammar, out, err);
@@ -89,6 +93,15 @@ bn_status bn_grammar_compile_choices(const char *const *texts, const size_t *tex
     for (size_t i = 0; words && i < n_texts; i++)
         words[i] = (struct dfa_word){texts[i], text_bytes ? text_bytes[i] : strlen(texts[i]), 1};
     if (words) grammar->text = dfa_words(&grammar->work, words, n_texts);
+    return conclude(grammar, out, err);
+}
+
+bn_status bn_grammar_compile_tools(const bn_tools *tools, bn_grammar **out, bn_error *err) {
+    if (!tools || !tools->json || !tools->syntax)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "tools: json and syntax must be given");
+    bn_grammar *grammar = create();
+    if (!grammar) return fail_no_memory(err, sizeof *grammar);
+    tools_compile(&grammar->work, tools, &grammar->rules, &grammar->schema);
     return conclude(grammar, out, err);
 }
 
@@ -116,19 +129,27 @@ bn_status running_automaton(bn_grammar *grammar, const struct token_trie *trie, 
     return status;
 }
 
+uint32_t grammar_schema_value(struct automaton *a) {
+    return automaton_symbol(a, (uint32_t[]){SYMBOL_VALUE, a->grammar->schema->root}, 2);
+}
+
 uint32_t grammar_start(struct automaton *a) {
+    if (a->grammar->rules) return rules_start(a, a->grammar->rules);
     if (a->grammar->schema) return schema_start(a, a->grammar->schema);
     return automaton_symbol(a, (uint32_t[]){SYMBOL_WHOLE_TEXT}, 1);
 }
 
 void grammar_expand(struct automaton *a, const uint32_t *words, size_t n, uint32_t label, uint32_t frame) {
-    if (words[0] == SYMBOL_WHOLE_TEXT)
+    if (words[0] == SYMBOL_STEP)
+        rules_expand(a, a->grammar->rules, words, frame);
+    else if (words[0] == SYMBOL_WHOLE_TEXT)
         automaton_scan(a, automaton_text(a, a->grammar->text), frame);
     else
         schema_expand(a, a->grammar->schema, words, n, label, frame);
 }
 
 uint32_t grammar_distance(const struct automaton *a, const uint32_t *words, size_t n) {
+    if (words[0] == SYMBOL_STEP) return rules_distance(a->grammar->rules, words);
     if (words[0] == SYMBOL_WHOLE_TEXT) return a->grammar->text->states[0].distance;
     return schema_distance(a->grammar->schema, words, n);
 }

@@ -38,6 +38,8 @@ struct nfa {
     uint32_t *stack, *set; /* [n] */
     size_t n_set;
     bool at_start; /* the automaton's start is the text's */
+    const struct pattern_node *(*body_of)(const void *context, uint32_t rule);
+    const void *context;
 };
 
 static uint32_t add(struct nfa *nfa, struct nfa_node node) {
@@ -88,6 +90,10 @@ static uint32_t build(struct nfa *nfa, const struct pattern_node *node, uint32_t
     case PATTERN_REPEAT: return build_repeat(nfa, node, next);
     case PATTERN_START: return add(nfa, (struct nfa_node){NFA_START, next, 0, NULL});
     case PATTERN_END: return add(nfa, (struct nfa_node){NFA_END, next, 0, NULL});
+    case PATTERN_RULE: return build(nfa, nfa->body_of(nfa->context, node->rule), next);
+    case PATTERN_SPECIAL:
+    case PATTERN_SCHEMA:
+    case PATTERN_DFA: break; /* not regular: rules.c sees to them */
     case PATTERN_LOOK:
         work_fail(nfa->work, BN_STATUS_UNSUPPORTED, "look-ahead inside of a group of the pattern isn't supported");
         return 0;
@@ -328,5 +334,14 @@ const struct dfa *pattern_compile(struct work *work, const char *text, size_t n,
         }
         at = i == 0 ? one : add(&nfa, (struct nfa_node){NFA_SPLIT, one, at, NULL});
     }
+    return work_ok(work) ? determinize(&nfa, at) : NULL;
+}
+
+const struct dfa *pattern_tree_compile(struct work *work, const struct pattern_node *tree,
+                                       const struct pattern_node *(*body_of)(const void *context, uint32_t rule),
+                                       const void *context) {
+    struct nfa nfa = {.work = work, .at_start = true, .body_of = body_of, .context = context};
+    uint32_t end = add(&nfa, (struct nfa_node){NFA_MATCH, 0, 0, NULL});
+    uint32_t at = build(&nfa, tree, end);
     return work_ok(work) ? determinize(&nfa, at) : NULL;
 }

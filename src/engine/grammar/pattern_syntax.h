@@ -12,6 +12,11 @@ enum pattern_kind {
     PATTERN_START, /* ^ */
     PATTERN_END,   /* $ */
     PATTERN_LOOK,  /* look-ahead */
+    /* in rules only: */
+    PATTERN_RULE,    /* what a rule says */
+    PATTERN_SPECIAL, /* a special token */
+    PATTERN_SCHEMA,  /* a value of the grammar's schema */
+    PATTERN_DFA,     /* an automaton's texts */
 };
 #define PATTERN_UNLIMITED UINT32_MAX
 
@@ -22,7 +27,17 @@ struct pattern_node {
     size_t n_items, items_capacity;
     uint32_t min, max; /* REPEAT */
     bool negative;     /* LOOK */
+    uint32_t rule;     /* RULE */
+    bool lexeme;       /* one token of a grammar */
+    const struct dfa *dfa; /* DFA */
+    const char *bytes; /* SPECIAL, as in token_trie.h */
+    uint32_t n_bytes;
 };
+
+/* A tree that refers to no rule that refers to itself, as an automaton of whole texts. bodies: of the rules. */
+const struct dfa *pattern_tree_compile(struct work *work, const struct pattern_node *tree,
+                                       const struct pattern_node *(*body_of)(const void *context, uint32_t rule),
+                                       const void *context);
 
 /* NULL after a failure. */
 struct pattern_node *pattern_parse(struct work *work, const char *text, size_t n);
