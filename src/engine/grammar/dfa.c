@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 
-#define MOST_STATES 400000
+#define MOST_STATES 100000
 
 uint32_t dfa_next(const struct dfa *dfa, uint32_t state, uint32_t code_point) {
     const struct dfa_state *s = &dfa->states[state];

@@ -1,0 +1,260 @@
+/* Grammars as their callers see them: which texts they accept, what is refused and how it is called, and that masks allow
+ * exactly the tokens after which a text can go on. */
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bitnet/bitnet.h"
+#include "engine/grammar/matcher.h"
+
+static bn_grammar *compile(bn_grammar_kind kind, const char *text, bool any_form) {
+    bn_grammar *grammar;
+    bn_error err;
+    const bn_grammar_options options = {.size = sizeof options, .any_form = any_form};
+    assert_ok(bn_grammar_compile(kind, text, strlen(text), &options, &grammar, &err), err);
+    return grammar;
+}
+
+static void expect(bn_grammar *grammar, const char *text, bool wanted) {
+    bool accepted;
+    size_t at;
+    bn_error err;
+    assert_ok(bn_grammar_accepts(grammar, text, strlen(text), &accepted, &at, &err), err);
+    if (accepted != wanted) test_fail("'%s' is %s, at byte %zu", text, accepted ? "accepted" : "refused", at);
+    assert_true(at <= strlen(text));
+}
+
+/* good and bad texts, each list ended by NULL. */
+static void check(bn_grammar_kind kind, const char *text, const char *const *good, const char *const *bad) {
+    bn_grammar *grammar = compile(kind, text, true);
+    for (; *good; good++) expect(grammar, *good, true);
+    for (; *bad; bad++) expect(grammar, *bad, false);
+    bn_grammar_release(grammar);
+}
+#define TEXTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void refused(bn_grammar_kind kind, const char *text, bn_status status, const char *part) {
+    bn_grammar *grammar;
+    bn_error err = {0};
+    assert_int_equal(bn_grammar_compile(kind, text, strlen(text), NULL, &grammar, &err), status);
+    if (!strstr(err.message, part)) test_fail("'%s' doesn't say '%s'", err.message, part);
+}
+
+static void regular_expressions(void **state) {
+    (void)state;
+    check(BN_GRAMMAR_REGEX, "(a|b){2,4}c?", TEXTS("ab", "abab", "abc"), TEXTS("a", "ababa", ""));
+    check(BN_GRAMMAR_REGEX, "^(?!foo)[a-z]+$", TEXTS("bar", "fo"), TEXTS("foo", "foobar", ""));
+    check(BN_GRAMMAR_REGEX, "\\d{2,}(?=z)[a-z]", TEXTS("12z"), TEXTS("12a", "1z"));
+    check(BN_GRAMMAR_REGEX, "[^\\x00-\\x7f]\\u{1f600}?", TEXTS("é", "é😀"), TEXTS("e", "é😁", "\xc3"));
+    check(BN_GRAMMAR_REGEX, "(a?){20}a{20}", TEXTS("aaaaaaaaaaaaaaaaaaaa"), TEXTS("aaaaaaaaaaaaaaaaaaa"));
+    refused(BN_GRAMMAR_REGEX, "(a", BN_STATUS_BAD_ARGUMENT, "group");
+    refused(BN_GRAMMAR_REGEX, "(a)\\1", BN_STATUS_UNSUPPORTED, "back-reference");
+    refused(BN_GRAMMAR_REGEX, "\\bfoo", BN_STATUS_UNSUPPORTED, "word boundary");
+    refused(BN_GRAMMAR_REGEX, "(x{1000}){1000}", BN_STATUS_UNSUPPORTED, "too large");
+    refused(BN_GRAMMAR_REGEX, "a(?!a)a", BN_STATUS_UNSUPPORTED, "no text satisfies");
+}
+
+static void choices(void **state) {
+    (void)state;
+    const char *const texts[] = {"cat", "catalogue", "dog"};
+    bn_grammar *grammar;
+    bn_error err;
+    assert_ok(bn_grammar_compile_choices(texts, NULL, 3, &grammar, &err), err);
+    expect(grammar, "cat", true);
+    expect(grammar, "catalogue", true);
+    expect(grammar, "cata", false);
+    bn_grammar_release(grammar);
+}
+
+static void schemas(void **state) {
+    (void)state;
+    check(BN_GRAMMAR_JSON_SCHEMA,
+          "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\",\"minimum\":-5,\"maximum\":120,\"multipleOf\":3},"
+          "\"s\":{\"type\":\"string\",\"maxLength\":2}},\"required\":[\"n\"],\"additionalProperties\":false}",
+          TEXTS("{\"n\":3}", " {\"s\" : \"\\u00e9x\",\n\"n\":-3.0 }", "{\"\\u006e\":120}"),
+          TEXTS("{}", "{\"n\":4}", "{\"n\":123}", "{\"n\":-6}", "{\"n\":3,\"s\":\"abc\"}", "{\"n\":3,\"x\":1}", "{\"n\":3,\"n\":3}"));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}],\"type\":\"object\"}",
+          TEXTS("{\"a\":1}", "{\"c\":0,\"b\":[]}"), TEXTS("{}", "{\"a\":1,\"b\":2}"));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"not\":{\"type\":[\"object\",\"string\"]},\"enum\":[1.5,\"a\",{\"x\":[null]},false]}",
+          TEXTS("1.5", "1.50", "false"), TEXTS("\"a\"", "{\"x\":[null]}", "1", "true"));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"prefixItems\":[{\"const\":\"a\"}],\"contains\":{\"type\":\"null\"},\"maxContains\":1}",
+          TEXTS("[\"a\",null]", "[\"a\",1,null,2]"), TEXTS("[\"a\"]", "[\"a\",null,null]", "[1,null]"));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"$defs\":{\"t\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/t\"}}},\"$ref\":\"#/$defs/t\"}",
+          TEXTS("[]", "[[[]],[]]"), TEXTS("[1]", "[[]"));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"string\",\"format\":\"date\"}", TEXTS("\"2024-02-29\""),
+          TEXTS("\"2023-02-29\"", "\"2023-04-31\""));
+}
+
+static void what_schemas_ask_in_vain_is_named(void **state) {
+    (void)state;
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"properties\":{\"a/b\":{\"pattern\":\"(\"}}}", BN_STATUS_BAD_ARGUMENT,
+            "'#/properties/a~1b/pattern'");
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"items\":{\"$ref\":\"https://example.org/x\"}}", BN_STATUS_UNSUPPORTED, "'#/items/$ref'");
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"integer\",\"minimum\":2,\"maximum\":1}", BN_STATUS_UNSUPPORTED, "no text");
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"allOf\":[{\"$ref\":\"#\"}]}", BN_STATUS_UNSUPPORTED, "refers to itself");
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}", BN_STATUS_UNSUPPORTED, "uniqueItems");
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"thing\"}", BN_STATUS_BAD_ARGUMENT, "'#/type'");
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{", BN_STATUS_BAD_ARGUMENT, "not valid JSON");
+}
+
+static void grammars_of_rules(void **state) {
+    (void)state;
+    check(BN_GRAMMAR_GBNF, "root ::= expr \"\\n\" # sums\nexpr ::= term ([-+*/] term)*\nterm ::= [0-9]+ | \"(\" expr \")\"",
+          TEXTS("1+2\n", "(1+(2*3))-4\n"), TEXTS("1+\n", "1", "(1\n"));
+    check(BN_GRAMMAR_GBNF, "root ::= \"a\" root \"b\" | \"\"", TEXTS("", "aabb"), TEXTS("aab", "ba"));
+    check(BN_GRAMMAR_GBNF, "root ::= root \"a\" | \"b\"", TEXTS("b", "baa"), TEXTS("a", "ab"));
+    check(BN_GRAMMAR_LARK,
+          "start: sum\n?sum: product | sum \"+\" product\n?product: atom\n     | product \"*\" atom\n"
+          "?atom: NUMBER -> number | \"(\" sum \")\"\n%import common.NUMBER\n%ignore /[ \\n]+/\n",
+          TEXTS("1 + 2*3", " ( 1.5 )* 4 "), TEXTS("1 +", "1 2", "()"));
+    refused(BN_GRAMMAR_GBNF, "root ::= a\na ::= b \"x\"\nb ::= a \"y\" | \"z\"", BN_STATUS_UNSUPPORTED, "begins with itself");
+    refused(BN_GRAMMAR_GBNF, "root ::= foo", BN_STATUS_BAD_ARGUMENT, "'foo' isn't defined");
+    refused(BN_GRAMMAR_GBNF, "root ::= root", BN_STATUS_UNSUPPORTED, "begins with itself");
+    refused(BN_GRAMMAR_LARK, "start: \"a", BN_STATUS_BAD_ARGUMENT, "line 1");
+    char deep[4000] = "root ::= ";
+    memset(deep + 9, '(', sizeof deep - 10);
+    refused(BN_GRAMMAR_GBNF, deep, BN_STATUS_UNSUPPORTED, "nested deeper");
+}
+
+static void calls_of_tools(void **state) {
+    (void)state;
+    static const char json[] = "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":"
+                               "{\"x\":{\"$ref\":\"#/$defs/n\"}},\"required\":[\"x\"],\"$defs\":{\"n\":{\"type\":\"integer\"}}}}},{\"name\":\"g\"}]";
+    bn_tools tools = {.size = sizeof tools, .json = json, .json_bytes = strlen(json), .syntax = bn_tool_syntax_find("hermes")};
+    bn_grammar *grammar;
+    bn_error err;
+    assert_ok(bn_grammar_compile_tools(&tools, &grammar, &err), err);
+    expect(grammar, "just text <tool", true);
+    expect(grammar, "well: <tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": 1}}\n</tool_call>", true);
+    expect(grammar, "<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>", false);
+    expect(grammar, "<tool_call>{\"name\":\"h\",\"arguments\":{}}</tool_call>", false);
+    bn_grammar_release(grammar);
+    tools.required = true;
+    tools.only = "g";
+    tools.syntax = bn_tool_syntax_of_template("… [TOOL_CALLS] …");
+    assert_ok(bn_grammar_compile_tools(&tools, &grammar, &err), err);
+    expect(grammar, "text", false);
+    expect(grammar, "[TOOL_CALLS] [{\"name\": \"g\", \"arguments\": {\"any\": []}}]", true);
+    bn_grammar_release(grammar);
+    tools.only = "h";
+    assert_int_equal(bn_grammar_compile_tools(&tools, &grammar, NULL), BN_STATUS_BAD_ARGUMENT);
+}
+
+/* ---- masks ---- */
+
+struct vocabulary {
+    bn_tokenizer *tokenizer;
+    bn_token_bytes *bytes;
+    struct token_trie *trie;
+};
+
+static void open_vocabulary(struct vocabulary *v) {
+    bn_error err;
+    assert_ok(bn_tokenizer_open(DEMO_MODEL, &v->tokenizer, &err), err);
+    assert_ok(bn_token_bytes_create(v->tokenizer, &v->bytes, &err), err);
+    assert_ok(token_trie_create(v->tokenizer, v->bytes, bn_tokenizer_vocab_size(v->tokenizer), &v->trie, &err), err);
+}
+
+static void close_vocabulary(struct vocabulary *v) {
+    token_trie_destroy(v->trie);
+    bn_token_bytes_destroy(v->bytes);
+    bn_tokenizer_close(v->tokenizer);
+}
+
+/* Walks at random through what masks allow; each mask is held against reading every token's bytes alone. */
+static void masks_allow_exactly_what_can_follow(void **state) {
+    (void)state;
+    struct vocabulary v;
+    open_vocabulary(&v);
+    bn_error err;
+    bn_grammar *grammar = compile(BN_GRAMMAR_JSON_SCHEMA,
+                                  "{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[\"x\",\"xy\",7]},\"b\":{\"type\":\"string\","
+                                  "\"maxLength\":4},\"c\":{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"maximum\":40,"
+                                  "\"minimum\":0}}},\"required\":[\"a\"]}",
+                                  false);
+    enum { LENGTH = 40 };
+    for (uint32_t seed = 1; seed <= 4; seed++) {
+        struct matcher *matcher;
+        int32_t ids[LENGTH];
+        char text[LENGTH * 64] = "";
+        size_t n_text = 0, n_ids = 0;
+        uint32_t random = seed;
+        assert_ok(matcher_create(grammar, v.trie, 1000, &matcher, &err), err);
+        while (n_ids < LENGTH && !matcher_is_complete(matcher, ids, n_ids)) {
+            const uint64_t *bits;
+            int32_t allowed[4096], chosen;
+            size_t n_allowed = 0, size;
+            assert_ok(matcher_allowed(matcher, ids, n_ids, NULL, 0, &bits, &err), err);
+            for (int32_t id = 0; (size_t)id < v.trie->vocab_size; id++) {
+                const char *bytes = bn_token_bytes_get(v.bytes, id, &size);
+                bool may = bits[id / 64] >> id % 64 & 1, accepted;
+                size_t at = 0;
+                if (may && n_allowed < 4096) allowed[n_allowed++] = id;
+                if (n_ids % 4 || n_text + size > sizeof text) continue; /* every fourth: it takes long */
+                memcpy(text + n_text, bytes, size);
+                assert_ok(bn_grammar_accepts(grammar, text, n_text + size, &accepted, &at, &err), err);
+                if (may != (size > 0 && at == n_text + size)) test_fail("token %d after '%.*s'", (int)id, (int)n_text, text);
+            }
+            assert_true(n_allowed > 0);
+            random = random * 1664525 + 1013904223;
+            ids[n_ids++] = chosen = allowed[(random >> 8) % n_allowed];
+            const char *bytes = bn_token_bytes_get(v.bytes, chosen, &size);
+            assert_true(n_text + size <= sizeof text);
+            memcpy(text + n_text, bytes, size);
+            n_text += size;
+        }
+        matcher_destroy(matcher);
+    }
+    bn_grammar_release(grammar);
+    close_vocabulary(&v);
+}
+
+/* An output that must be short ends in time, whatever is chosen. */
+static void outputs_are_completed_before_their_capacity(void **state) {
+    (void)state;
+    struct vocabulary v;
+    open_vocabulary(&v);
+    bn_error err;
+    bn_grammar *grammar = compile(BN_GRAMMAR_JSON_SCHEMA,
+                                  "{\"type\":\"object\",\"properties\":{\"s\":{\"type\":\"string\"},\"t\":{\"type\":\"array\",\"items\":"
+                                  "{\"$ref\":\"#\"}}},\"required\":[\"s\",\"t\"],\"additionalProperties\":{\"$ref\":\"#\"}}",
+                                  false);
+    enum { CAPACITY = 120 };
+    for (uint32_t seed = 1; seed <= 10; seed++) {
+        struct matcher *matcher;
+        int32_t ids[CAPACITY];
+        size_t n_ids = 0;
+        uint32_t random = seed;
+        assert_ok(matcher_create(grammar, v.trie, CAPACITY, &matcher, &err), err);
+        for (; n_ids < CAPACITY && !matcher_is_complete(matcher, ids, n_ids); n_ids++) {
+            const uint64_t *bits;
+            assert_ok(matcher_allowed(matcher, ids, n_ids, NULL, 0, &bits, &err), err);
+            size_t skip, n_allowed = 0;
+            int32_t id = 0;
+            for (size_t w = 0; w < v.trie->mask_words; w++) n_allowed += (size_t)__builtin_popcountll(bits[w]);
+            assert_true(n_allowed > 0);
+            random = random * 1664525 + 1013904223;
+            for (skip = (random >> 8) % n_allowed; !(bits[id / 64] >> id % 64 & 1) || skip-- > 0;) id++;
+            ids[n_ids] = id;
+        }
+        assert_true(matcher_is_complete(matcher, ids, n_ids));
+        matcher_destroy(matcher);
+    }
+    bn_grammar_release(grammar);
+    close_vocabulary(&v);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(regular_expressions),
+        cmocka_unit_test(choices),
+        cmocka_unit_test(schemas),
+        cmocka_unit_test(what_schemas_ask_in_vain_is_named),
+        cmocka_unit_test(grammars_of_rules),
+        cmocka_unit_test(calls_of_tools),
+        cmocka_unit_test(masks_allow_exactly_what_can_follow),
+        cmocka_unit_test(outputs_are_completed_before_their_capacity),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
