@@ -4,22 +4,12 @@
  * mask, the fourth from the bits that are left. vpmaddubsw multiplies them by the high and by the low bytes of the
  * activations; the products of two registers fit an int16 (2·2·63·128 = 32256), then vpmaddwd by ones folds them into
  * the int32 lane of their row. At the end of a span the lanes become floats. */
-#include <immintrin.h>
-#include <string.h>
-
-#include "kernels/layout.h"
-#include "kernels/unroll.h"
+#include "kernels/x86/avx2_group.h"
 #include "kernels/x86/screen.h"
 
 #define PREFETCH_BYTES 4096 /* ahead in the stream of codes */
 #define TILE_TOKENS    2    /* × 2 bytes × 2 halves: 8 of the 16 registers are accumulators */
 #define PAIRS          2    /* of registers of codes */
-
-ALWAYS_INLINE __m256i broadcast4(const int8_t *q) {
-    int32_t four;
-    memcpy(&four, q, sizeof four);
-    return _mm256_set1_epi32(four);
-}
 
 ALWAYS_INLINE __m256i load(const uint8_t *packed) {
     return _mm256_loadu_si256((const __m256i *)packed);

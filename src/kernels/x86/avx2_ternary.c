@@ -9,11 +9,7 @@
  * the final sum puts right: one shift per register instead of three. Several tokens: each plane is unpacked once for
  * all the tokens of a tile; columns are cut into stretches whose weights stay in the L1 cache for all tiles, and y holds
  * the sums in between. */
-#include <immintrin.h>
-#include <string.h>
-
-#include "kernels/layout.h"
-#include "kernels/unroll.h"
+#include "kernels/x86/avx2_group.h"
 #include "kernels/x86/ternary.h"
 
 #define PREFETCH_BYTES 4096 /* ahead in the stream of weights: what it took to reach the memory's full bandwidth */
@@ -21,13 +17,6 @@
 #define TILE_STEPS     16   /* 16 steps × 4 planes × 2·127·2 = 32512 */
 #define TILE_TOKENS    4    /* 8 int16 accumulators, leaving registers for the codes and one activation */
 #define STRETCH_STEPS  192  /* 12 KiB of weights and as much of a tile's activations; a multiple of TILE_STEPS */
-
-/* Four activations for every lane. */
-ALWAYS_INLINE __m256i broadcast4(const int8_t *q) {
-    int32_t four;
-    memcpy(&four, q, sizeof four);
-    return _mm256_set1_epi32(four);
-}
 
 /* The empty statement makes the compiler add at once: left alone, gcc puts off the sums of an unrolled loop to its end
  * and spills the products until then. */
@@ -44,15 +33,6 @@ ALWAYS_INLINE __m256i widen_add(__m256i total, __m256i sums) {
 
 ALWAYS_INLINE void add_to(int32_t *y, __m256i sums) {
     _mm256_storeu_si256((__m256i *)y, widen_add(_mm256_loadu_si256((const __m256i *)y), sums));
-}
-
-/* Rows 0–7 and 8–15 of a group, less Σq; only the n first exist. */
-ALWAYS_INLINE void store_group(int32_t *y, __m256i low, __m256i high, int32_t q_sum, size_t n) {
-    __m256i offset = _mm256_set1_epi32(q_sum);
-    int32_t rows[L16_ROWS], *out = n < L16_ROWS ? rows : y;
-    _mm256_storeu_si256((__m256i *)out, _mm256_sub_epi32(low, offset));
-    _mm256_storeu_si256((__m256i *)(out + 8), _mm256_sub_epi32(high, offset));
-    if (n < L16_ROWS) memcpy(y, rows, n * sizeof *rows);
 }
 
 static void vector_group(int32_t *y, const uint8_t *packed, const int8_t *q, int32_t q_sum, size_t n_steps, size_t n) {

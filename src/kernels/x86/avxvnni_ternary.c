@@ -3,30 +3,11 @@
  * What vpdpbusd does for a row's four codes and four activations is as in avx512_ternary.c; a block is two registers of 8
  * rows, as in avx2_ternary.c, but sums are int32 from the start. One token: the four planes where they are in the byte,
  * an accumulator each. Several tokens: each plane is shifted down once for all the tokens of a tile. */
-#include <immintrin.h>
-#include <string.h>
-
-#include "kernels/layout.h"
-#include "kernels/unroll.h"
+#include "kernels/x86/avx2_group.h"
 #include "kernels/x86/ternary.h"
 
 #define PREFETCH_BYTES 4096 /* ahead in the stream of weights */
 #define TILE_TOKENS    4    /* 8 accumulators, enough to hide the latency, in 16 registers */
-
-ALWAYS_INLINE __m256i broadcast4(const int8_t *q) {
-    int32_t four;
-    memcpy(&four, q, sizeof four);
-    return _mm256_set1_epi32(four);
-}
-
-/* Rows 0–7 and 8–15 of a group, less Σq; only the n first exist. */
-ALWAYS_INLINE void store_group(int32_t *y, __m256i low, __m256i high, int32_t q_sum, size_t n) {
-    __m256i offset = _mm256_set1_epi32(q_sum);
-    int32_t rows[L16_ROWS], *out = n < L16_ROWS ? rows : y;
-    _mm256_storeu_si256((__m256i *)out, _mm256_sub_epi32(low, offset));
-    _mm256_storeu_si256((__m256i *)(out + 8), _mm256_sub_epi32(high, offset));
-    if (n < L16_ROWS) memcpy(y, rows, n * sizeof *rows);
-}
 
 static void vector_group(int32_t *y, const uint8_t *packed, const int8_t *q, int32_t q_sum, size_t n_steps, size_t n) {
     __m256i low[4], high[4];
