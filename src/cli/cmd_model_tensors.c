@@ -23,11 +23,8 @@ static const struct option options[] = {
 static const struct option_group groups[] = {{"Tensor", options, 0}, {0}};
 
 static const char *layout_name(const struct tensor *tensor) {
-    static const char *const names[] = {
-        [I2S_UNKNOWN] = "",      [I2S_X86_128] = "x86-128", [I2S_ARM_64] = "arm-64",
-        [I2S_ROWS_4] = "rows-4", [I2S_L16] = "l16",
-    };
-    return tensor->type == TYPE_I2_S ? names[tensor->i2s_layout] : "";
+    bool named = tensor->type == TYPE_I2_S && tensor->i2s_layout != I2S_UNKNOWN;
+    return named ? i2s_layout_name(tensor->i2s_layout) : "";
 }
 
 static const char *type_name(const struct tensor *tensor) {

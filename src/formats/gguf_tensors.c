@@ -139,11 +139,12 @@ static bn_status place_tensors(struct tensor *tensors, const struct place *place
     return BN_OK;
 }
 
-/* I2_S tensors have the layout that the file's metadata names, except that L16 needs whole groups of rows and columns:
- * the other tensors of such a file are in the packing of published ones (docs/tensor-types.md). */
+/* I2_S tensors have the layout that the file's metadata names, except that the run layouts need whole groups of rows and
+ * columns: the other tensors of such a file are in the packing of published ones (docs/tensor-types.md). */
 static enum i2s_layout layout_of_tensor(enum i2s_layout of_file, const struct tensor *tensor) {
-    bool whole_groups = tensor_rows(tensor) % L16_ROWS == 0 && tensor_cols(tensor) % L16_COLS == 0;
-    return of_file == I2S_L16 && !whole_groups ? I2S_X86_128 : of_file;
+    bool run_layout = of_file == I2S_L16 || of_file == I2S_L12;
+    bool fits = i2s_layout_fits(of_file, tensor_rows(tensor), tensor_cols(tensor));
+    return run_layout && !fits ? I2S_X86_128 : of_file;
 }
 
 static bn_status set_i2s_layout(struct tensor *tensors, size_t n, const struct gguf *gguf, bn_error *err) {

@@ -1,6 +1,6 @@
-/* I2_S: two-bit codes (value + 1) of a whole tensor, then one f32 scale. One type number, four ways to lay the codes.
+/* I2_S: two-bit codes (value + 1) of a whole tensor, then one f32 scale. One type number, five ways to lay the codes.
  *
- * The one idea: in every layout but L16, the codes of neighbouring values of a row lie in neighbouring bytes at the
+ * The one idea: in every layout but the run layouts, the codes of neighbouring values of a row lie in neighbouring bytes at the
  * same bit position for a while (a run), so unpacking is one simple loop over runs, eight bytes at a time. */
 #include <string.h>
 
@@ -61,8 +61,25 @@ static unsigned unpack_l16_row(int8_t *out, const uint8_t *packed, size_t row, s
     return bad;
 }
 
-/* What each layout can hold: whole blocks, whole groups of rows. */
-static bool shape_fits(enum i2s_layout layout, size_t n_rows, size_t n_cols) {
+static unsigned unpack_l12_row(int8_t *out, const uint8_t *packed, size_t row, size_t n_cols) {
+    static const unsigned powers[3] = {1, 3, 9};
+    unsigned bad = 0;
+    const uint8_t *eights = packed + row / L12_ROWS * l12_steps(n_cols) * L12_BLOCK_BYTES + row % L12_ROWS / 2 * 5;
+    for (size_t col = 0; col < n_cols; col += L12_COLS, eights += L12_BLOCK_BYTES) {
+        uint64_t codes = 0; /* of two rows */
+        memcpy(&codes, eights, 5);
+        codes >>= row % 2 * 20;
+        for (size_t i = 0; i < min_size(L12_COLS, n_cols - col); i++) {
+            unsigned code = (unsigned)(codes >> 5 * (i % 4)) & 31;
+            bad |= code > 26;
+            out[col + i] = (int8_t)(code > 26 ? 2 : (int)(code / powers[i / 4] % 3) - 1);
+        }
+    }
+    return bad;
+}
+
+/* Whole blocks, whole groups of rows; L12 needs more bytes than there are for 16 columns. */
+bool i2s_layout_fits(enum i2s_layout layout, size_t n_rows, size_t n_cols) {
     switch (layout) {
     case I2S_X86_128:
         return n_rows * n_cols % 128 == 0;
@@ -72,20 +89,22 @@ static bool shape_fits(enum i2s_layout layout, size_t n_rows, size_t n_cols) {
         return n_rows % 4 == 0;
     case I2S_L16:
         return n_rows % L16_ROWS == 0 && n_cols % L16_COLS == 0;
+    case I2S_L12:
+        return n_rows % L16_ROWS == 0 && n_cols % L16_COLS == 0 && l12_bytes(n_rows, n_cols) <= n_rows * n_cols / 4;
     case I2S_UNKNOWN:
         break;
     }
     return false;
 }
 
-static const char *const layout_names[] = {"unknown", "x86-128", "arm-64", "rows-4", "l16"};
+static const char *const layout_names[] = {"unknown", "x86-128", "arm-64", "rows-4", "l16", "l12"};
 
 const char *i2s_layout_name(enum i2s_layout layout) {
     return layout_names[layout];
 }
 
 enum i2s_layout i2s_layout_by_name(const char *name, size_t name_bytes) {
-    for (int layout = I2S_X86_128; layout <= I2S_L16; layout++) {
+    for (int layout = I2S_X86_128; layout <= I2S_L12; layout++) {
         const char *known = layout_names[layout];
         if (strlen(known) == name_bytes && memcmp(known, name, name_bytes) == 0) return (enum i2s_layout)layout;
     }
@@ -94,7 +113,7 @@ enum i2s_layout i2s_layout_by_name(const char *name, size_t name_bytes) {
 
 bn_status i2s_unpack(const uint8_t *packed, enum i2s_layout layout, size_t n_rows, size_t n_cols, size_t row0,
                      size_t row1, int8_t *out, bn_error *err) {
-    if (!shape_fits(layout, n_rows, n_cols)) {
+    if (!i2s_layout_fits(layout, n_rows, n_cols)) {
         return fail(err, BN_STATUS_BAD_FILE, "I2_S layout %s can't hold a matrix of %zu × %zu", i2s_layout_name(layout),
                     n_rows, n_cols);
     }
@@ -112,6 +131,9 @@ bn_status i2s_unpack(const uint8_t *packed, enum i2s_layout layout, size_t n_row
             break;
         case I2S_L16:
             bad = unpack_l16_row(out, packed, row, n_cols);
+            break;
+        case I2S_L12:
+            bad = unpack_l12_row(out, packed, row, n_cols);
             break;
         case I2S_UNKNOWN:
             break;

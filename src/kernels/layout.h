@@ -91,4 +91,13 @@ void l16_unpack_group(int8_t *rows, const uint8_t *packed, size_t n_rows, size_t
 void l12_pack_group(uint8_t *out, const int8_t *rows, size_t n_rows, size_t n_cols);
 void l12_unpack_group(int8_t *rows, const uint8_t *packed, size_t n_rows, size_t n_cols);
 
+static inline void ternary_pack_group(enum ternary_layout layout, uint8_t *out, const int8_t *rows, size_t n_rows,
+                                      size_t n_cols) {
+    (layout == LAYOUT_L12 ? l12_pack_group : l16_pack_group)(out, rows, n_rows, n_cols);
+}
+static inline void ternary_unpack_group(enum ternary_layout layout, int8_t *rows, const uint8_t *packed, size_t n_rows,
+                                        size_t n_cols) {
+    (layout == LAYOUT_L12 ? l12_unpack_group : l16_unpack_group)(rows, packed, n_rows, n_cols);
+}
+
 #endif

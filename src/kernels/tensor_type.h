@@ -58,14 +58,16 @@ enum tensor_type {
 };
 
 /* How I2_S packs its codes (value + 1, two bits each); the type number is the same for all. X86_128, ARM_64 and
- * ROWS_4 are what bitnet.cpp builds write (docs/tensor-types.md); L16 is this project's run layout (layout.h), in
- * which a file's weights are used where they are mapped: it needs rows and columns that are multiples of 16, so that
- * the tensor takes the same n/4 bytes. */
-enum i2s_layout { I2S_UNKNOWN, I2S_X86_128, I2S_ARM_64, I2S_ROWS_4, I2S_L16 };
-/* The layout's name in the metadata key `bitnet.i2s.layout`: "x86-128", "arm-64", "rows-4", "l16" ("unknown"), and
- * back: I2S_UNKNOWN when there is no such name. */
+ * ROWS_4 are what bitnet.cpp builds write (docs/tensor-types.md); L16 and L12 are this project's run layouts (layout.h),
+ * in which a file's weights are used where they are mapped: they need rows and columns that are multiples of 16. Every
+ * tensor takes n/4 bytes, of which L12 uses the first five sixths: the rest is zeros that nobody reads. */
+enum i2s_layout { I2S_UNKNOWN, I2S_X86_128, I2S_ARM_64, I2S_ROWS_4, I2S_L16, I2S_L12 };
+/* The layout's name in the metadata key `bitnet.i2s.layout`: "x86-128", "arm-64", "rows-4", "l16", "l12" ("unknown"),
+ * and back: I2S_UNKNOWN when there is no such name. */
 const char *i2s_layout_name(enum i2s_layout layout);
 enum i2s_layout i2s_layout_by_name(const char *name, size_t name_bytes);
+/* Can it hold a matrix of this shape? */
+bool i2s_layout_fits(enum i2s_layout layout, size_t n_rows, size_t n_cols);
 #define I2S_TAIL_BYTES 32 /* behind n/4 bytes of codes: one f32 scale, then padding */
 
 struct tensor_type_info {

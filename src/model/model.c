@@ -34,7 +34,7 @@ static bn_status create(const bn_model_options *options, bn_model **out, bn_erro
         layout = i2s_layout_by_name(options->i2s_layout, strlen(options->i2s_layout));
         if (layout == I2S_UNKNOWN)
             return fail(err, BN_STATUS_BAD_ARGUMENT,
-                        "I2_S layout '%s' isn't known; x86-128, arm-64, rows-4 and l16 are", options->i2s_layout);
+                        "I2_S layout '%s' isn't known; x86-128, arm-64, rows-4, l16 and l12 are", options->i2s_layout);
     }
     if (options->head != BN_HEAD_AUTO && options->head != BN_HEAD_EXACT && options->head != BN_HEAD_SCREEN)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "head %d isn't one of bn_head", (int)options->head);

@@ -43,8 +43,12 @@ static void add_part(struct job *job, const struct linear *linear) {
     if (plan->n_parts < MAX_PARTS) plan->parts[plan->n_parts++] = linear;
 }
 
-static bool has_whole_groups(const struct tensor *tensor) {
-    return tensor_rows(tensor) % L16_ROWS == 0 && tensor_cols(tensor) % L16_COLS == 0;
+static enum i2s_layout i2s_layout_of(enum ternary_layout layout) {
+    return layout == LAYOUT_L12 ? I2S_L12 : I2S_L16;
+}
+
+static bool fits_run_layout(const struct job *job, const struct tensor *tensor) {
+    return i2s_layout_fits(i2s_layout_of(job->report->layout), tensor_rows(tensor), tensor_cols(tensor));
 }
 
 /* Its parts are all of the tensor, one after the other, in whole groups of rows. */
@@ -52,23 +56,24 @@ static bool becomes_ternary(const struct plan *plan) {
     size_t row = 0;
     for (size_t i = 0; i < plan->n_parts; i++) {
         const struct linear *part = plan->parts[i];
-        bool follows = part->source_row == row && part->n_rows % L16_ROWS == 0 && part->layout == LAYOUT_L16;
+        bool follows = part->source_row == row && part->n_rows % L16_ROWS == 0;
         if (!follows || part->scale != plan->parts[0]->scale) return false;
         row += part->n_rows;
     }
-    return row > 0 && row == tensor_rows(plan->tensor) && has_whole_groups(plan->tensor);
+    return row > 0 && row == tensor_rows(plan->tensor) && fits_run_layout(plan->job, plan->tensor);
 }
 
-/* I2_S beside layout l16 is read as x86-128 if it hasn't whole groups, and as l16 if it has. */
+/* I2_S beside a run layout is read as x86-128 if that can't hold it, and as the run layout if it can. */
 static bn_status check_kept(const struct job *job, const struct tensor *tensor, bn_error *err) {
-    if (tensor->type != TYPE_I2_S || tensor->i2s_layout == I2S_L16) return BN_OK;
+    enum i2s_layout run_layout = i2s_layout_of(job->report->layout);
+    if (tensor->type != TYPE_I2_S || tensor->i2s_layout == run_layout) return BN_OK;
     enum i2s_layout layout = job->model->i2s_layout != I2S_UNKNOWN ? job->model->i2s_layout : tensor->i2s_layout;
-    if (layout == I2S_X86_128 && !has_whole_groups(tensor)) return BN_OK;
-    return fail(
-        err, BN_STATUS_UNSUPPORTED,
-        "tensor '%s' (%zu × %zu) can't be put into layout l16, and in its own layout (%s) it can't stand beside "
-        "others that are",
-        tensor->name, tensor_rows(tensor), tensor_cols(tensor), i2s_layout_name(layout));
+    if (layout == I2S_X86_128 && !fits_run_layout(job, tensor)) return BN_OK;
+    return fail(err, BN_STATUS_UNSUPPORTED,
+                "tensor '%s' (%zu × %zu) can't be put into layout %s, and in its own layout (%s) it can't stand beside "
+                "others that are",
+                tensor->name, tensor_rows(tensor), tensor_cols(tensor), i2s_layout_name(run_layout),
+                i2s_layout_name(layout));
 }
 
 /* A ".scale" is part of the matrix once that is I2_S. */
@@ -135,13 +140,56 @@ static bn_status emit(struct job *job, const void *data, size_t size, bn_error *
     return BN_OK;
 }
 
+/* The matrix in the layout that is written. *own: memory to free, or NULL where it is that already. */
+static bn_status in_layout(const struct linear *part, enum ternary_layout layout, const uint8_t **data, uint8_t **own,
+                           bn_error *err) {
+    *data = part->data;
+    *own = NULL;
+    if (part->layout == layout) return BN_OK;
+    size_t bytes = ternary_bytes(layout, part->n_rows, part->n_cols);
+    uint8_t *packed = mem_alloc_array(bytes, 1);
+    int8_t *rows = mem_alloc_array(part->n_cols, L16_ROWS);
+    for (size_t r = 0; packed && rows && r < part->n_rows; r += L16_ROWS) {
+        ternary_unpack_group(part->layout, rows, part->data + ternary_bytes(part->layout, r, part->n_cols), L16_ROWS,
+                             part->n_cols);
+        ternary_pack_group(layout, packed + ternary_bytes(layout, r, part->n_cols), rows, L16_ROWS, part->n_cols);
+    }
+    bn_status status = packed && rows ? BN_OK : fail_no_memory(err, bytes);
+    mem_free(rows);
+    if (status != BN_OK) {
+        mem_free(packed);
+        return status;
+    }
+    *data = *own = packed;
+    return BN_OK;
+}
+
+/* Nothing, for L16: its bytes are as many as an I2_S tensor has. */
+static bn_status emit_unused(struct job *job, const struct tensor *tensor, bn_error *err) {
+    size_t n_rows = tensor_rows(tensor), n_cols = tensor_cols(tensor);
+    size_t unused = n_rows * n_cols / 4 - ternary_bytes(job->report->layout, n_rows, n_cols);
+    uint8_t *zeros = unused ? mem_calloc(unused, 1) : NULL;
+    if (unused && !zeros) return fail_no_memory(err, unused);
+    bn_status status = emit(job, zeros, unused, err);
+    mem_free(zeros);
+    return status;
+}
+
 static bn_status write_tensor(struct gguf_writer *writer, const struct gguf_tensor_source *source, bn_error *err) {
     (void)writer;
     const struct plan *plan = source->context;
     if (!plan->ternary) return emit(plan->job, plan->tensor->data, plan->tensor->size_bytes, err);
+    enum ternary_layout layout = plan->job->report->layout;
     bn_status status = BN_OK;
-    for (size_t i = 0; i < plan->n_parts && status == BN_OK; i++)
-        status = emit(plan->job, plan->parts[i]->data, l16_bytes(plan->parts[i]->n_rows, plan->parts[i]->n_cols), err);
+    for (size_t i = 0; i < plan->n_parts && status == BN_OK; i++) {
+        const struct linear *part = plan->parts[i];
+        const uint8_t *data;
+        uint8_t *own;
+        status = in_layout(part, layout, &data, &own, err);
+        if (status == BN_OK) status = emit(plan->job, data, ternary_bytes(layout, part->n_rows, part->n_cols), err);
+        mem_free(own);
+    }
+    if (status == BN_OK) status = emit_unused(plan->job, plan->tensor, err);
     uint8_t tail[I2S_TAIL_BYTES] = {0};
     memcpy(tail, &plan->parts[0]->scale, sizeof(float));
     return status == BN_OK ? emit(plan->job, tail, sizeof tail, err) : status;
@@ -172,7 +220,8 @@ static bn_status set_metadata(struct job *job, bn_error *err) {
     const struct gguf *gguf = &job->model->gguf;
     bn_status status = BN_OK;
     bool layout_changes = job->report->n_ternary > 0;
-    if (layout_changes) status = gguf_writer_set_string(job->writer, LAYOUT_KEY, "l16", 3, err);
+    const char *layout = i2s_layout_name(i2s_layout_of(job->report->layout));
+    if (layout_changes) status = gguf_writer_set_string(job->writer, LAYOUT_KEY, layout, strlen(layout), err);
     if (status == BN_OK && job->model->tokenizer) {
         status = tokenizer_compile_into_gguf(job->model->tokenizer, gguf, job->writer, err);
         job->report->has_tokenizer = true;

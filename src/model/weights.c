@@ -214,7 +214,7 @@ static bool pack(struct loader *l, const struct matrix *m, struct ternary_source
     return true;
 }
 
-/* I2_S: always a BitNet's weight. In the run layout it's used where it is mapped. */
+/* I2_S: always a BitNet's weight. In a run layout it's used where it is mapped. */
 static void load_i2s(struct loader *l, const struct matrix *m, const struct tensor *t, struct linear *out) {
     if (m->is_head || m->is_table) {
         l->status = fail(l->err, BN_STATUS_UNSUPPORTED, "tensor '%s' is I2_S, which holds linear layers only", t->name);
@@ -229,11 +229,12 @@ static void load_i2s(struct loader *l, const struct matrix *m, const struct tens
     }
     enum i2s_layout layout = t->i2s_layout != I2S_UNKNOWN ? t->i2s_layout : l->layout;
     if (l->model->i2s_layout != I2S_UNKNOWN) layout = l->model->i2s_layout;
-    bool whole_groups = m->n_cols % L16_COLS == 0 && m->tensor_rows % L16_ROWS == 0 && m->map.first % L16_ROWS == 0 &&
+    bool whole_groups = i2s_layout_fits(layout, m->tensor_rows, m->n_cols) && m->map.first % L16_ROWS == 0 &&
                         m->map.block == m->map.stride;
-    if (layout == I2S_L16 && whole_groups) {
+    if ((layout == I2S_L16 || layout == I2S_L12) && whole_groups) {
         out->ternary = true;
-        out->data = t->data + l16_bytes(m->map.first, m->n_cols);
+        out->layout = layout == I2S_L12 ? LAYOUT_L12 : LAYOUT_L16;
+        out->data = t->data + ternary_bytes(out->layout, m->map.first, m->n_cols);
         return;
     }
     pack(l, m, &(struct ternary_source){.tensor = t, .form = TERNARY_I2S, .layout = layout}, out);

@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 bitnet model optimize demo -o fast.gguf
 check "optimizes" eval 'exits 0 && prints_nothing && says "ternary.*compiled tokenizer.* -> fast.gguf"'
 bitnet model optimize demo --head screen -o screened.gguf --json
-check "as JSON" same "$(json '[output, tensors, ternary, screen, tokenizer] | join(",")')" screened.gguf,72,42,True,True
+check "as JSON" same "$(json '[output, tensors, ternary, screen, tokenizer] | join(",")')" screened.gguf,73,42,True,True
 check "which says the size" same "$(json bytes)" "$(stat -c %s screened.gguf)"
 bitnet model optimize screened.gguf --head screen -o again.gguf
 check "what is optimized stays as it is" cmp screened.gguf again.gguf
@@ -16,11 +16,16 @@ check "is whole" eval 'exits 0 && [ $(grep -c "^ok" out) -eq 4 ]'
 bitnet model tensors screened.gguf
 check "has the copy's tensors" prints '^output.screen.codes.*I8'
 
+bitnet model optimize demo --layout l12 -o dense.gguf
+check "in the denser layout" exits 0
+bitnet model tensors dense.gguf
+check "which is named" prints 'I2_S.*l12'
+
 for sampling in '--temp 0' '--temp 0.8 --top-k 20 --seed 3'; do
     # shellcheck disable=SC2086  # words
     bitnet generate demo -p 'Once upon a time' -n 40 $sampling
     cp out expected
-    for file in fast screened bare; do
+    for file in fast screened bare dense; do
         # shellcheck disable=SC2086
         bitnet generate $file.gguf -p 'Once upon a time' -n 40 $sampling --head screen
         check "$file.gguf, $sampling: the same text" cmp out expected

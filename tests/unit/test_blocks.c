@@ -234,8 +234,8 @@ static void i2s_shapes_that_dont_fit(void **state) {
     static const struct {
         enum i2s_layout layout;
         size_t rows, cols;
-    } bad[] = {{I2S_X86_128, 1, 64}, {I2S_ARM_64, 1, 32}, {I2S_ROWS_4, 6, 64},
-               {I2S_L16, 8, 16},     {I2S_L16, 16, 8},    {I2S_UNKNOWN, 64, 128}};
+    } bad[] = {{I2S_X86_128, 1, 64}, {I2S_ARM_64, 1, 32}, {I2S_ROWS_4, 6, 64}, {I2S_L16, 8, 16},      {I2S_L16, 16, 8},
+               {I2S_L12, 8, 48},     {I2S_L12, 16, 16},   {I2S_L12, 16, 40},   {I2S_UNKNOWN, 64, 128}};
     uint8_t packed[64 * 128 / 4 + I2S_TAIL_BYTES] = {0};
     int8_t out[64 * 128];
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -246,9 +246,40 @@ static void i2s_shapes_that_dont_fit(void **state) {
     }
 }
 
+/* Five bits hold three weights here: code k of 16 · 4 in a block is t0 + 3·t1 + 9·t2 of columns 4 apart. */
+static void i2s_dense_layout(void **state) {
+    (void)state;
+    enum { ROWS = 32, COLS = 64, STEPS = 6 }; /* columns that end inside a block */
+    uint8_t packed[ROWS * COLS / 4 + I2S_TAIL_BYTES] = {0};
+    int8_t want[ROWS][COLS], got[ROWS][COLS];
+    static const unsigned powers[] = {1, 3, 9};
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t c = 0; c < COLS; c++) want[r][c] = (int8_t)((r * 7 + c * c + r * c / 3) % 3) - 1;
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t step = 0; step < STEPS; step++)
+            for (size_t j = 0; j < 4; j++) {
+                unsigned code = 0;
+                for (size_t p = 0; p < 3; p++) {
+                    size_t c = 12 * step + 4 * p + j;
+                    code += powers[p] * (c < COLS ? (unsigned)(want[r][c] + 1) : 1);
+                }
+                for (size_t bit = 0; bit < 5; bit++) {
+                    size_t at = (r / 16 * STEPS + step) * 320 + 5 * (4 * (r % 16) + j) + bit;
+                    packed[at / 8] |= (uint8_t)((code >> bit & 1) << at % 8);
+                }
+            }
+    bn_error err = {0};
+    assert_ok(i2s_unpack(packed, I2S_L12, ROWS, COLS, 0, ROWS, &got[0][0], &err), err);
+    assert_memory_equal(got, want, sizeof want);
+    packed[40 * STEPS] |= 31; /* row 16, columns 0, 4 and 8 */
+    assert_int_equal(i2s_unpack(packed, I2S_L12, ROWS, COLS, 0, ROWS, &got[0][0], &err), BN_STATUS_BAD_FILE);
+    assert_non_null(strstr(err.message, "row 16, column 0"));
+    assert_ok(i2s_unpack(packed, I2S_L12, ROWS, COLS, 17, ROWS, &got[0][0], &err), err);
+}
+
 static void i2s_layout_names(void **state) {
     (void)state;
-    for (enum i2s_layout layout = I2S_X86_128; layout <= I2S_L16; layout++) {
+    for (enum i2s_layout layout = I2S_X86_128; layout <= I2S_L12; layout++) {
         const char *name = i2s_layout_name(layout);
         assert_int_equal(i2s_layout_by_name(name, strlen(name)), layout);
     }
@@ -268,6 +299,7 @@ int main(void) {
         cmocka_unit_test(unsupported_types_say_so),
         cmocka_unit_test(i2s_layouts),
         cmocka_unit_test(i2s_shapes_that_dont_fit),
+        cmocka_unit_test(i2s_dense_layout),
         cmocka_unit_test(i2s_layout_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,8 @@ static void i2s_layout_comes_from_metadata(void **state) {
     assert_int_equal(layout_of("rows-4", 4), I2S_ROWS_4);
     assert_int_equal(layout_of("l16", 16), I2S_L16);
     assert_int_equal(layout_of("l16", 4), I2S_X86_128); /* L16 can't hold 4 rows */
+    assert_int_equal(layout_of("l12", 16), I2S_L12);
+    assert_int_equal(layout_of("l12", 8), I2S_X86_128);
 }
 
 /* Two tensors of 128·rows values; the room of the first is given. Returns the types found. */

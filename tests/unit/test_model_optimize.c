@@ -103,10 +103,15 @@ static void check_metadata(const struct gguf *source, const struct gguf *out) {
     }
 }
 
-static void optimize(const bn_model *model, const char *path, struct optimize_report *report) {
+static void optimize_into(const bn_model *model, enum ternary_layout layout, const char *path,
+                          struct optimize_report *report) {
     bn_error err = {0};
-    *report = (struct optimize_report){0};
+    *report = (struct optimize_report){.layout = layout};
     assert_ok(model_optimize(model, path, report, &err), err);
+}
+
+static void optimize(const bn_model *model, const char *path, struct optimize_report *report) {
+    optimize_into(model, LAYOUT_L16, path, report);
 }
 
 static void check_same_file(const char *a, const char *b) {
@@ -137,6 +142,35 @@ static void check_lossless(const char *path, bool ternary) {
     check_same_file(out, again);
     bn_model_close(optimized);
     bn_model_close(source);
+}
+
+/* A file in the denser layout has the source's logits, and either layout gives the other's file. */
+static void check_dense(const char *path) {
+    struct optimize_report report;
+    bn_model *source = open_screened(path);
+    const char *out = temporary_path(&folder, "l16.gguf"), *dense = temporary_path(&folder, "l12.gguf");
+    const char *again = temporary_path(&folder, "again.gguf");
+    optimize(source, out, &report);
+    optimize_into(source, LAYOUT_L12, dense, &report);
+    assert_int_equal(report.n_ternary, 7 * source->config.n_layers);
+    bn_model *wide = open_screened(out), *narrow = open_screened(dense);
+    check_mapped(narrow);
+    assert_int_equal(wide->weights.layers[0].q.layout, LAYOUT_L16);
+    assert_int_equal(narrow->weights.layers[0].q.layout, LAYOUT_L12);
+    check_logits(source, narrow, path);
+    optimize_into(wide, LAYOUT_L12, again, &report);
+    check_same_file(dense, again);
+    optimize(narrow, again, &report);
+    check_same_file(out, again);
+    bn_model_close(wide), bn_model_close(narrow);
+    bn_model_close(source);
+}
+
+static void test_dense_layout(void **state) {
+    (void)state;
+    check_dense(DEMO_MODEL);
+    check_dense(MODELS "bitnet-relu2-scale-tq2_0/bitnet-relu2-scale-tq2_0.gguf");
+    check_dense(MODELS "bitnet-b158-i2_s/bitnet-b158-i2_s.gguf");
 }
 
 static void test_lossless(void **state) {
@@ -302,8 +336,8 @@ static void test_refusals(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lossless),  cmocka_unit_test(test_single_rows), cmocka_unit_test(test_foreign_copies),
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_lossless),       cmocka_unit_test(test_dense_layout), cmocka_unit_test(test_single_rows),
+        cmocka_unit_test(test_foreign_copies), cmocka_unit_test(test_truncated),    cmocka_unit_test(test_refusals),
     };
     folder = temporary_folder_create();
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
