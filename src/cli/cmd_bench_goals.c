@@ -328,8 +328,7 @@ const struct command command_bench_goals = {
         "to this machine's limits, several sequences at once, long contexts, small models. Each has what it must reach "
         "and "
         "what it stretches for. The models are random ones of 2 billion and 8 million parameters, written to the cache "
-        "folder (4 GB) when they aren't there. Takes about half an hour, most of it filling a context of 32,768 "
-        "tokens; run it on an idle machine.",
+        "folder (4 GB) when they aren't there. Takes about a quarter of an hour; run it on an idle machine.",
     .examples = "bitnet bench goals --kernels-only --json",
     .groups = groups,
     .settings_bytes = sizeof(struct goals_settings),
