@@ -93,7 +93,9 @@ bn_status hub_call(struct hub *hub, const struct hub_call *call, json_t **answer
     const char *text = body ? body : call->text;
     char type[128];
     snprintf(type, sizeof type, "Content-Type: %s", call->content_type ? call->content_type : "application/json");
-    const char *const headers[] = {"Accept: application/json", text ? type : NULL, NULL};
+    bool lfs = call->content_type && strstr(call->content_type, "git-lfs");
+    const char *const headers[] = {lfs ? "Accept: application/vnd.git-lfs+json" : "Accept: application/json",
+                                   text ? type : NULL, NULL};
     struct http_response response = {0};
     bn_status status = url && (body || !call->body) ? BN_OK : fail_no_memory(err, 0);
     if (!status) {

@@ -60,7 +60,7 @@ struct hub_call {
     const char *method; /* NULL: GET */
     const char *path;
     json_t *body;
-    const char *content_type; /* with text */
+    const char *content_type; /* of the body; NULL: application/json */
     const char *text;         /* a body that isn't JSON */
     const char *what, *revision;
 };
@@ -94,7 +94,7 @@ void hub_listing_release(struct hub_listing *listing);
 bn_status hub_listing_read(const char *path, const char *commit, struct hub_listing *out, bn_error *err);
 bn_status hub_listing_write(const char *path, const struct hub_listing *listing, bn_error *err);
 
-/* ENDPOINT/ID/resolve/COMMIT/FILE, newly allocated. */
+/* ENDPOINT/ID/resolve/COMMIT/FILE, newly allocated; a branch or tag does for the commit. */
 char *hub_file_url(const struct hub *hub, const struct hub_repo *repo, const char *commit, const char *file);
 
 #endif

@@ -28,7 +28,9 @@ char *hub_file_url(const struct hub *hub, const struct hub_repo *repo, const cha
     buffer_init(&url);
     buffer_printf(&url, "%s/", hub->endpoint);
     url_append_path(&url, repo->id);
-    buffer_printf(&url, "/resolve/%s/", commit);
+    buffer_append_text(&url, "/resolve/");
+    url_append_query(&url, commit);
+    buffer_append_char(&url, '/');
     url_append_path(&url, file);
     char *text = url.failed ? NULL : buffer_take(&url);
     buffer_release(&url);

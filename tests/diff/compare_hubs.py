@@ -128,6 +128,65 @@ def faults(hub):
     check("after a cut the other completes", code == 0 and tree(pathlib.Path(out.strip())) == tree(source), err)
 
 
+def tokens(hub):
+    hub.clear()
+    login = subprocess.run([hub.bitnet, "auth", "login"], env=hub.environment, input="hf_good\n", capture_output=True, text=True)
+    code, out, err = hub.python('print(get_token(), HfApi().whoami()["name"])')
+    check("it finds the token of auth login", login.returncode == 0 and out.split() == ["hf_good", "ada"], login.stderr + err)
+    code, out, err = hub.python('from huggingface_hub.utils import get_stored_tokens; print(get_stored_tokens())')
+    check("and the stored ones", out.strip() == "{'laptop': 'hf_good'}", out + err)
+    hub.clear()
+    code, out, err = hub.python('login("hf_other")')
+    check("auth whoami finds the token of its login", hub.run("auth", "whoami")[1].strip() == "bob", err)
+    stored = (hub.home / "stored_tokens").read_text()
+    subprocess.run([hub.bitnet, "auth", "login", "--name", "zz"], env=hub.environment, input="hf_good\n", capture_output=True, text=True)
+    hub.run("auth", "logout", "zz")
+    check("a login and logout leave its file as it was, byte by byte", (hub.home / "stored_tokens").read_text() == stored)
+
+
+def searches(hub):
+    for name, settings in {"ada/one": {"downloads": 3, "pipeline_tag": "text-generation", "tags": ["bitnet"]}, "bob/two": {"downloads": 9}}.items():
+        hub.repo(name)
+        (hub.root / name / "hub.json").write_text(json.dumps(settings))
+    for ours, theirs in [(["one"], 'search="one"'), (["--author", "bob"], 'author="bob"'), (["--task", "text-generation"], 'pipeline_tag="text-generation"'),
+                         (["--tag", "bitnet"], 'filter="bitnet"'), (["--sort", "downloads"], 'sort="downloads"')]:
+        code, out, err = hub.run("model", "search", *ours, "--json")
+        found = [model["id"] for model in json.loads(out or "[]")]
+        code, out, err = hub.python(f"print([m.id for m in HfApi().list_models({theirs}, limit=20)])")
+        check(f"search {' '.join(ours)}: the same models", out.strip() == str(found), f"{found} {out} {err}")
+
+
+def cards(hub):
+    folder = hub.work / "card"
+    folder.mkdir(exist_ok=True)
+    (folder / "README.md").write_text("")
+    (folder / "config.json").write_text("{}")
+    words = {"license": "mit", "title": "no", "version": "1.0", "day": "2026-01-02", "odd": "a: b # c", "quote": "it's \"so\"", "umlaut": "schön"}
+    arguments = [f"--set={key}={value}" for key, value in words.items()] + ["--set=tags=x", "--set=tags=yes", "--set=datasets=ada/texts"]
+    code, out, err = hub.run("model", "card", str(folder), *arguments, "-o", str(folder / "README.md"))
+    code2, out, err2 = hub.python(f'import json; print(json.dumps(ModelCard.load({str(folder / "README.md")!r}).data.to_dict()))')
+    read = json.loads(out or "{}")
+    check("it reads the cards that are written", code == 0 and all(read.get(k) == v for k, v in words.items()) and read.get("tags") == ["x", "yes"], f"{read} {err}{err2}")
+    code, out, err = hub.python(f'ModelCard.from_template(ModelCardData(license="apache-2.0", language=["en", "no"], tags=["a", "on"], base_model="ada/one", '
+                                f'datasets=["x/y"], model_name="m", eval_results=[EvalResult(task_type="t", dataset_type="d", dataset_name="n", metric_type="acc", '
+                                f'metric_value=0.5)])).save({str(folder / "README.md")!r})')
+    code2, out, err2 = hub.run("model", "card", str(folder), "--json")
+    read = json.loads(out or "{}").get("metadata", {})
+    check("its cards are read", read.get("language") == ["en", "no"] and read.get("tags") == ["a", "on"] and read["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.5,
+          f"{read} {err} {err2}")
+
+
+def pushes(hub):
+    hub.clear()
+    source = hub.repo("ada/source", seed=5)
+    code, out, err = hub.run("model", "push", str(source), "eve/pushed", "--create", HF_TOKEN="hf_write")
+    check("push", code == 0, err)
+    code, out, err = hub.python('print(snapshot_download("eve/pushed"))', HF_TOKEN="hf_write")
+    check("it downloads what was pushed", code == 0 and tree(pathlib.Path(out.strip())) == tree(source), err)
+    code, out, err = hub.python(f'create_repo("eve/theirs"); upload_folder(repo_id="eve/theirs", folder_path={str(source)!r})', HF_TOKEN="hf_write")
+    check("the test hub takes its uploads too", code == 0 and tree(hub.root / "eve/theirs/main") == tree(source), err)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bitnet", required=True)
@@ -135,7 +194,7 @@ def main():
     arguments = parser.parse_args()
     hub = Hub(pathlib.Path(arguments.work).resolve() / "hubs", pathlib.Path(arguments.bitnet).resolve())
     try:
-        for part in (caches, faults):
+        for part in (caches, faults, tokens, searches, cards, pushes):
             part(hub)
     finally:
         hub.close()

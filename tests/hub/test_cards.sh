@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Searching, cards, publishing: against the test hub.
+source "$(dirname "$0")/lib.sh"
+for name in ada/tiny-bitnet ada/other bob/tiny-llama; do repo "$name" >/dev/null; done
+echo '{"downloads": 5, "likes": 9, "pipeline_tag": "text-generation", "library_name": "transformers", "license": "mit", "tags": ["bitnet", "en"]}' >hub/ada/tiny-bitnet/hub.json
+echo '{"downloads": 50, "library_name": "gguf", "tags": ["license:apache-2.0"]}' >hub/bob/tiny-llama/hub.json
+hub_start
+
+# search: every option, as table and as JSON
+ids() { sed 's/},{/\n/g' out | grep -o '"id":"[^"]*"' | cut -d'"' -f4 | tr '\n' ' '; }
+search() { bitnet model search "$@" --json; }
+search tiny
+check "by text" same "$(ids)" 'ada/tiny-bitnet bob/tiny-llama '
+search --author ada
+check "by author" same "$(ids)" 'ada/other ada/tiny-bitnet '
+search --task text-generation
+check "by task" same "$(ids)" 'ada/tiny-bitnet '
+search --library gguf
+check "by library" same "$(ids)" 'bob/tiny-llama '
+search --license mit
+check "by licence" same "$(ids)" 'ada/tiny-bitnet '
+search --tag bitnet --tag en
+check "by tags" same "$(ids)" 'ada/tiny-bitnet '
+search --sort downloads -n 2
+check "sorted, limited" same "$(ids)" 'bob/tiny-llama ada/tiny-bitnet '
+search nothing-like-it
+check "nothing" eval 'exits 0 && [ "$(cat out)" = "[]" ]'
+bitnet model search tiny
+check "a table" eval 'exits 0 && prints "^model  *downloads" && prints "^ada/tiny-bitnet  *5 .* mit"'
+HF_ENDPOINT=$STORAGE bitnet model search x
+check "what isn't a hub" exits 1
+
+# cards
+bitnet model card ada/tiny-bitnet
+check "card: of the hub" same "$(cat out)" $'---\nlicense: mit\n---\n# A model'
+mkdir model
+cp "$PROJECT/assets/demo/demo.gguf" model/demo.gguf
+bitnet model card model/demo.gguf --generate --set license=mit --set base_model=ada/bigger --set tags=tiny --set datasets=ada/texts --set 'title=yes' -o model/README.md
+check "card: begun from the model" eval 'exits 0 && grep -q "^license: mit" model/README.md && grep -q "ternary | [0-9.]* million" model/README.md'
+bitnet model card model/demo.gguf --json
+check "card: reads back what it wrote" same "$(json '[metadata.license, metadata.base_model | join, metadata.tags | join("+"), metadata.title] | join(",")')" 'mit,ada/bigger,bitnet+1.58-bit+tiny,yes'
+bitnet model card model/demo.gguf --check
+check "card: nothing wrong" eval 'exits 0 && ! prints "^error"'
+bitnet model card model/demo.gguf --set license=free-as-in-beer --set base_model=not/a/name --check
+check "card: errors by name" eval 'exits 1 && prints "license: .free-as-in-beer. isn" && prints "base_model: .not/a/name. isn"'
+bitnet model card model/demo.gguf --set license= --check --json
+check "card: a missing licence is advice" eval 'exits 0 && prints "without it nobody may use"'
+printf -- '---\na: &x [1]\nb: *x\n---\n' >model/README.md
+bitnet model card model/demo.gguf
+check "card: aliases are refused" fails_saying 'line 2: aliases' 1
+printf -- '---\na: [\n' >model/README.md
+bitnet model card model/demo.gguf
+check "card: metadata that isn't closed" fails_saying "isn't closed" 1
+
+# push
+rm -rf model && mkdir -p model/sub
+echo '{"model_type": "llama"}' >model/config.json
+head -c 150000 /dev/urandom >model/model.safetensors
+echo note >model/sub/note.txt
+bitnet model push model eve/new --create
+check "push needs a token" fails_saying "needs a token that may write" 1
+export HF_TOKEN=hf_good
+bitnet model push model eve/new --create
+check "push: one that may write" fails_saying 'write permission' 1
+export HF_TOKEN=hf_write
+bitnet model push model eve/new
+check "push: no such repository" fails_saying "there is no 'eve/new'" 1
+bitnet model push model eve/new --create --private -m 'First' --json
+check "push: creates, sends" eval 'exits 0 && prints "\"event\":\"done\"" && diff -r model hub/eve/new/main'
+check "push: the storage gets no token" same "$(requests 'r["server"] == "storage" and r["token"]')" 0
+echo changed >>model/config.json
+bitnet model push model eve/new --json
+check "push: again sends only what changed" eval 'exits 0 && prints "\"uploaded\":0" && diff -r model hub/eve/new/main'
+echo '{"part_bytes": 65536, "tokens": ["hf_write"]}' >hub/eve/new/hub.json
+head -c 200000 /dev/urandom >model/model.safetensors
+fault '{"path": "/part/*/2", "status": 503}'
+bitnet model push model eve/new
+check "push: in parts, one of them twice" eval 'exits 0 && diff -r model hub/eve/new/main && [ "$(requests "\"/part/\" in r[\"path\"]")" -ge 5 ]'
+head -c 100 /dev/urandom >model/model.safetensors
+fault '{"path": "*/commit/*", "status": 403, "error_message": "protected branch"}'
+bitnet model push model eve/new -q
+check "push: a refused commit changes nothing" eval 'fails_saying "protected branch" 1 && ! cmp -s model/model.safetensors hub/eve/new/main/model.safetensors'
+bitnet model download eve/new
+check "push and download: the same bytes" eval 'exits 0 && cmp hub/eve/new/main/model.safetensors "$(cat out)/model.safetensors"'
+check "no token in any output" eval '! grep -rq hf_write out err'
+finish
