@@ -40,7 +40,7 @@ extern const struct command command_model_add, command_model_use, command_model_
     command_model_diff, command_model_tag, command_model_note, command_model_pin, command_model_unpin,
     command_model_rename, command_model_rm, command_model_gc, command_model_rebuild, command_model_export,
     command_model_import;
-extern const struct command command_model_download, command_model_search, command_model_card,
+extern const struct command command_model_download, command_model_search, command_model_browse, command_model_card,
     command_model_push;
 extern const struct command command_auth_login, command_auth_logout, command_auth_switch, command_auth_list,
     command_auth_whoami;

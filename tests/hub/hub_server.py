@@ -488,6 +488,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path.startswith("/api/verify/"):
             self.body()
             return self.answer(200 if (STATE.root / ".uploads" / parts[2]).exists() else 404, {})
+        if path == "/api/validate-yaml":
+            self.body()
+            return self.answer(200, {"errors": [], "warnings": []})
         if path == "/api/repos/create":
             return self.create()
         return self.upload(parts[2:] if parts[:2] == ["api", "models"] else parts)

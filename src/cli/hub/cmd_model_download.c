@@ -83,33 +83,6 @@ static bn_status list_files(const struct invocation *invocation, struct hub *hub
     return status;
 }
 
-/* ---- the download ---- */
-
-static bn_status fetch(struct invocation *invocation, struct hub *hub, const struct hub_repo *repo,
-                       struct hub_download_options *download, bn_error *err) {
-    struct download_view view;
-    char *snapshot;
-    download_view_begin(&view, invocation);
-    download->on_event = download_view_event;
-    download->context = &view;
-    bn_status status = hub_download(hub, repo, download, &snapshot, err);
-    download_view_end(&view);
-    if (status) return status;
-    if (invocation->common.json) {
-        json_write_line(stdout,
-                        json_pack("{s:s, s:o, s:I, s:I}", "event", "done", "path",
-                                  json_text(snapshot, strlen(snapshot)), "files", (json_int_t)view.n_files, "fetched",
-                                  (json_int_t)view.n_fetched),
-                        NULL);
-    } else {
-        printf("%s\n", snapshot);
-        say(invocation, "%zu of %zu files were fetched, the others were there; '%s' names the model now",
-            view.n_fetched, view.n_files, invocation->arguments[0]);
-    }
-    mem_free(snapshot);
-    return BN_OK;
-}
-
 static enum exit_code run(struct invocation *invocation) {
     const struct download_settings *settings = invocation->settings;
     struct hub hub = {0};
@@ -125,8 +98,9 @@ static enum exit_code run(struct invocation *invocation) {
     bn_status status = parse_repo(invocation, &repo, &error);
     if (!status) status = hub_options_open(&settings->hub, &hub, &error);
     if (!status)
-        status = settings->list ? list_files(invocation, &hub, &repo, &download, &error)
-                                : fetch(invocation, &hub, &repo, &download, &error);
+        status = settings->list
+                     ? list_files(invocation, &hub, &repo, &download, &error)
+                     : download_and_print(invocation, invocation->arguments[0], &hub, &repo, &download, &error);
     enum exit_code code = status ? say_hub_failure(invocation, &hub, &error) : EXIT_DONE;
     hub_close(&hub);
     return code;

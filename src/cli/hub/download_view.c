@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "cli/json_output.h"
 #include "cli/terminal.h"
 
@@ -152,4 +153,34 @@ void download_view_event(void *context, const struct hub_event *event) {
 
 void download_view_end(struct download_view *view) {
     take_away(view);
+}
+
+static void print_result(const struct download_view *view, const char *name, const char *snapshot) {
+    const struct invocation *invocation = view->invocation;
+    if (invocation->common.json) {
+        json_write_line(stdout,
+                        json_pack("{s:s, s:o, s:I, s:I}", "event", "done", "path",
+                                  json_text(snapshot, strlen(snapshot)), "files", (json_int_t)view->n_files, "fetched",
+                                  (json_int_t)view->n_fetched),
+                        NULL);
+        return;
+    }
+    printf("%s\n", snapshot);
+    say(invocation, "%zu of %zu files were fetched, the others were there; '%s' names the model now", view->n_fetched,
+        view->n_files, name);
+}
+
+bn_status download_and_print(const struct invocation *invocation, const char *name, struct hub *hub,
+                             const struct hub_repo *repo, struct hub_download_options *download, bn_error *err) {
+    struct download_view view;
+    char *snapshot;
+    download_view_begin(&view, invocation);
+    download->on_event = download_view_event;
+    download->context = &view;
+    bn_status status = hub_download(hub, repo, download, &snapshot, err);
+    download_view_end(&view);
+    if (status) return status;
+    print_result(&view, name, snapshot);
+    mem_free(snapshot);
+    return BN_OK;
 }

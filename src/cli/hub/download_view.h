@@ -20,6 +20,11 @@ struct download_view {
     size_t n_files, n_files_done, n_fetched;
 };
 
+/* hub_download with such a view (set as *download's), then the folder on standard output. `name`: as the person calls the
+ * model. */
+bn_status download_and_print(const struct invocation *invocation, const char *name, struct hub *hub,
+                             const struct hub_repo *repo, struct hub_download_options *download, bn_error *err);
+
 void download_view_begin(struct download_view *view, const struct invocation *invocation);
 /* For hub_download_options.on_event. */
 void download_view_event(void *view, const struct hub_event *event);
