@@ -215,7 +215,8 @@ static bool needs_quotes(const char *text) {
     for (const char *const *word = words; *word; word++)
         if (strcasecmp(text, *word) == 0) return true;
     json_t *plain = plain_scalar(text);
-    bool changes = plain != NULL || text[strspn(text, "0123456789+-.:_xob TZ")] == 0;
+    bool dated = *text && strchr("0123456789+-.", *text) && text[strspn(text, "0123456789+-.:_xob TZ")] == 0;
+    bool changes = plain != NULL || dated;
     json_decref(plain);
     return changes;
 }

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "net/transfer.h"
 
-enum { LOOP_MS = 100 }; /* how often cancelled() and tick() are called at least */
+enum { LOOP_MS = 100 }; /* how often cancelled() is called at least */
 
 struct http_client {
     struct http_options options;
@@ -160,7 +160,6 @@ static bool is_cancelled(const struct http_client *client) {
 }
 
 bn_status http_run(struct http_client *client, bn_error *err) {
-    const struct http_options *options = &client->options;
     client->stopped = false;
     if (is_cancelled(client)) return cancel_all(client, err);
     while (client->first) {
@@ -169,7 +168,6 @@ bn_status http_run(struct http_client *client, bn_error *err) {
         int running;
         curl_multi_perform(client->multi, &running);
         finish_attempts(client);
-        if (options->tick) options->tick(options->context);
         if (client->first) curl_multi_poll(client->multi, NULL, 0, idle_ms(client), NULL);
     }
     return BN_OK;

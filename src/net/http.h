@@ -69,7 +69,6 @@ struct http_request {
     const struct http_sink *sink; /* NULL: the body goes to response->body, at most max_body_bytes (0: 16 MiB) */
     size_t max_body_bytes;
     bool retry; /* try again also when the method isn't idempotent (POST of something that may come twice) */
-    bool no_redirect;
 
     /* The request is over: status and error as returned by the functions here; the response is the caller's to read
      * until it returns. May start further requests. NULL: nobody wants to know. */
@@ -85,7 +84,6 @@ struct http_options {
     unsigned stall_timeout_s;         /* without a byte; 0: 30 */
     unsigned max_retries;             /* in a row without a byte of progress; 0: 5 */
     bool (*cancelled)(void *context); /* asked a few times a second; NULL: never */
-    void (*tick)(void *context);      /* called a few times a second while requests run; NULL */
     void *context;
 };
 

@@ -22,6 +22,7 @@ It prints one line, {"hub": URL, "storage": URL}, when it is ready, and ends wit
         "html": true            a page of HTML instead, as a proxy's login page
         "etag": text            another ETag and X-Linked-Etag
         "longer": n             n bytes more than promised by the list
+        "size": n               a list of files that gives large ones this size
     POST /test/reset            forgets faults and requests
     POST /test/count  EXPRESSION    for how many requests r since the reset it holds (Python, over the members
                                     r["server"], "method", "path", "range", "token", "status")
@@ -271,7 +272,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         license_id = repo.settings.get("license")
         return {"license": license_id} if license_id else {}
 
-    def api_models(self, parts, query):
+    def api_models(self, parts, query, fault):
         if not parts:
             return self.search(query)
         repo = Repo("/".join(parts[:2]))
@@ -286,13 +287,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if rest[0] == "tree":
             if not self.gate_open(repo):
                 return None
-            return self.tree(repo, revision, query)
+            return self.tree(repo, revision, query, fault)
         if rest[0] == "refs":
             return self.answer(200, {"branches": [{"name": name, "ref": "refs/heads/" + name, "targetCommit": repo.commit(name)} for name in repo.revisions()], "tags": [], "converts": []})
         return self.refuse(404)
 
-    def tree(self, repo, revision, query):
+    def tree(self, repo, revision, query, fault):
         entries = [repo.entry(name, file) for name, file in repo.files(revision)]
+        for entry in entries:
+            if "size" in fault and "lfs" in entry:
+                entry["size"] = entry["lfs"]["size"] = fault["size"]
         page, size = int(query.get("cursor", ["0"])[0]), repo.settings.get("page_size", 1000)
         headers = []
         if (page + 1) * size < len(entries):
@@ -460,7 +464,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return None
         parts = [urllib.parse.unquote(part) if "resolve" in path else part for part in path.strip("/").split("/")]
         if path.startswith("/api/models"):
-            return self.api_models(parts[2:], query)
+            return self.api_models(parts[2:], query, fault)
         if path == "/api/whoami-v2":
             return self.whoami()
         if "resolve" in parts:

@@ -138,10 +138,25 @@ HF_ENDPOINT=https://hub.invalid bitnet model download ours/small
 check "no such host" fails_saying "can't reach hub.invalid" 1
 https_proxy=http://127.0.0.1:9 HF_ENDPOINT=https://127.0.0.1:1 bitnet model download ours/small
 check "a proxy that isn't there" fails_saying "can't reach" 1
+ends_saying 'a model that is larger than the disk' no_space 'are needed' '{"path": "*/tree/*", "size": 1000000000000000}'
+check "too large: nothing was fetched" same "$(requests '"/resolve/" in r["path"]')" 0
 fresh
 (ulimit -f 200; trap '' XFSZ; bitnet model download ours/small --json; echo $code >code) 2>/dev/null
 code=$(cat code)
 check "a full disk" eval 'exits 1 && prints "\"error\":\"no_space\"" && says "HF_HUB_CACHE" && nothing_visible ours/small'
 bitnet model download ours/small
 check "with space again: continues, whole" eval 'exits 0 && cmp "$weights" "$blobs/$blob" && [ "$(requests "r[\"server\"] == \"storage\" and r[\"range\"] == \"bytes=204800-\"")" = 1 ]'
+
+# Ctrl-C, and the limit on the bandwidth
+fresh
+fault '{"path": "/store/*", "slow": 0.3}'
+run timeout --preserve-status -s INT 0.7 "$BITNET" model download ours/small --json
+check "Ctrl-C" eval 'exits 130 && grep -q "\"error\":\"interrupted\"" out && nothing_visible ours/small'
+bitnet model download ours/small
+check "continues afterwards" eval 'exits 0 && cmp "$weights" "$blobs/$blob"'
+fresh
+start=${EPOCHREALTIME/[.,]/}
+bitnet model download ours/small --limit-rate 0.15
+took=$((${EPOCHREALTIME/[.,]/} - start))
+check "300 kB at 0.15 MB/s take more than a second (took $took µs)" eval 'exits 0 && [ "$took" -ge 1000000 ]'
 finish
