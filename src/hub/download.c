@@ -161,7 +161,6 @@ void run_item_over(struct item *item) {
     item_close(item);
     item->running = false;
     run->n_running--;
-    if (item->finished) run->n_finished++;
 }
 
 static bn_status run_items(struct run *run, bn_error *err) {

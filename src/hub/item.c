@@ -105,6 +105,7 @@ static bn_status publish(struct item *item, bn_error *err) {
     bn_status status = hub_cache_link(run->cache, run->listing->commit, item->file->path, item->file->digest, err);
     if (status) return status;
     item->finished = true;
+    run->n_finished++;
     run_notify(run, HUB_EVENT_DONE, item);
     return BN_OK;
 }
