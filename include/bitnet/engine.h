@@ -207,6 +207,7 @@ typedef struct bn_engine_stats {
      * undecided, so that all logits were computed after all. */
     uint64_t head_screened, head_rescored, head_fallbacks;
     uint64_t draft_tokens, draft_tokens_accepted; /* guesses computed, and those that came true */
+    size_t max_sequences;                         /* decoding at once */
 } bn_engine_stats;
 BN_API void bn_engine_get_stats(bn_engine *engine, bn_engine_stats *out);
 

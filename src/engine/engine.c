@@ -362,6 +362,7 @@ void bn_engine_get_stats(bn_engine *engine, bn_engine_stats *out) {
                             .cached_tokens = engine->cached_tokens,
                             .draft_tokens = engine->speculation.drafts,
                             .draft_tokens_accepted = engine->speculation.accepted,
+                            .max_sequences = engine->max_sequences,
                             .isa = engine->kernels->name,
                             .n_threads = engine->n_threads,
                             .context_length = engine->context_length,

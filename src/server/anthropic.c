@@ -248,10 +248,9 @@ static void whole_end(void *context, const struct failure *failure) {
     if (!delivery_succeeded(d, failure, NULL, NULL)) return;
     const struct answer_choice *choice = answer_choice(d->answer, 0);
     const bn_usage usage = answer_usage(d->answer);
-    exchange_respond_json(d->exchange, 200,
-                          message_json(message, content_json(choice), json_string(stop_reason_of(choice)),
-                                       stop_sequence_of(choice),
-                                       usage_json_of(usage.prompt_tokens, usage.cached_tokens, usage.output_tokens)));
+    delivery_respond(d, message_json(message, content_json(choice), json_string(stop_reason_of(choice)),
+                                     stop_sequence_of(choice),
+                                     usage_json_of(usage.prompt_tokens, usage.cached_tokens, usage.output_tokens)));
 }
 
 static const struct answer_format whole_format = {.end = whole_end};

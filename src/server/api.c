@@ -5,7 +5,12 @@
 
 #include "base/hash.h"
 #include "server/anthropic.h"
+#include "server/batches.h"
+#include "server/files.h"
+#include "server/json_store.h"
+#include "server/llama.h"
 #include "server/openai.h"
+#include "server/responses.h"
 #include "server/tokens.h"
 
 #define INFERENCE(method_, path_, handler_, schema_, summary_)                                                         \
@@ -21,6 +26,16 @@
         .request = schema_, .blocking = true, .errors = ERRORS_ANTHROPIC, .tag = "inference", .summary = summary_      \
     }
 
+#define STORED(method_, path_, handler_, body_, schema_, summary_)                                                     \
+    {                                                                                                                  \
+        .method = method_, .path = path_, .scope = SCOPE_INFERENCE, .handler = handler_, .body = body_,                \
+        .request = schema_, .blocking = true, .tag = "batches", .summary = summary_                                    \
+    }
+
+#define MAX_RESPONSES      4096
+#define MAX_RESPONSE_BYTES ((size_t)256 << 20)
+#define MAX_RESPONSE_AGE_S (30 * 86400)
+
 static const struct route routes[] = {
     INFERENCE(HTTP_POST, "/v1/chat/completions", handle_chat_completions, &chat_request_schema,
               "Continue a conversation"),
@@ -34,14 +49,59 @@ static const struct route routes[] = {
     INFERENCE(HTTP_GET, "/tokenizer_info", handle_tokenizer_info, NULL, "What is special about the tokenizer"),
     INFERENCE(HTTP_POST, "/apply-template", handle_apply_template, &chat_request_schema,
               "A conversation as the model reads it"),
+    INFERENCE(HTTP_POST, "/v1/responses", handle_responses, &response_request_schema, "Answer, and keep the answer"),
+    INFERENCE(HTTP_POST, "/v1/responses/input_tokens", handle_response_input_tokens, &response_request_schema,
+              "Tokens of a request"),
+    INFERENCE(HTTP_GET, "/v1/responses/{id}", handle_response_get, NULL, "An answer that was kept"),
+    INFERENCE(HTTP_DELETE, "/v1/responses/{id}", handle_response_delete, NULL, "Forget an answer"),
+    INFERENCE(HTTP_POST, "/completion", handle_completion, &llama_completion_schema, "Continue a text (llama-server)"),
+    INFERENCE(HTTP_POST, "/completions", handle_completion, &llama_completion_schema, NULL),
+    INFERENCE(HTTP_POST, "/infill", handle_infill, &infill_schema, "Fill in what is between two texts"),
+    INFERENCE(HTTP_GET, "/props", handle_props, NULL, "Properties of the only model"),
+    INFERENCE(HTTP_GET, "/slots", handle_slots, NULL, "Places in the batch of the only model"),
     ANTHROPIC("/v1/messages", handle_messages, &messages_request_schema, "Continue a conversation (Anthropic)"),
     ANTHROPIC("/v1/messages/count_tokens", handle_count_tokens, &count_tokens_request_schema,
               "Tokens of a conversation (Anthropic)"),
     {0},
 };
 
+static const struct route stored_routes[] = {
+    STORED(HTTP_POST, "/v1/files", handle_file_create, BODY_BYTES, NULL, "Keep a file"),
+    STORED(HTTP_GET, "/v1/files", handle_file_list, BODY_NONE, NULL, "The files there are"),
+    STORED(HTTP_GET, "/v1/files/{id}", handle_file_get, BODY_NONE, NULL, "What is known of a file"),
+    STORED(HTTP_GET, "/v1/files/{id}/content", handle_file_content, BODY_NONE, NULL, "A file"),
+    STORED(HTTP_DELETE, "/v1/files/{id}", handle_file_delete, BODY_NONE, NULL, "Delete a file"),
+    STORED(HTTP_POST, "/v1/batches", handle_batch_create, BODY_JSON, &batch_request_schema,
+           "Answer a file of requests in the background"),
+    STORED(HTTP_GET, "/v1/batches", handle_batch_list, BODY_NONE, NULL, "The batches there are"),
+    STORED(HTTP_GET, "/v1/batches/{id}", handle_batch_get, BODY_NONE, NULL, "How far a batch is"),
+    STORED(HTTP_POST, "/v1/batches/{id}/cancel", handle_batch_cancel, BODY_NONE, NULL, "Stop a batch"),
+    {0},
+};
+
 bn_status api_add_routes(struct api *api, struct router *router, bn_error *err) {
-    return router_add(router, &(struct route_table){routes, api}, err);
+    bn_status status = router_add(router, &(struct route_table){routes, api}, err);
+    if (status || !api->files) return status;
+    return router_add(router, &(struct route_table){stored_routes, api}, err);
+}
+
+bn_status api_open(struct api *api, struct models *models, const struct api_options *options, bn_error *err) {
+    const char *folder = options->folder;
+    *api = (struct api){.models = models};
+    bn_status status = json_store_create(MAX_RESPONSES, MAX_RESPONSE_BYTES, MAX_RESPONSE_AGE_S, &api->responses, err);
+    if (!status) status = replay_open(&api->replay, options->cache_bytes, err);
+    if (!status && folder) status = files_create(folder, &api->files, err);
+    if (!status && folder) status = batches_create(folder, api, &api->batches, err);
+    if (status) api_close(api);
+    return status;
+}
+
+void api_close(struct api *api) {
+    batches_destroy(api->batches);
+    files_destroy(api->files);
+    replay_close(&api->replay);
+    json_store_destroy(api->responses);
+    *api = (struct api){0};
 }
 
 bool api_acquire(const struct api *api, const json_t *body, const struct model **out, struct failure *failure) {

@@ -5,11 +5,30 @@
 #include "server/chat_request.h"
 #include "server/metrics.h"
 #include "server/models.h"
+#include "server/replay.h"
 #include "server/route.h"
+
+struct json_store;
+struct files;
+struct batches;
 
 struct api {
     struct models *models;
+    struct json_store *responses; /* of /v1/responses */
+    struct replay replay;
+    struct files *files; /* NULL: there is no folder for state, so no files and batches either */
+    struct batches *batches;
 };
+
+struct api_options {
+    const char *folder; /* for files and batches; NULL: none */
+    size_t cache_bytes; /* of answers that are certain to come again; 0: none */
+};
+
+/* Opens what the routes keep: responses in memory, files and batches in the folder. The models must be
+ * there, and outlive the api; api_close first of all. */
+bn_status api_open(struct api *api, struct models *models, const struct api_options *options, bn_error *err);
+void api_close(struct api *api);
 
 /* Adds all its routes to a router. api and models must outlive it. */
 bn_status api_add_routes(struct api *api, struct router *router, bn_error *err);

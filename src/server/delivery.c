@@ -58,6 +58,11 @@ void delivery_event_json(struct delivery *d, const char *name, json_t *value) {
     free(text); /* jansson's own memory */
 }
 
+void delivery_respond(struct delivery *d, json_t *value) {
+    if (value) replay_keep(&d->ticket, value);
+    exchange_respond_json(d->exchange, 200, value);
+}
+
 /* ---- watching ---- */
 
 static void on_closed(void *context) {
@@ -83,6 +88,7 @@ static void on_release(void *context) {
 void delivery_release(struct delivery *d) {
     answer_destroy(d->answer);
     generation_destroy(d->generation);
+    replay_ticket_release(&d->ticket);
     buffer_release(&d->line);
     pthread_mutex_destroy(&d->lock);
 }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "server/answer.h"
+#include "server/replay.h"
 
 struct delivery {
     struct exchange *exchange;
@@ -21,6 +22,7 @@ struct delivery {
     atomic_int cut;                 /* why it had to end: enum cut_reason + 1; 0: it hadn't */
     pthread_mutex_t lock;           /* writing: the engine's thread, and pings */
     bool started;                   /* guarded by lock */
+    struct replay_ticket ticket;    /* for the answer, if it is to be given again */
 };
 
 /* For the handler of an exchange: fills in the struct. */
@@ -39,6 +41,8 @@ void delivery_release(struct delivery *d);
 void delivery_event(struct delivery *d, const char *name);
 /* The same for a value, which is stolen. */
 void delivery_event_json(struct delivery *d, const char *name, json_t *value);
+/* The whole answer, in place of a stream; stolen. Ends the exchange. */
+void delivery_respond(struct delivery *d, json_t *value);
 /* Bytes as they are. */
 void delivery_write(struct delivery *d, const char *text);
 

@@ -60,6 +60,7 @@ static bn_status open_engine(struct loaded *loaded, const struct models_options 
     bn_engine_stats stats = {.size = sizeof stats};
     bn_engine_get_stats(m->engine, &stats);
     m->context_length = stats.context_length;
+    m->max_sequences = stats.max_sequences;
     loaded->memory_bytes = m->info.weight_bytes + m->info.resident_bytes + stats.kv_bytes;
     size_t max_jobs = options->max_queued ? options->max_queued : DEFAULT_MAX_QUEUED;
     return engine_loop_create(m->engine, max_jobs, &m->loop, err);

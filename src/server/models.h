@@ -39,6 +39,7 @@ struct model {
     bn_model_info info;
     bn_generation_defaults defaults;
     size_t context_length; /* of the engine */
+    size_t max_sequences;  /* that are computed together */
     int64_t loaded_at;     /* seconds since 1970 */
 };
 

@@ -23,6 +23,8 @@ void prompts_release(struct generation_prompt *prompts, size_t n);
 /* Embeddings of prompts, [n, hidden_size], of whatever length; *out is to be mem_free'd either way. */
 bool embed(const struct model *model, const struct generation_prompt *prompts, size_t n, bn_pooling pooling,
            float **out, struct failure *failure);
+/* What /v1/embeddings answers to a body; NULL: the failure says why not, or there is no memory. */
+json_t *embeddings_json(const struct api *api, const json_t *body, struct failure *failure);
 /* To length 1, unless it is zero. */
 void normalize(float *vector, size_t n);
 

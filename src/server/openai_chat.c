@@ -93,7 +93,7 @@ static void whole_end(void *context, const struct failure *failure) {
     struct chat_completion *chat = context;
     struct delivery *d = &chat->delivery;
     if (!delivery_succeeded(d, failure, NULL, NULL)) return;
-    exchange_respond_json(d->exchange, 200, chat_completion_json(d->answer, d->id, d->created));
+    delivery_respond(d, chat_completion_json(d->answer, d->id, d->created));
 }
 
 static const struct answer_format whole_format = {.end = whole_end};
@@ -243,17 +243,21 @@ static void release(void *context) {
 }
 
 void handle_chat_completions(struct exchange *exchange, void *service) {
-    const struct api *api = service;
+    struct api *api = service;
     const json_t *body = exchange_request(exchange)->json;
     struct chat_request request;
     struct failure failure = {0};
+    struct replay_ticket ticket;
+    if (replay_find(&api->replay, exchange, &ticket)) return;
     struct chat_completion *chat = mem_calloc(1, sizeof *chat);
     if (!chat) succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
     if (!chat || !api_chat_request(api, exchange, body, &request, &failure)) {
         mem_free(chat);
+        replay_ticket_release(&ticket);
         failure_send(exchange, &failure);
         return;
     }
+    chat->delivery.ticket = ticket;
     bool stream = json_bool_or(body, "stream", false);
     chat->usage_wanted = json_bool_or(json_member(body, "stream_options"), "include_usage", false);
     delivery_init(&chat->delivery, exchange, "chatcmpl-", stream, release);

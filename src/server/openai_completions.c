@@ -282,11 +282,10 @@ static void end_whole(struct completion *completion) {
                                         choice->finish_reason ? choice->finish_reason : "length"));
     }
     system_fingerprint(d->model, fingerprint, sizeof fingerprint);
-    exchange_respond_json(d->exchange, 200,
-                          json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:o}", "id", d->id, "object",
-                                    "text_completion", "created", (json_int_t)d->created, "model", d->model->name,
-                                    "choices", choices, "usage", usage_json(&usage), "system_fingerprint", fingerprint,
-                                    "timings", answer_timings_json(&usage)));
+    delivery_respond(d, json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:o}", "id", d->id, "object", "text_completion",
+                                  "created", (json_int_t)d->created, "model", d->model->name, "choices", choices,
+                                  "usage", usage_json(&usage), "system_fingerprint", fingerprint, "timings",
+                                  answer_timings_json(&usage)));
 }
 
 static void on_end(void *context, const bn_error *error) {
@@ -418,7 +417,9 @@ static bool read_options(struct completion *completion, const json_t *body, stru
 }
 
 void handle_completions(struct exchange *exchange, void *service) {
-    const struct api *api = service;
+    struct api *api = service;
+    struct replay_ticket ticket;
+    if (replay_find(&api->replay, exchange, &ticket)) return;
     const json_t *body = exchange_request(exchange)->json, *prompt = json_member(body, "prompt");
     struct failure failure = {0};
     struct settings settings = {0};
@@ -436,10 +437,12 @@ void handle_completions(struct exchange *exchange, void *service) {
     json_decref(empty);
     if (ok) {
         settings.options.client = client_of(exchange);
+        completion->delivery.ticket = ticket;
         delivery_init(&completion->delivery, exchange, "cmpl-", json_bool_or(body, "stream", false), release);
         delivery_start_generation(&completion->delivery, model, prompts, completion->n_prompts, &sink, &settings);
         mem_free(prompts);
     } else {
+        replay_ticket_release(&ticket);
         failure_send(exchange, &failure);
         prompts_release(prompts, completion ? completion->n_prompts : 0);
         model_release(model);

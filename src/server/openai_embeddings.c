@@ -75,27 +75,34 @@ static json_t *answer_json(const struct model *model, const json_t *body, float 
                      "prompt_tokens", (json_int_t)n_tokens, "total_tokens", (json_int_t)n_tokens);
 }
 
-void handle_embeddings(struct exchange *exchange, void *service) {
-    const json_t *body = exchange_request(exchange)->json;
+json_t *embeddings_json(const struct api *api, const json_t *body, struct failure *failure) {
     const struct model *model = NULL;
     struct generation_prompt *prompts = NULL;
-    struct failure failure = {0};
     float *vectors = NULL;
+    json_t *answer = NULL;
     size_t n = 0, n_tokens = 0;
     bool last = strcmp(json_text_or(body, "pooling", "mean"), "last") == 0;
-    bool ok = api_acquire(service, body, &model, &failure) &&
-              read_prompts(model, json_object_get(body, "input"), "input", true, &prompts, &n, &failure);
     json_int_t dimensions = json_integer_or(body, "dimensions", 1);
+    bool ok = api_acquire(api, body, &model, failure) &&
+              read_prompts(model, json_object_get(body, "input"), "input", true, &prompts, &n, failure);
     if (ok && (size_t)dimensions > model->info.hidden_size)
-        ok = refuse(&failure, "dimensions", "'dimensions' is %lld, the model has %zu", (long long)dimensions,
+        ok = refuse(failure, "dimensions", "'dimensions' is %lld, the model has %zu", (long long)dimensions,
                     model->info.hidden_size);
     for (size_t i = 0; ok && i < n; i++) n_tokens += prompts[i].n_ids;
-    ok = ok && embed(model, prompts, n, last ? BN_POOLING_LAST : BN_POOLING_MEAN, &vectors, &failure);
-    if (ok)
-        exchange_respond_json(exchange, 200, answer_json(model, body, vectors, n, n_tokens));
-    else
-        failure_send(exchange, &failure);
+    if (ok && embed(model, prompts, n, last ? BN_POOLING_LAST : BN_POOLING_MEAN, &vectors, failure))
+        answer = answer_json(model, body, vectors, n, n_tokens);
     mem_free(vectors);
     prompts_release(prompts, n);
     model_release(model);
+    return answer;
+}
+
+void handle_embeddings(struct exchange *exchange, void *service) {
+    struct failure failure = {0};
+    json_t *answer = embeddings_json(service, exchange_request(exchange)->json, &failure);
+    if (!answer && !failure.status) succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
+    if (answer)
+        exchange_respond_json(exchange, 200, answer);
+    else
+        failure_send(exchange, &failure);
 }

@@ -16,8 +16,8 @@
 
 struct serve_settings {
     struct model_options model;
-    const char *chat_template_file;
-    size_t sequences, max_queued, max_loaded, max_memory_mib, idle_s;
+    const char *chat_template_file, *state_folder;
+    size_t sequences, max_queued, max_loaded, max_memory_mib, idle_s, cache_mib;
     const char *host, *api_keys, *api_key_file, *tls_key, *tls_certificate, *origins, *prefix;
     size_t port, workers, max_connections, max_body_mib, timeout_s, drain_timeout_s;
     bool no_access_log;
@@ -60,6 +60,10 @@ static const struct option serving_options[] = {
      "memory for models and their caches together; 0: no bound", NULL},
     {"keep-alive", 0, OPTION_SIZE, FIELD(idle_s), "SECONDS", 0, 1 << 22,
      "how long a model that nobody uses stays in memory; 0: for ever", "sleep-idle-seconds"},
+    {"response-cache-mib", 0, OPTION_SIZE, FIELD(cache_mib), "N", 0, 1 << 20,
+     "keep answers that are certain to come again (temperature 0, or a seed) in so much memory; 0: none", NULL},
+    {"state-dir", 0, OPTION_TEXT, FIELD(state_folder), "FOLDER", 0, 0,
+     "where uploaded files and batches are kept; without it there are no /v1/files and /v1/batches", NULL},
     {"chat-template-file", 0, OPTION_TEXT, FIELD(chat_template_file), "FILE", 0, 0,
      "a Jinja template instead of the models' own", NULL},
     {0},
@@ -233,7 +237,11 @@ static bn_status serve(struct invocation *invocation, const struct server_option
     struct metrics *metrics = NULL;
     struct server *server = NULL;
     struct api api = {0};
-    bn_status status = open_models(invocation, &api.models, err);
+    struct models *models = NULL;
+    const struct serve_settings *settings = invocation->settings;
+    bn_status status = open_models(invocation, &models, err);
+    const struct api_options api_options = {settings->state_folder, settings->cache_mib << 20};
+    if (!status) status = api_open(&api, models, &api_options, err);
     if (!status) status = router_create(&router, err);
     if (!status) status = api_add_routes(&api, router, err);
     if (!status) status = metrics_create(&metrics, err);
@@ -245,7 +253,8 @@ static bn_status serve(struct invocation *invocation, const struct server_option
         ignore_signals();
     }
     server_destroy(server);
-    models_destroy(api.models);
+    api_close(&api);
+    models_destroy(models);
     metrics_destroy(metrics);
     router_destroy(router);
     return status;

@@ -1,0 +1,13 @@
+/* The OpenAI Responses API, with a bounded store of earlier responses. */
+#ifndef SERVER_RESPONSES_H
+#define SERVER_RESPONSES_H
+
+#include "server/api.h"
+
+void handle_responses(struct exchange *exchange, void *service);
+void handle_response_get(struct exchange *exchange, void *service);
+void handle_response_delete(struct exchange *exchange, void *service);
+void handle_response_input_tokens(struct exchange *exchange, void *service);
+extern const struct schema response_request_schema;
+
+#endif

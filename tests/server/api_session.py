@@ -1,0 +1,307 @@
+"""A session with `bitnet serve`: api_session.py BITNET FOLDER. Each check_… is one check."""
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+BITNET, FOLDER = sys.argv[1], sys.argv[2]
+TEMPLATE = ("{% for m in messages %}{{ m.role }}: {{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>"
+            "{{ c.function | tojson }}</tool_call>{% endfor %}\n{% endfor %}"
+            "{% if tools %}{{ tools | tojson }}{% endif %}{% if add_generation_prompt %}assistant:{% endif %}")
+PROMPT = [{"role": "user", "content": "Once upon a time"}]
+
+
+class Server:
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([BITNET, "serve", "--port", "0", "--no-access-log", "-t", "1", *arguments],
+                                        stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        assert line.startswith("listening on http://"), line
+        self.address = line.split("//")[1].strip()
+
+    def ask(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection(self.address, timeout=30)
+        raw = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+        connection.request(method, path, raw, {"Content-Type": "application/json", **(headers or {})})
+        response = connection.getresponse()
+        data = response.read()
+        connection.close()
+        return response, data
+
+    def json(self, method, path, body=None, status=200, headers=None):
+        response, data = self.ask(method, path, body, headers)
+        assert response.status == status, (response.status, data)
+        return json.loads(data)
+
+    def chat(self, status=200, **options):
+        return self.json("POST", "/v1/chat/completions",
+                         {"messages": PROMPT, "temperature": 0, "max_tokens": 8, **options}, status)
+
+    def events(self, path, body):
+        """[(event or None, data)] of a stream, whose form is checked."""
+        response, data = self.ask("POST", path, {**body, "stream": True})
+        assert response.status == 200 and response.getheader("content-type").startswith("text/event-stream"), data
+        assert data.endswith(b"\n\n")
+        found = []
+        for block in data.decode()[:-2].split("\n\n"):
+            lines = [line for line in block.split("\n") if not line.startswith(":")]
+            if not lines:
+                continue
+            assert lines[-1].startswith("data: ") and len(lines) <= 2, block
+            found.append((lines[0][7:] if len(lines) == 2 else None, lines[-1][6:]))
+        return found
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        return self.process.wait(30)
+
+
+def check_stream_form():
+    events = server.events("/v1/chat/completions", {"messages": PROMPT, "temperature": 0, "max_tokens": 8, "n": 2})
+    assert events[-1] == (None, "[DONE]")
+    chunks = [json.loads(data) for _, data in events[:-1]]
+    assert all("error" not in c and "usage" not in c and len(c["choices"]) == 1 for c in chunks)
+    assert [c["choices"][0]["delta"] for c in chunks[:2]] == [{"role": "assistant", "content": ""}] * 2
+    assert {c["choices"][0]["index"] for c in chunks[:2]} == {0, 1}
+    whole = server.chat()["choices"][0]["message"]["content"]
+    for index in (0, 1):
+        mine = [c["choices"][0] for c in chunks if c["choices"][0]["index"] == index]
+        assert "".join(c["delta"].get("content", "") for c in mine) == whole
+        assert [c["finish_reason"] for c in mine] == [None] * (len(mine) - 1) + ["length"]
+        assert mine[-1]["delta"] == {}
+
+
+def check_unknown_and_null_members():
+    answer = server.chat(stop=None, seed=None, tools=None, store=True, service_tier="auto", logit_bias=None, top_k=None)
+    assert answer["choices"][0]["message"] == server.chat()["choices"][0]["message"]
+
+
+def check_errors_name_their_place():
+    for options, param in [({"temperature": "hot"}, "temperature"), ({"stop": 5}, "stop"), ({"n": 0}, "n"),
+                           ({"stop": ["x"] * 1000}, "stop"), ({"logprobs": 3}, "logprobs"),
+                           ({"messages": "hi"}, "messages"), ({"stream": "yes"}, "stream"),
+                           ({"tool_choice": "required"}, "tool_choice"),
+                           ({"response_format": {"type": "xml"}}, "response_format.type"),
+                           ({"guided_grammar": "root ::= x"}, "guided_grammar"),
+                           ({"guided_regex": "("}, "guided_regex")]:
+        error = server.chat(400, **options)["error"]
+        assert error["param"] == param and error["type"] == "invalid_request_error", (options, error)
+    assert server.ask("POST", "/v1/chat/completions", b"{")[0].status == 400
+    assert server.ask("POST", "/v1/chat/completions", b"[" * 10000)[0].status == 400
+
+
+def check_context_overflow():
+    error = server.chat(400, messages=[{"role": "user", "content": "fox " * 2000}])["error"]
+    assert error["code"] == "context_length_exceeded" and error["n_ctx"] == 512 < error["n_prompt_tokens"]
+
+
+def check_template_and_tools():
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    messages = [{"role": "developer", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+                {"role": "assistant", "content": None,
+                 "tool_calls": [{"id": None, "type": "function", "function": {"name": "f", "arguments": "{\"x\": 1}"}}]},
+                {"role": "tool", "tool_call_id": "c", "content": "done"}]
+    prompt = server.json("POST", "/apply-template", {"messages": messages, "tools": tools})["prompt"]
+    assert prompt.startswith("system: a\nb\nassistant: <tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}}"), prompt
+    assert "tool: done" in prompt and '"function"' in prompt and prompt.endswith("assistant:")
+    prefill = server.json("POST", "/apply-template", {"messages": PROMPT + [{"role": "assistant", "content": "The"}]})
+    assert prefill["prompt"].endswith("assistant: The"), prefill
+
+
+def check_forced_call():
+    tools = [{"type": "function", "function": {
+        "name": name, "parameters": {"type": "object", "properties": {"n": {"type": "integer", "maximum": 99,
+                                                                            "minimum": 10}},
+                                     "required": ["n"], "additionalProperties": False}}} for name in ("f", "g")]
+    for choice in ("required", {"type": "function", "function": {"name": "g"}}):
+        answer = server.chat(tools=tools, tool_choice=choice, max_tokens=60, temperature=1.2, seed=3)["choices"][0]
+        assert answer["finish_reason"] == "tool_calls" and answer["message"]["content"] is None, answer
+        call, = answer["message"]["tool_calls"]
+        assert call["id"].startswith("call_") and 10 <= json.loads(call["function"]["arguments"])["n"] <= 99
+        assert call["function"]["name"] in ("f", "g") if choice == "required" else call["function"]["name"] == "g"
+        events = server.events("/v1/chat/completions", {"messages": PROMPT, "tools": tools, "tool_choice": choice,
+                                                        "max_tokens": 60, "temperature": 1.2, "seed": 3})
+        deltas = [d for _, data in events[:-1] for d in json.loads(data)["choices"][0]["delta"].get("tool_calls", [])]
+        assert deltas[0]["function"] == {"name": call["function"]["name"], "arguments": ""}
+        assert all(d["index"] == 0 and "id" not in d for d in deltas[1:])
+        assert "".join(d["function"]["arguments"] for d in deltas) == call["function"]["arguments"]
+
+
+def check_constraints():
+    for options in ({"guided_choice": ["yes", "no"]}, {"structured_outputs": {"choice": ["yes", "no"]}}):
+        assert server.chat(**options, temperature=1.5)["choices"][0]["message"]["content"] in ("yes", "no")
+    schema = {"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"], "additionalProperties": False}
+    answer = server.chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
+                         temperature=1.5, max_tokens=50)["choices"][0]["message"]["content"]
+    assert json.loads(answer)["a"] in (1, 2)
+
+
+def check_completions():
+    answer = server.json("POST", "/v1/completions", {"prompt": [[1688, 387], "The fox"], "max_tokens": 2, "echo": True,
+                                                     "logprobs": 2, "temperature": 0})
+    assert [c["index"] for c in answer["choices"]] == [0, 1]
+    for choice in answer["choices"]:
+        lists = choice["logprobs"]
+        assert lists["token_logprobs"][0] is None and lists["top_logprobs"][0] is None
+        for token, logprob, top, offset in list(zip(*(lists[k] for k in (
+                "tokens", "token_logprobs", "top_logprobs", "text_offset"))))[1:]:
+            assert top[token] == logprob and choice["text"][offset:].startswith(token)
+
+
+def check_llama_routes():
+    answer = server.json("POST", "/completion", {"prompt": "Once upon a time", "n_predict": 5, "temperature": 0})
+    assert answer["stop"] is True and answer["stop_type"] == "limit" and answer["tokens_predicted"] == 5
+    events = [json.loads(d) for _, d in server.events("/completion", {"prompt": "Once upon a time", "n_predict": 5,
+                                                                       "temperature": 0})]
+    assert "".join(e["content"] for e in events) == answer["content"] and events[-1]["stop"]
+    assert len(server.json("GET", "/slots")) == server.json("GET", "/props")["total_slots"] == 16
+    assert server.json("POST", "/infill", {"input_prefix": "a", "input_suffix": "b"}, 400)["error"]["param"] == "model"
+
+
+def check_tokens():
+    plain = server.json("POST", "/tokenize", {"content": "Once"})
+    assert server.json("POST", "/detokenize", {"tokens": plain["tokens"]})["content"] == "Once"
+    assert server.json("POST", "/tokenize", {"prompt": "Once", "return_token_strs": True})["token_strs"]
+    assert server.json("POST", "/detokenize", {"tokens": [99999]}, 400)["error"]["param"] == "tokens"
+    assert server.json("GET", "/tokenizer_info")["eos_token"]
+
+
+def check_responses():
+    first = server.json("POST", "/v1/responses", {"input": "Once", "instructions": "x", "temperature": 0,
+                                                  "max_output_tokens": 4})
+    assert first["object"] == "response" and first["status"] == "incomplete"
+    text = first["output"][0]["content"][0]["text"]
+    assert server.json("GET", "/v1/responses/" + first["id"])["output"] == first["output"]
+    second = server.json("POST", "/v1/responses", {"input": "And", "previous_response_id": first["id"],
+                                                   "temperature": 0, "max_output_tokens": 4})
+    direct = server.chat(max_tokens=4, messages=[{"role": "user", "content": "Once"},
+                                                 {"role": "assistant", "content": text},
+                                                 {"role": "user", "content": "And"}])
+    assert second["output"][0]["content"][0]["text"] == direct["choices"][0]["message"]["content"]
+    events = server.events("/v1/responses", {"input": "Once", "instructions": "x", "temperature": 0,
+                                             "max_output_tokens": 4})
+    names = [name for name, _ in events]
+    assert names[:4] == ["response.created", "response.in_progress", "response.output_item.added",
+                         "response.content_part.added"] and names[-1] == "response.incomplete", names
+    assert names[-4:-1] == ["response.output_text.done", "response.content_part.done", "response.output_item.done"]
+    datas = [json.loads(data) for _, data in events]
+    assert [d["sequence_number"] for d in datas] == list(range(len(datas)))
+    assert "".join(d["delta"] for d in datas if d["type"] == "response.output_text.delta") == text
+    server.json("DELETE", "/v1/responses/" + first["id"])
+    server.json("GET", "/v1/responses/" + first["id"], status=404)
+    server.json("POST", "/v1/responses", {"input": "x", "previous_response_id": first["id"]}, 404)
+
+
+def check_replay():
+    body, headers = {"messages": PROMPT, "max_tokens": 4}, {"Idempotency-Key": "k1"}
+    one = server.json("POST", "/v1/chat/completions", body, headers=headers)
+    response, data = server.ask("POST", "/v1/chat/completions", body, headers)
+    assert json.loads(data) == one and response.getheader("idempotent-replayed") == "true"
+    server.json("POST", "/v1/chat/completions", {**body, "max_tokens": 5}, 422, headers)
+    server.json("POST", "/v1/chat/completions", {"messages": PROMPT, "n": 0}, 400, {"Idempotency-Key": "k2"})
+    server.json("POST", "/v1/chat/completions", body, headers={"Idempotency-Key": "k2"})
+    fixed = {**body, "seed": 5}
+    one = server.json("POST", "/v1/chat/completions", fixed)
+    assert server.ask("POST", "/v1/chat/completions", fixed)[0].getheader("x-cache-hit") == "true"
+    assert server.ask("POST", "/v1/chat/completions", body)[0].getheader("x-cache-hit") is None
+
+
+def check_anthropic_errors():
+    error = server.json("POST", "/v1/messages", {"model": "m", "max_tokens": 0, "messages": PROMPT}, 400)
+    assert error["type"] == "error" and error["error"]["type"] == "invalid_request_error"
+
+
+def check_going_away_frees_the_place():
+    for _ in range(20):
+        connection = http.client.HTTPConnection(server.address, timeout=30)
+        connection.request("POST", "/v1/chat/completions", json.dumps({"messages": PROMPT, "stream": True,
+                                                                        "ignore_eos": True}))
+        connection.getresponse().read(50)
+        connection.close()
+    deadline = time.time() + 5
+    while any(s["is_processing"] for s in server.json("GET", "/slots")):
+        assert time.time() < deadline
+        time.sleep(0.01)
+
+
+def check_crowd_gets_the_same():
+    alone = [server.chat(messages=[{"role": "user", "content": f"The fox {i}"}])["choices"] for i in range(8)]
+    crowd = [None] * 8
+
+    def one(i):
+        crowd[i] = server.chat(messages=[{"role": "user", "content": f"The fox {i}"}])["choices"]
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert crowd == alone
+
+
+def check_batch_survives_a_kill():
+    lines = [{"custom_id": f"r{i}", "method": "POST", "url": "/v1/chat/completions",
+              "body": {"messages": PROMPT, "max_tokens": 2 if i != 7 else -1, "seed": i}} for i in range(N_BATCH)]
+    upload = "\n".join(json.dumps(line) for line in lines)
+    form = (b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--b\r\nContent-Disposition: form-data; '
+            b'name="file"; filename="in.jsonl"\r\n\r\n' + upload.encode() + b"\r\n--b--\r\n")
+    state = os.path.join(FOLDER, "state")
+    first = Server("demo", "--state-dir", state)
+    file = first.json("POST", "/v1/files", form, headers={"Content-Type": "multipart/form-data; boundary=b"})
+    assert file["bytes"] == len(upload) and file["purpose"] == "batch"
+    assert first.ask("GET", f"/v1/files/{file['id']}/content")[1].decode() == upload
+    batch = first.json("POST", "/v1/batches", {"input_file_id": file["id"], "endpoint": "/v1/chat/completions",
+                                               "completion_window": "24h"})
+    while first.json("GET", "/v1/batches/" + batch["id"])["request_counts"]["completed"] < N_BATCH // 4:
+        time.sleep(0.005)
+    first.stop(signal.SIGKILL)
+    second = Server("demo", "--state-dir", state)
+    deadline = time.time() + 60
+    while (batch := second.json("GET", "/v1/batches/" + batch["id"]))["status"] != "completed":
+        assert batch["status"] in ("validating", "in_progress") and time.time() < deadline, batch
+        time.sleep(0.02)
+    assert batch["request_counts"] == {"total": N_BATCH, "completed": N_BATCH - 1, "failed": 1}
+    answers = [json.loads(line) for which in ("output_file_id", "error_file_id")
+               for line in second.ask("GET", f"/v1/files/{batch[which]}/content")[1].splitlines()]
+    assert sorted(a["custom_id"] for a in answers) == sorted(line["custom_id"] for line in lines)
+    assert [a["custom_id"] for a in answers if a["response"]["status_code"] != 200] == ["r7"]
+    alone = second.chat(max_tokens=2, seed=3, temperature=None)["choices"]
+    assert [a for a in answers if a["custom_id"] == "r3"][0]["response"]["body"]["choices"] == alone
+    bad = second.json("POST", "/v1/files", form.replace(b'"url": "/v1/chat', b'"url": "/v2/chat', 1),
+                      headers={"Content-Type": "multipart/form-data; boundary=b"})
+    batch = second.json("POST", "/v1/batches", {"input_file_id": bad["id"], "endpoint": "/v1/chat/completions",
+                                                "completion_window": "24h"})
+    while (batch := second.json("GET", "/v1/batches/" + batch["id"]))["status"] == "validating":
+        time.sleep(0.01)
+    assert batch["status"] == "failed" and batch["errors"]["data"][0]["line"] == 1, batch
+    second.json("DELETE", "/v1/files/" + bad["id"])
+    second.json("GET", "/v1/files/" + bad["id"], status=404)
+    second.json("GET", "/v1/files/..%2f..%2fx", status=404)
+    assert second.stop() == 0
+
+
+def check_end():
+    assert server.stop() == 0
+
+
+N_BATCH = int(os.environ.get("BATCH_REQUESTS", "120"))
+with open(os.path.join(FOLDER, "chat.jinja"), "w") as file:
+    file.write(TEMPLATE)
+server = Server("demo", "--chat-template-file", file.name, "--response-cache-mib", "8")
+failures = 0
+checks = [check for name, check in list(globals().items()) if name.startswith("check_")]
+for check in checks:
+    try:
+        check()
+        print("ok ", check.__name__)
+    except Exception:
+        failures += 1
+        print("not ok ", check.__name__)
+        traceback.print_exc(file=sys.stdout)
+server.process.kill()
+print(f"{len(checks)} checks, {failures} failed")
+sys.exit(failures != 0)
