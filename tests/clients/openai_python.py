@@ -151,3 +151,43 @@ def test_going_away():
     next(iter(stream))
     stream.close()
     assert ask().choices[0].finish_reason == "length"
+
+
+def test_tools_and_schemas():
+    from pydantic import BaseModel, Field
+
+    class Answer(BaseModel):
+        number: int = Field(ge=10, le=99)
+    parsed = client.chat.completions.parse(model="demo", messages=PROMPT, response_format=Answer, max_tokens=64)
+    assert 10 <= parsed.choices[0].message.parsed.number <= 99
+    tool = openai.pydantic_function_tool(Answer, name="answer")
+    answer = ask(tools=[tool], tool_choice="required", extra_body={"max_tokens": 64})
+    call, = answer.choices[0].message.tool_calls
+    assert call.function.name == "answer" and 10 <= Answer.model_validate_json(call.function.arguments).number <= 99
+
+
+def test_responses():
+    whole = client.responses.create(model="demo", input="Once upon a time", temperature=0, max_output_tokens=8)
+    assert whole.output_text and whole.status == "incomplete"
+    with client.responses.stream(model="demo", input="Once upon a time", temperature=0, max_output_tokens=8) as stream:
+        text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+    assert text == whole.output_text
+    more = client.responses.create(model="demo", input="And", previous_response_id=whole.id, temperature=0,
+                                   max_output_tokens=8)
+    assert more.usage.input_tokens > whole.usage.input_tokens
+    assert client.responses.retrieve(whole.id).output_text == whole.output_text
+
+
+def test_batches():
+    import io
+    import json
+    import time
+    lines = "\n".join(json.dumps({"custom_id": str(i), "method": "POST", "url": "/v1/chat/completions",
+                                  "body": {"messages": PROMPT, "max_tokens": 2}}) for i in range(10))
+    file = client.files.create(file=("in.jsonl", io.BytesIO(lines.encode())), purpose="batch")
+    batch = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    while batch.status not in ("completed", "failed"):
+        time.sleep(0.05)
+        batch = client.batches.retrieve(batch.id)
+    assert batch.status == "completed" and batch.request_counts.completed == 10
+    assert len(client.files.content(batch.output_file_id).text.splitlines()) == 10

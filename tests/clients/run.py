@@ -1,8 +1,10 @@
-"""Runs the test functions of a module of this folder, in a fresh server each: run.py BITNET MODULE…"""
+"""Runs the test functions of modules of this folder, with a fresh server for each: run.py BITNET MODULE…
+A module is NAME.py, whose packages this Python has, or NAME.mjs, run by node with the packages of NODE_PATH's folder."""
 import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 import traceback
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
@@ -16,11 +18,22 @@ def start(bitnet, *arguments):
     return server, line.split()[-1]
 
 
-def run(bitnet, name):
-    server, os.environ["SERVER"] = start(bitnet)
+def run_node(name):
+    # import looks for packages beside the file, so the module goes where they are
+    folder = os.environ["NODE_FOLDER"]
+    for file in (name, "run_node.mjs"):
+        with open(os.path.join(FOLDER, file)) as source, open(os.path.join(folder, file), "w") as copy:
+            copy.write(source.read())
+    return subprocess.run(["node", "run_node.mjs", name], cwd=folder).returncode != 0
+
+
+def run(bitnet, name, state):
+    server, os.environ["SERVER"] = start(bitnet, "--state-dir", state)
     os.environ["BITNET"] = bitnet
     failures = 0
     try:
+        if name.endswith(".mjs"):
+            return run_node(name)
         spec = importlib.util.spec_from_file_location(name, os.path.join(FOLDER, name + ".py"))
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
@@ -44,4 +57,5 @@ def run(bitnet, name):
 
 
 if __name__ == "__main__":
-    sys.exit(1 if sum(run(os.path.abspath(sys.argv[1]), name) for name in sys.argv[2:]) else 0)
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(1 if sum(run(os.path.abspath(sys.argv[1]), name, folder) for name in sys.argv[2:]) else 0)
