@@ -53,7 +53,7 @@ struct batches {
 static char *state_path(const struct batches *batches, const char *id) {
     char name[80];
     if (!files_is_id(id)) return NULL;
-    snprintf(name, sizeof name, "%s.json", id);
+    snprintf(name, sizeof name, "%.60s.json", id);
     return path_join(batches->folder, name);
 }
 

@@ -73,7 +73,7 @@ char *files_path(const struct files *files, const char *id) {
 static char *object_path(const struct files *files, const char *id) {
     char name[80];
     if (!files_is_id(id)) return NULL;
-    snprintf(name, sizeof name, "%s.json", id);
+    snprintf(name, sizeof name, "%.60s.json", id);
     return path_join(files->folder, name);
 }
 

@@ -48,11 +48,7 @@ static bn_request *traced(bn_engine *engine, struct trace *trace, size_t n_promp
 }
 
 static void run_all(bn_engine *engine, size_t *step, bn_request **requests, size_t n) {
-    bool busy = true;
-    while (busy) {
-        ++*step;
-        assert_int_equal(bn_engine_step(engine, &busy, NULL), BN_OK);
-    }
+    for (bool busy = true; busy; ++*step) assert_int_equal(bn_engine_step(engine, &busy, NULL), BN_OK);
     for (size_t i = 0; i < n; i++) {
         assert_true(bn_request_finished(requests[i]));
         bn_request_release(requests[i]);
