@@ -77,6 +77,12 @@ static bool unquote(const struct buffer *quoted, struct buffer *out) {
     return ok;
 }
 
+static bool copy(struct buffer *to, const struct buffer *from) {
+    buffer_clear(to);
+    buffer_append(to, from->data ? from->data : "", from->size);
+    return !to->failed;
+}
+
 static bool is_known(const struct output_parser *parser, const struct buffer *name) {
     for (const char *const *known = parser->names; known && *known; known++) {
         if (strlen(*known) == name->size && memcmp(*known, name->data, name->size) == 0) return true;
@@ -174,21 +180,30 @@ static bool start_value(struct output_parser *parser, char c) {
     return scan->in_string || isalnum((unsigned char)c) || c == '-';
 }
 
+/* Keys may be written with escapes, so the whole literal is kept and taken apart at its end. */
+static bool key_char(struct call_scan *scan, char c) {
+    buffer_append_char(&scan->key, c);
+    if (scan->escaped)
+        scan->escaped = false;
+    else if (c == '\\')
+        scan->escaped = true;
+    else if (c == '"') {
+        scan->state = SCAN_COLON;
+        return unquote(&scan->key, &scan->value) && copy(&scan->key, &scan->value);
+    }
+    return scan->key.size <= MAX_NAME_BYTES;
+}
+
 /* False: this isn't the object of a call. */
 static bool scan_char(struct output_parser *parser, char c) {
     struct call_scan *scan = &parser->call;
     if (scan->state == SCAN_VALUE) return value_char(parser, c);
-    if (scan->state == SCAN_KEY) {
-        if (c == '"')
-            scan->state = SCAN_COLON;
-        else
-            buffer_append_char(&scan->key, c);
-        return c != '\\' && scan->key.size <= MAX_NAME_BYTES;
-    }
+    if (scan->state == SCAN_KEY) return key_char(scan, c);
     if (is_blank(c)) return true;
     switch (scan->state) {
     case SCAN_KEY_OR_END:
         buffer_clear(&scan->key);
+        buffer_append_char(&scan->key, '"');
         scan->state = c == '"' ? SCAN_KEY : SCAN_DONE;
         return c == '"' || c == '}';
     case SCAN_COLON:

@@ -5,21 +5,21 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel, Field
 
 
-class Answer(BaseModel):
+class Answer(BaseModel, extra="forbid"):
     """An answer."""
     number: int = Field(ge=10, le=99)
 
 
-model = ChatOpenAI(model="demo", base_url=os.environ["SERVER"] + "/v1", api_key="none", temperature=0, max_tokens=64,
+model = ChatOpenAI(model="demo", base_url=os.environ["SERVER"] + "/v1", api_key="none", temperature=0, max_tokens=400,
                    max_retries=0)
 
 
 def test_invoke_and_stream():
     whole = model.invoke("Once upon a time")
-    assert whole.content and whole.usage_metadata["output_tokens"] == 64
+    assert whole.content and whole.usage_metadata["output_tokens"] > 0
     chunks = list(model.stream("Once upon a time", stream_usage=True))
     assert "".join(c.content for c in chunks) == whole.content
-    assert sum((c.usage_metadata or {}).get("output_tokens", 0) for c in chunks) == 64
+    assert sum((c.usage_metadata or {}).get("output_tokens", 0) for c in chunks) == whole.usage_metadata["output_tokens"]
 
 
 def test_tools():

@@ -156,12 +156,12 @@ def test_going_away():
 def test_tools_and_schemas():
     from pydantic import BaseModel, Field
 
-    class Answer(BaseModel):
+    class Answer(BaseModel, extra="forbid"):
         number: int = Field(ge=10, le=99)
-    parsed = client.chat.completions.parse(model="demo", messages=PROMPT, response_format=Answer, max_tokens=64)
+    parsed = client.chat.completions.parse(model="demo", messages=PROMPT, response_format=Answer, max_tokens=400)
     assert 10 <= parsed.choices[0].message.parsed.number <= 99
     tool = openai.pydantic_function_tool(Answer, name="answer")
-    answer = ask(tools=[tool], tool_choice="required", extra_body={"max_tokens": 64})
+    answer = ask(tools=[tool], tool_choice="required", extra_body={"max_tokens": 400})
     call, = answer.choices[0].message.tool_calls
     assert call.function.name == "answer" and 10 <= Answer.model_validate_json(call.function.arguments).number <= 99
 

@@ -7,12 +7,12 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 
-class Answer(BaseModel):
+class Answer(BaseModel, extra="forbid"):
     number: int = Field(ge=10, le=99)
 
 
 model = OpenAIChatModel("demo", provider=OpenAIProvider(base_url=os.environ["SERVER"] + "/v1", api_key="none"))
-SETTINGS = {"max_tokens": 64, "temperature": 0}
+SETTINGS = {"max_tokens": 400, "temperature": 0}
 
 
 def test_text():

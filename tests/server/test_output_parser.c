@@ -96,6 +96,8 @@ static void test_json(void **state) {
     check(TOOLS_JSON, "{\"name\": \"stranger\", \"arguments\": {}}", "t({\"name\": \"stranger\", \"arguments\": {}})");
     check(TOOLS_JSON, "{\"answer\": 42}", "t({\"answer\": 42})");
     check(TOOLS_JSON, "{not json", "t({not json)");
+    check(TOOLS_JSON, "{\"\\u006eame\": \"\\u0066\", \"argument\\u0073\":\n{\"a\": 1}}", "c(f|{\"a\": 1})");
+    check(TOOLS_JSON, "{\"na\\qme\": 1}", "t({\"na\\qme\": 1})");
 }
 
 static void test_mistral(void **state) {
