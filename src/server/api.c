@@ -26,6 +26,12 @@
         .request = schema_, .blocking = true, .errors = ERRORS_ANTHROPIC, .tag = "inference", .summary = summary_      \
     }
 
+#define MANAGE(path_, handler_, summary_)                                                                              \
+    {                                                                                                                  \
+        .method = HTTP_POST, .path = path_, .scope = SCOPE_MANAGE, .handler = handler_, .body = BODY_JSON,             \
+        .request = &model_load_schema, .blocking = true, .tag = "models", .summary = summary_                          \
+    }
+
 #define STORED(method_, path_, handler_, body_, schema_, summary_)                                                     \
     {                                                                                                                  \
         .method = method_, .path = path_, .scope = SCOPE_INFERENCE, .handler = handler_, .body = body_,                \
@@ -49,6 +55,9 @@ static const struct route routes[] = {
     INFERENCE(HTTP_GET, "/tokenizer_info", handle_tokenizer_info, NULL, "What is special about the tokenizer"),
     INFERENCE(HTTP_POST, "/apply-template", handle_apply_template, &chat_request_schema,
               "A conversation as the model reads it"),
+    INFERENCE(HTTP_GET, "/models", handle_models, NULL, NULL),
+    MANAGE("/models/load", handle_model_load, "Load a model, or its newest version in place of it"),
+    MANAGE("/models/unload", handle_model_unload, "Take a model out of memory once it isn't used"),
     INFERENCE(HTTP_POST, "/v1/responses", handle_responses, &response_request_schema, "Answer, and keep the answer"),
     INFERENCE(HTTP_POST, "/v1/responses/input_tokens", handle_response_input_tokens, &response_request_schema,
               "Tokens of a request"),

@@ -16,13 +16,14 @@
 struct loaded {
     struct model public; /* first: public pointers are pointers to it */
     struct models *owner;
-    char *name;
+    char *name, *path;
     size_t n_users; /* guarded by the owner's lock */
     uint64_t memory_bytes;
 };
 
 struct entry {
-    char *name, *path, *chat_template;
+    char *name, *source, *chat_template;
+    char *path; /* of the source when it was last loaded; NULL: it wasn't yet */
     enum model_state state;
     struct loaded *loaded; /* NULL unless LOADED */
     uint64_t last_used_ns;
@@ -50,6 +51,7 @@ static void destroy_loaded(struct loaded *loaded) {
     bn_token_bytes_destroy(loaded->public.token_bytes);
     bn_model_close(loaded->public.model);
     mem_free(loaded->name);
+    mem_free(loaded->path);
     mem_free(loaded);
 }
 
@@ -66,6 +68,12 @@ static bn_status open_engine(struct loaded *loaded, const struct models_options 
     return engine_loop_create(m->engine, max_jobs, &m->loop, err);
 }
 
+static bn_status resolve(const struct models *models, const char *source, char **path, bn_error *err) {
+    if (models->options.resolve) return models->options.resolve(models->options.resolve_context, source, path, err);
+    *path = mem_strdup(source);
+    return *path ? BN_OK : fail_no_memory(err, strlen(source));
+}
+
 static bn_status open_loaded(struct models *models, const struct entry *entry, struct loaded **out, bn_error *err) {
     struct loaded *loaded = mem_calloc(1, sizeof *loaded);
     if (!loaded) return fail_no_memory(err, sizeof *loaded);
@@ -76,8 +84,9 @@ static bn_status open_loaded(struct models *models, const struct entry *entry, s
     m->defaults.size = sizeof m->defaults;
     m->loaded_at = (int64_t)time(NULL);
     m->name = loaded->name = mem_strdup(entry->name);
-    bn_status status = loaded->name ? bn_model_open(entry->path, &models->options.model, &m->model, err)
-                                    : fail_no_memory(err, strlen(entry->name));
+    bn_status status =
+        loaded->name ? resolve(models, entry->source, &loaded->path, err) : fail_no_memory(err, strlen(entry->name));
+    if (!status) status = bn_model_open(loaded->path, &models->options.model, &m->model, err);
     if (!status) {
         bn_model_get_info(m->model, &m->info);
         bn_model_get_generation_defaults(m->model, &m->defaults);
@@ -145,19 +154,20 @@ void model_release(const struct model *model) {
 static void destroy_entry(struct entry *entry) {
     if (!entry) return;
     mem_free(entry->name);
+    mem_free(entry->source);
     mem_free(entry->path);
     mem_free(entry->chat_template);
     mem_free(entry);
 }
 
-static struct entry *create_entry(const char *name, const char *path, const char *chat_template, bn_error *err) {
+static struct entry *create_entry(const char *name, const char *source, const char *chat_template, bn_error *err) {
     struct entry *entry = mem_calloc(1, sizeof *entry);
     if (entry) {
         entry->name = mem_strdup(name);
-        entry->path = mem_strdup(path);
+        entry->source = mem_strdup(source);
         entry->chat_template = chat_template ? mem_strdup(chat_template) : NULL;
     }
-    if (entry && entry->name && entry->path && (entry->chat_template || !chat_template)) return entry;
+    if (entry && entry->name && entry->source && (entry->chat_template || !chat_template)) return entry;
     destroy_entry(entry);
     fail_no_memory(err, sizeof *entry);
     return NULL;
@@ -248,7 +258,20 @@ static struct entry *least_recent(struct models *models) {
 
 static uint64_t file_bytes(const char *path) {
     struct stat st;
-    return stat(path, &st) ? 0 : (uint64_t)st.st_size;
+    return !path || stat(path, &st) ? 0 : (uint64_t)st.st_size;
+}
+
+/* The entry shows the model; under the lock. */
+static void attach(struct models *models, struct entry *entry, struct loaded *loaded) {
+    char *path = mem_strdup(loaded->path);
+    if (path) {
+        mem_free(entry->path);
+        entry->path = path;
+    }
+    entry->loaded = loaded;
+    entry->state = MODEL_LOADED;
+    entry->last_used_ns = clock_now_ns();
+    models->bytes += loaded->memory_bytes;
 }
 
 static bool has_room(const struct models *models, uint64_t bytes) {
@@ -286,51 +309,53 @@ static bn_status load(struct models *models, struct entry *entry, bn_error *err)
         if (status) models->n_loaded--;
         if (status && err) *err = entry->error;
     }
-    entry->state = !status ? MODEL_LOADED : refused ? MODEL_UNLOADED : MODEL_FAILED;
-    entry->loaded = loaded;
-    entry->last_used_ns = clock_now_ns();
-    if (loaded) models->bytes += loaded->memory_bytes;
+    entry->state = refused ? MODEL_UNLOADED : MODEL_FAILED;
+    if (loaded) attach(models, entry, loaded);
     pthread_cond_broadcast(&models->changed);
     return status;
 }
 
-/* The entry of a name that a client gave; under the lock, which it gives up while the resolver works. */
+/* The entry of a name that a client gave; under the lock. */
 static struct entry *entry_of(struct models *models, const char *name, bn_error *err) {
     struct entry *entry = find_entry(models, name);
-    char *path = NULL;
     if (entry) return entry;
-    if (models->options.resolve) {
-        pthread_mutex_unlock(&models->lock);
-        bn_status status = models->options.resolve(models->options.resolve_context, name, &path, err);
-        pthread_mutex_lock(&models->lock);
-        entry = find_entry(models, name); /* somebody may have added it meanwhile */
-        if (!status && !entry) {
-            entry = create_entry(name, path, NULL, err);
-            if (entry && add_entry(models, entry, err)) {
-                destroy_entry(entry);
-                entry = NULL;
-            }
-            mem_free(path);
-            return entry;
-        }
-        mem_free(path);
-        if (entry) return entry;
+    bool anonymous = models->options.known_only || !*name;
+    if (anonymous && models->n_entries == 1) return models->entries[0];
+    if (anonymous) {
+        fail(err, BN_STATUS_NOT_FOUND, "The model '%s' does not exist: GET /v1/models lists those there are", name);
+        return NULL;
     }
-    if (models->n_entries == 1) return models->entries[0];
-    fail(err, BN_STATUS_NOT_FOUND, "The model '%s' does not exist: GET /v1/models lists those there are", name);
+    entry = create_entry(name, name, NULL, err);
+    if (!entry || !add_entry(models, entry, err)) return entry;
+    destroy_entry(entry);
     return NULL;
+}
+
+/* A name that turned out to stand for nothing is forgotten; under the lock. */
+static void forget(struct models *models, struct entry *entry) {
+    size_t i = 0;
+    while (i < models->n_entries && models->entries[i] != entry) i++;
+    if (i == models->n_entries || entry->path || models->options.known_only) return;
+    memmove(models->entries + i, models->entries + i + 1, (models->n_entries - i - 1) * sizeof(struct entry *));
+    models->n_entries--;
+    destroy_entry(entry);
 }
 
 bn_status models_acquire(struct models *models, const char *name, const struct model **out, bn_error *err) {
     bn_status status = BN_OK;
     pthread_mutex_lock(&models->lock);
     struct entry *entry = entry_of(models, name, err);
-    while (entry && entry->state == MODEL_LOADING) pthread_cond_wait(&models->changed, &models->lock);
+    while (entry && entry->state == MODEL_LOADING) {
+        pthread_cond_wait(&models->changed, &models->lock);
+        entry = entry_of(models, name, err); /* it may have been forgotten */
+    }
     if (!entry)
         status = err ? err->status : BN_STATUS_NOT_FOUND;
     else if (!entry->loaded)
         status = load(models, entry, err);
-    if (entry && entry->loaded) {
+    if (status == BN_STATUS_NOT_FOUND && entry) {
+        forget(models, entry);
+    } else if (entry && entry->loaded) {
         status = BN_OK;
         entry->loaded->n_users++;
         entry->last_used_ns = clock_now_ns();
@@ -338,6 +363,14 @@ bn_status models_acquire(struct models *models, const char *name, const struct m
     }
     pthread_mutex_unlock(&models->lock);
     return status;
+}
+
+static void exchange_sources(struct entry *a, struct entry *b) {
+    char *source = a->source, *chat_template = a->chat_template;
+    a->source = b->source;
+    a->chat_template = b->chat_template;
+    b->source = source;
+    b->chat_template = chat_template;
 }
 
 /* Loads the new model beside the old one, then exchanges them. */
@@ -349,40 +382,45 @@ static bn_status replace(struct models *models, struct entry *entry, struct entr
     while (entry->state == MODEL_LOADING) pthread_cond_wait(&models->changed, &models->lock);
     old = detach(entry);
     models->n_loaded++;
-    models->bytes += loaded->memory_bytes;
-    entry->loaded = loaded;
-    entry->state = MODEL_LOADED;
-    entry->last_used_ns = clock_now_ns();
-    char *path = entry->path, *chat_template = entry->chat_template;
-    entry->path = with->path;
-    entry->chat_template = with->chat_template;
-    with->path = path;
-    with->chat_template = chat_template;
+    attach(models, entry, loaded);
+    exchange_sources(entry, with);
     pthread_mutex_unlock(&models->lock);
     retire(old);
     return BN_OK;
 }
 
-bn_status models_set(struct models *models, const char *name, const char *path, const char *chat_template,
+bn_status models_set(struct models *models, const char *name, const char *source, const char *chat_template,
                      bn_error *err) {
-    struct entry *fresh = create_entry(name, path, chat_template, err);
+    struct entry *fresh = create_entry(name, source, chat_template, err);
     if (!fresh) return BN_STATUS_NO_MEMORY;
     pthread_mutex_lock(&models->lock);
     struct entry *known = find_entry(models, name);
-    while (known && known->state == MODEL_LOADING) pthread_cond_wait(&models->changed, &models->lock);
+    while (known && known->state == MODEL_LOADING) {
+        pthread_cond_wait(&models->changed, &models->lock);
+        known = find_entry(models, name);
+    }
     bn_status status = known ? BN_OK : add_entry(models, fresh, err);
     bool used = !known && !status;
     bool swap = known && known->loaded;
-    if (known && !swap) {
-        struct entry old = *known;
-        known->path = fresh->path;
-        known->chat_template = fresh->chat_template;
-        fresh->path = old.path;
-        fresh->chat_template = old.chat_template;
-    }
+    if (known && !swap) exchange_sources(known, fresh);
     pthread_mutex_unlock(&models->lock);
     if (swap) status = replace(models, known, fresh, err);
     if (!used) destroy_entry(fresh);
+    return status;
+}
+
+bn_status models_reload(struct models *models, const char *name, bn_error *err) {
+    pthread_mutex_lock(&models->lock);
+    const struct entry *entry = find_entry(models, name);
+    char *source = entry ? mem_strdup(entry->source) : NULL;
+    char *chat_template = entry && entry->chat_template ? mem_strdup(entry->chat_template) : NULL;
+    bool known = entry != NULL, whole = source && (!entry->chat_template || chat_template);
+    pthread_mutex_unlock(&models->lock);
+    bn_status status = !known  ? fail(err, BN_STATUS_NOT_FOUND, "The model '%s' does not exist", name)
+                       : whole ? models_set(models, name, source, chat_template, err)
+                               : fail_no_memory(err, 256);
+    mem_free(source);
+    mem_free(chat_template);
     return status;
 }
 
@@ -414,6 +452,7 @@ static void describe(const struct models *models, const struct entry *entry, str
     struct stat st;
     *out = (struct model_status){.state = entry->state, .idle_expires_ms = UINT64_MAX};
     strncpy(out->name, entry->name, sizeof out->name - 1);
+    if (!entry->path) return;
     strncpy(out->path, entry->path, sizeof out->path - 1);
     if (stat(entry->path, &st) == 0) {
         out->created = (int64_t)st.st_mtime;

@@ -1,6 +1,6 @@
 /* The models that a server has: which names it knows, which of them are in memory, and who uses them.
  *
- * A name stands for a path. A request acquires the name's model, which loads it if need be, and releases it when it is
+ * A name stands for a source: a path, or what the resolver makes one of (a model of the registry). A request acquires the name's model, which loads it if need be, and releases it when it is
  * answered; a model in memory lives until nobody holds it. So replacing what a name stands for never fails a request: who
  * comes later gets the new model, who holds the old one finishes with it.
  *
@@ -22,7 +22,8 @@ struct models_options {
     size_t max_loaded;  /* at once; those that nobody uses make room; 0 = as many as fit */
     uint64_t max_bytes; /* of weights and KV caches together; 0 = no bound of its own */
     unsigned idle_ms;   /* in memory after the last use; 0 = for ever */
-    /* A file name for a name that was never added (a registry): *path is mem_free'd. NULL: unknown names are errors. */
+    bool known_only;    /* names that weren't set are errors; else they are sources themselves */
+    /* The path of a source; *path is mem_free'd. Asked each time a model is loaded. NULL: sources are paths. */
     bn_status (*resolve)(void *context, const char *name, char **path, bn_error *err);
     void *resolve_context;
 };
@@ -47,10 +48,13 @@ bn_status models_create(const struct models_options *options, struct models **ou
 /* Nobody may hold a model. */
 void models_destroy(struct models *models);
 
-/* Makes a name known; chat_template NULL: the model's own. A name that is known stands for the new path from now on: if
+/* Makes a name known; chat_template NULL: the model's own. A name that is known stands for the new source from now on: if
  * the old model is in memory, the new one is loaded before anything changes. */
-bn_status models_set(struct models *models, const char *name, const char *path, const char *chat_template,
+bn_status models_set(struct models *models, const char *name, const char *source, const char *chat_template,
                      bn_error *err);
+/* The same with what the name stands for already: its source may have another version now, or its file other content.
+ * BN_STATUS_NOT_FOUND for an unknown name. */
+bn_status models_reload(struct models *models, const char *name, bn_error *err);
 /* The model of a name, loaded if need be. With a single known model any unknown name is that one's, since clients send
  * names of other people's models. BN_STATUS_NOT_FOUND, BN_STATUS_BUSY when memory is full of models in use, or what
  * loading says. */

@@ -10,7 +10,9 @@ void handle_completions(struct exchange *exchange, void *service);
 void handle_embeddings(struct exchange *exchange, void *service);
 void handle_models(struct exchange *exchange, void *service);
 void handle_model(struct exchange *exchange, void *service);
-extern const struct schema completion_request_schema, embedding_request_schema;
+void handle_model_load(struct exchange *exchange, void *service);
+void handle_model_unload(struct exchange *exchange, void *service);
+extern const struct schema model_load_schema, completion_request_schema, embedding_request_schema;
 
 /* A text or token ids as a prompt. place: for messages. *out is to be released either way. */
 bool read_prompt(const struct model *model, const json_t *value, const char *place, bool add_special,

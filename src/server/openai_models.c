@@ -1,4 +1,5 @@
 /* GET /v1/models and /v1/models/{id}. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -50,6 +51,44 @@ void handle_models(struct exchange *exchange, void *service) {
     }
     mem_free(list);
     exchange_respond_json(exchange, 200, json_pack("{s:s, s:o}", "object", "list", "data", data));
+}
+
+/* ---- loading and unloading ---- */
+
+static const struct schema_field load_fields[] = {
+    {"model", {.types = SCHEMA_STRING, .required = true, .min_size = 1, .max_size = 255}},
+    {"reload", {.types = SCHEMA_BOOL | SCHEMA_NULL, .help = "also if it is in memory: its source may have changed"}},
+    {0},
+};
+const struct schema model_load_schema = {.name = "ModelLoadRequest", .types = SCHEMA_OBJECT, .fields = load_fields};
+
+static void answer_change(struct exchange *exchange, bn_status status, const bn_error *error) {
+    struct failure failure = {0};
+    if (succeeded(&failure, status, error)) {
+        exchange_respond_json(exchange, 200, json_pack("{s:b}", "success", 1));
+        return;
+    }
+    snprintf(failure.param, sizeof failure.param, "model");
+    failure_send(exchange, &failure);
+}
+
+void handle_model_load(struct exchange *exchange, void *service) {
+    const struct api *api = service;
+    const json_t *body = exchange_request(exchange)->json;
+    const char *name = json_text_or(body, "model", "");
+    const struct model *model = NULL;
+    bn_error error = {0};
+    bn_status status = json_bool_or(body, "reload", false) ? models_reload(api->models, name, &error) : BN_OK;
+    if (!status) status = models_acquire(api->models, name, &model, &error);
+    if (!status) model_release(model);
+    answer_change(exchange, status, &error);
+}
+
+void handle_model_unload(struct exchange *exchange, void *service) {
+    const struct api *api = service;
+    bn_error error = {0};
+    const char *name = json_text_or(exchange_request(exchange)->json, "model", "");
+    answer_change(exchange, models_unload(api->models, name, &error), &error);
 }
 
 void handle_model(struct exchange *exchange, void *service) {

@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -244,6 +245,54 @@ def check_crowd_gets_the_same():
     for t in threads:
         t.join()
     assert crowd == alone
+
+
+def check_full_queue():
+    small = Server("demo", "-np", "1", "--max-queue", "2")
+    results = []
+
+    def one():
+        response, data = small.ask("POST", "/v1/chat/completions", {"messages": PROMPT, "max_tokens": 300,
+                                                                     "ignore_eos": True})
+        results.append((response.status, response.getheader("retry-after"), json.loads(data)))
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert {r[0] for r in results} == {200, 429}, results
+    assert all(r[1] == "1" and r[2]["error"]["type"] == "rate_limit_error" for r in results if r[0] == 429)
+    assert small.stop() == 0
+
+
+def check_models_are_replaced_under_load():
+    copy = os.path.join(FOLDER, "copy.gguf")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../assets/demo/demo.gguf")
+    shutil.copyfile(source, copy)
+    two = Server("demo", "other=" + copy)
+    assert [m["id"] for m in two.json("GET", "/v1/models")["data"]] == ["demo", "other"]
+    two.chat(404, model="gpt")
+    results, stop = [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            results.append(two.ask("POST", "/v1/chat/completions", {"model": "other", "messages": PROMPT,
+                                                                     "max_tokens": 20, "seed": 1}))
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for _ in range(3):
+        shutil.copyfile(source, copy + ".new")
+        os.replace(copy + ".new", copy)
+        assert two.json("POST", "/models/load", {"model": "other", "reload": True}) == {"success": True}
+    two.json("POST", "/models/unload", {"model": "other"})
+    stop.set()
+    for t in threads:
+        t.join()
+    assert results and {r.status for r, _ in results} == {200}
+    assert len({str(json.loads(data)["choices"]) for _, data in results}) == 1
+    two.json("POST", "/models/load", {"model": "nobody"}, 404)
+    assert two.stop() == 0
 
 
 def check_batch_survives_a_kill():

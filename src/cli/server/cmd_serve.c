@@ -187,15 +187,12 @@ static char *short_name(struct arena *arena, const char *path) {
 /* MODEL or NAME=MODEL. It is loaded at once, so that a wrong one is noticed here. */
 static bn_status add_model(struct invocation *invocation, struct models *models, const char *argument,
                            const char *chat_template, bn_error *err) {
-    const char *equals = strchr(argument, '='), *what = equals ? equals + 1 : argument;
-    char *path, *name = equals ? arena_strndup(&invocation->strings, argument, (size_t)(equals - argument))
-                               : short_name(&invocation->strings, what);
+    const char *equals = strchr(argument, '='), *source = equals ? equals + 1 : argument;
+    char *name = equals ? arena_strndup(&invocation->strings, argument, (size_t)(equals - argument))
+                        : short_name(&invocation->strings, source);
     const struct model *model;
     if (!name) return fail_no_memory(err, strlen(argument));
-    bn_status status = model_path_resolve(what, &path, err);
-    if (status) return status;
-    status = models_set(models, name, path, chat_template, err);
-    mem_free(path);
+    bn_status status = models_set(models, name, source, chat_template, err);
     if (!status) status = models_acquire(models, name, &model, err);
     if (!status) model_release(model);
     return status;
@@ -219,7 +216,8 @@ static bn_status open_models(struct invocation *invocation, struct models **out,
         .max_loaded = settings->max_loaded,
         .max_bytes = (uint64_t)settings->max_memory_mib << 20,
         .idle_ms = (unsigned)(settings->idle_s > 4000000 ? 4000000 : settings->idle_s) * 1000,
-        .resolve = invocation->n_arguments == 0 ? resolve_model : NULL,
+        .known_only = invocation->n_arguments > 0,
+        .resolve = resolve_model,
     };
     models_options.engine.max_sequences = settings->sequences;
     char *chat_template;
