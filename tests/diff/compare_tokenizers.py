@@ -55,12 +55,12 @@ def attempt(function, *arguments):
 
 
 def attempt_apart(function, *arguments):
-    """The same in a process of its own, which is ended after a second: for where the reference may never come back."""
+    """The same in a process of its own, which is ended after half a second: for where the reference may never come back."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(read)
-        signal.alarm(1)
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
         resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
         with os.fdopen(write, "w") as out:
             json.dump(attempt(function, *arguments), out)
@@ -108,6 +108,8 @@ def compare_broken(tokenizer, bitnet, folder, texts, count, out):
     data = [texts.bytes() for _ in range(count)]
     probe = call(bitnet, "encode", folder, [{"hex": "ff"}, {"text": "\ufffd"}])
     keeps = probe[0].get("ids") != probe[1].get("ids")
+    if keeps and (tokenizer.truncation or tokenizer.padding):
+        return  # there are other numbers of tokens to cut
     try_one = attempt_apart if leaves_nothing(tokenizer) else attempt
     for given, answer in zip(data, call(bitnet, "encode", folder, [{"hex": d.hex(), "offsets": not keeps} for d in data])):
         text = given.decode(errors="replace")
@@ -131,6 +133,8 @@ def compare_decoding(tokenizer, bitnet, folder, lists, out):
 
 def compare_huggingface(tokenizer, bitnet, folder, seed, count, out):
     r = random.Random(seed)
+    if leaves_nothing(tokenizer):
+        count = min(count, 200)  # each takes a process, many half a second
     known = sorted(tokenizer.get_vocab(True).values())
     pieces = [p.replace("\u2581", " ").replace("\u0120", " ") for p in (tokenizer.id_to_token(r.choice(known)) for _ in range(300)) if p]
     texts = generated.Texts(seed, [t.content for t in tokenizer.get_added_tokens_decoder().values()], pieces)
