@@ -7,12 +7,13 @@
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/model_path.h"
+#include "cli/named_result.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "convert/convert.h"
 
 struct convert_settings {
-    const char *to, *output, *type, *head_type, *method, *scales, *i2s_layout;
+    const char *to, *output, *name, *type, *head_type, *method, *scales, *i2s_layout;
     size_t threads, shard_mb;
     bool no_tokenizer;
 };
@@ -23,6 +24,7 @@ static const struct option options[] = {
      "the form of the result: gguf, one file of safetensors, or a Hugging Face folder with configuration and tokenizer",
      NULL},
     {"output", 'o', OPTION_TEXT, FIELD(output), "PATH", 0, 0, "the file or folder to write", NULL},
+    NAME_OPTION(FIELD(name)),
     {"type", 0, OPTION_CHOICE, FIELD(type), "auto|f32|f16|bf16|q8_0|q4_0|q4_k|q6_k|i2_s|tq1_0|tq2_0|q2_0|pq2_0", 0, 0,
      "of the layers' matrices; auto: what loses nothing. i2_s and below round float weights to -1, 0, 1", NULL},
     {"head-type", 0, OPTION_CHOICE, FIELD(head_type), "auto|f32|f16|bf16|q8_0|q4_0|q4_k|q6_k", 0, 0,
@@ -161,7 +163,15 @@ static bn_status convert(const struct invocation *invocation, struct convert_rep
 static enum exit_code run(struct invocation *invocation) {
     bn_error error = {0};
     struct convert_report report = {0};
-    bn_status status = convert(invocation, &report, &error);
+    struct convert_settings *settings = invocation->settings;
+    struct named_result result;
+    const char *to = settings->to ? settings->to : "", *file = strcmp(to, "hf") == 0            ? NULL
+                                                               : strcmp(to, "safetensors") == 0 ? "model.safetensors"
+                                                                                                : "model.gguf";
+    bn_status status = named_result_begin(invocation, settings->name, file, &settings->output, &result, &error);
+    if (!status) status = convert(invocation, &report, &error);
+    status =
+        named_result_end(&result, status, invocation, "convert", invocation->arguments[0], &settings->output, &error);
     if (!status) status = print_report(invocation, &report, &error);
     convert_report_release(&report);
     if (status == BN_STATUS_CANCELLED) return EXIT_INTERRUPTED;

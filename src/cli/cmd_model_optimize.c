@@ -6,18 +6,20 @@
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
+#include "cli/named_result.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "model/optimize.h"
 
 struct optimize_settings {
     struct model_options model;
-    const char *output, *layout;
+    const char *output, *name, *layout;
 };
 #define FIELD(name) offsetof(struct optimize_settings, name)
 
 static const struct option options[] = {
     {"output", 'o', OPTION_TEXT, FIELD(output), "FILE", 0, 0, "where the optimized model goes: a GGUF file", NULL},
+    NAME_OPTION(FIELD(name)),
     {"head", 0, OPTION_CHOICE, FIELD(model.head), "auto|exact|screen", 0, 0,
      "whether the six-bit copy of the output head is stored: auto, where it pays; exact: no", NULL},
     {"layout", 0, OPTION_CHOICE, FIELD(layout), "l16|l12", 0, 0,
@@ -74,7 +76,12 @@ static bn_status print_report(const struct invocation *invocation, const struct 
 static enum exit_code run(struct invocation *invocation) {
     bn_error error = {0};
     struct optimize_report report = {0};
-    bn_status status = optimize(invocation, &report, &error);
+    struct optimize_settings *settings = invocation->settings;
+    struct named_result result;
+    bn_status status = named_result_begin(invocation, settings->name, "model.gguf", &settings->output, &result, &error);
+    if (!status) status = optimize(invocation, &report, &error);
+    status =
+        named_result_end(&result, status, invocation, "optimize", invocation->arguments[0], &settings->output, &error);
     if (!status) status = print_report(invocation, &report, &error);
     if (status == BN_STATUS_CANCELLED) return EXIT_INTERRUPTED;
     return status ? say_failure(&error) : EXIT_DONE;

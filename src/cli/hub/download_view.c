@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "cli/hub/registry_download.h"
 #include "cli/json_output.h"
 #include "cli/terminal.h"
 
@@ -180,7 +181,8 @@ bn_status download_and_print(const struct invocation *invocation, const char *na
     bn_status status = hub_download(hub, repo, download, &snapshot, err);
     download_view_end(&view);
     if (status) return status;
-    print_result(&view, name, snapshot);
+    status = registry_record_download(invocation, repo, snapshot, err);
+    if (!status) print_result(&view, name, snapshot);
     mem_free(snapshot);
-    return BN_OK;
+    return status;
 }
