@@ -239,10 +239,9 @@ static bn_status find_name(const char *name, char **path, size_t *n_gguf, bn_err
 #ifdef BITNET_HUB
     status = registry_path(name, path, err);
 #endif
-    if (!status) *path = *path ? *path : in_models_folder(name, n_gguf);
-    /* "owner/name@revision" may be in a hub's cache though no version of the registry carries the revision */
-    if (!*path && !*n_gguf && (!status || status == BN_STATUS_NOT_FOUND)) *path = downloaded(name, status ? NULL : err);
-    return *path ? BN_OK : status;
+    if (!status && !*path) *path = in_models_folder(name, n_gguf);
+    if (!status && !*path && !*n_gguf) *path = downloaded(name, err);
+    return status;
 }
 
 bn_status model_path_resolve(const char *name, char **path, bn_error *err) {

@@ -6,20 +6,36 @@
 #include "base/memory.h"
 #include "cli/hub/registry_commands.h"
 
-/* Opens the registry if it knows a model of the reference's name; else *registry is NULL. */
+/* Whether the registry has to answer for a reference: it has a model of that name, and (unless the name is a downloaded model's,
+ * which a hub's cache may have in other revisions and variants) whether the version is there or not. */
+static bn_status is_ours(struct registry *registry, const struct model_reference *reference, bool *ours,
+                         bn_error *err) {
+    struct version_list list;
+    struct model_version version;
+    bool downloaded = false;
+    bn_status status = registry_list(registry, reference->name, NULL, &list, err);
+    for (size_t i = 0; i < list.n; i++) downloaded = downloaded || list.items[i].external;
+    *ours = list.n > 0;
+    version_list_release(&list);
+    if (status || !downloaded) return status;
+    *ours = !registry_find(registry, reference, &version, NULL);
+    model_version_release(&version);
+    return BN_OK;
+}
+
+/* Opens the registry if it has to answer for the name; else *registry is NULL. */
 static bn_status open_for(const char *name, struct registry **registry, struct model_reference *reference,
                           bn_error *err) {
     *registry = NULL;
+    bool ours = false;
     if (model_reference_parse(name, reference, NULL)) return BN_OK; /* a path, or a name elsewhere */
     bn_status status = registry_open_existing(NULL, registry, err);
     if (status || !*registry) return status;
-    struct version_list list;
-    status = registry_list(*registry, reference->name, NULL, &list, err);
-    if (status || list.n == 0) {
+    status = is_ours(*registry, reference, &ours, err);
+    if (status || !ours) {
         registry_close(*registry);
         *registry = NULL;
     }
-    version_list_release(&list);
     return status;
 }
 
