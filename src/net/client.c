@@ -6,11 +6,15 @@
 #include "base/memory.h"
 #include "net/transfer.h"
 
-enum { LOOP_MS = 100 }; /* how often cancelled() is called at least */
+enum {
+    LOOP_MS = 100,        /* how often cancelled() is called at least */
+    LIMITED_LOOP_MS = 20, /* … and bandwidth handed out, where it is limited */
+};
 
 struct http_client {
     struct http_options options;
     CURLM *multi;
+    struct bandwidth bandwidth;
     struct transfer *first; /* in the order they were started */
     size_t n_running;
     bool reached; /* a server has answered */
@@ -31,6 +35,8 @@ bn_status http_client_create(const struct http_options *options, struct http_cli
     if (!options->connect_timeout_s) client->options.connect_timeout_s = 10;
     if (!options->stall_timeout_s) client->options.stall_timeout_s = 30;
     if (!options->max_retries) client->options.max_retries = 5;
+    client->bandwidth =
+        (struct bandwidth){.bytes_per_second = options->max_bytes_per_second, .refilled_ns = clock_now_ns()};
     client->multi = curl_multi_init();
     if (!client->multi) {
         mem_free(client);
@@ -58,6 +64,7 @@ bn_status http_start(struct http_client *client, const struct http_request *requ
     if (!transfer) return fail_no_memory(err, sizeof *transfer);
     transfer->request = *request;
     transfer->options = &client->options;
+    transfer->bandwidth = &client->bandwidth;
     transfer->position = transfer->high_water = request->offset;
     buffer_init(&transfer->response.body);
     buffer_init(&transfer->response.fields);
@@ -77,13 +84,23 @@ static void conclude(struct http_client *client, struct transfer *transfer, bn_s
     transfer_destroy(transfer);
 }
 
-/* The limit is for all together: each running transfer gets its share. */
-static void share_bandwidth(struct http_client *client) {
-    uint64_t limit = client->options.max_bytes_per_second;
-    if (!limit || !client->n_running) return;
-    uint64_t share = limit / client->n_running ? limit / client->n_running : 1;
-    for (struct transfer *transfer = client->first; transfer; transfer = transfer->next)
-        if (transfer->easy) curl_easy_setopt(transfer->easy, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)share);
+/* Adds what the time since the last call allows, at most a tenth of a second's worth, and lets paused transfers go on. */
+static void refill_bandwidth(struct http_client *client) {
+    struct bandwidth *bandwidth = &client->bandwidth;
+    if (!bandwidth->bytes_per_second) return;
+    uint64_t now = clock_now_ns();
+    double more = (double)bandwidth->bytes_per_second * (double)(now - bandwidth->refilled_ns) * 1e-9;
+    if (more < 1) return;
+    int64_t most = (int64_t)(bandwidth->bytes_per_second / 10) + 1;
+    bandwidth->refilled_ns = now;
+    bandwidth->available_bytes += more < 1e15 ? (int64_t)more : most;
+    if (bandwidth->available_bytes > most) bandwidth->available_bytes = most;
+    for (struct transfer *transfer = client->first; transfer && bandwidth->available_bytes > 0;
+         transfer = transfer->next) {
+        if (!transfer->easy || !transfer->paused) continue;
+        transfer->paused = false;
+        curl_easy_pause(transfer->easy, CURLPAUSE_CONT); /* hands over the bytes that were held back */
+    }
 }
 
 static void start_due(struct http_client *client) {
@@ -102,7 +119,6 @@ static void start_due(struct http_client *client) {
         }
         client->n_running++;
     }
-    share_bandwidth(client);
 }
 
 static void take_off(struct http_client *client, struct transfer *transfer) {
@@ -140,8 +156,8 @@ static bn_status cancel_all(struct http_client *client, bn_error *err) {
 
 /* How long nothing can happen but on the sockets. */
 static int idle_ms(const struct http_client *client) {
-    uint64_t now = clock_now_ns(), wait_ms = LOOP_MS;
-    if (client->n_running >= client->options.max_connections) return LOOP_MS;
+    uint64_t now = clock_now_ns(), wait_ms = client->bandwidth.bytes_per_second ? LIMITED_LOOP_MS : LOOP_MS;
+    if (client->n_running >= client->options.max_connections) return (int)wait_ms;
     for (const struct transfer *transfer = client->first; transfer; transfer = transfer->next) {
         if (transfer->easy) continue;
         uint64_t left_ms = transfer->not_before_ns > now ? (transfer->not_before_ns - now) / 1000000 + 1 : 0;
@@ -165,6 +181,7 @@ bn_status http_run(struct http_client *client, bn_error *err) {
     while (client->first) {
         if (is_cancelled(client)) return cancel_all(client, err);
         start_due(client);
+        refill_bandwidth(client);
         int running;
         curl_multi_perform(client->multi, &running);
         finish_attempts(client);

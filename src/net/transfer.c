@@ -15,6 +15,7 @@ enum {
     MAX_FIELD_BYTES = 256 << 10, /* of all header fields together */
     MAX_BODY_BYTES = 16 << 20,
     MAX_REDIRECTS = 10,
+    LARGEST_READ_KB = 256,
     FIRST_PAUSE_MS = 200,
     LONGEST_PAUSE_MS = 30 * 1000,
     LONGEST_RETRY_AFTER_S = 60, /* a server that wants longer is told to the person instead */
@@ -93,6 +94,12 @@ static bn_status begin_body(struct transfer *transfer) {
 
 static size_t on_body(char *bytes, size_t item_bytes, size_t n_items, void *context) {
     struct transfer *transfer = context;
+    struct bandwidth *bandwidth = transfer->bandwidth;
+    if (bandwidth->bytes_per_second && bandwidth->available_bytes <= 0) {
+        transfer->paused = true; /* the bytes come again */
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    bandwidth->available_bytes -= (int64_t)(item_bytes * n_items);
     struct http_response *response = &transfer->response;
     const struct http_request *request = &transfer->request;
     size_t n = item_bytes * n_items;
@@ -213,6 +220,13 @@ static void set_security(struct transfer *transfer) {
     if (authorities && *authorities) curl_easy_setopt(easy, CURLOPT_CAINFO, authorities);
 }
 
+/* Of one read. The limit of the bandwidth acts between reads: they have to be small beside it. */
+static long buffer_bytes(const struct http_options *options) {
+    uint64_t limit = options->max_bytes_per_second, largest = (uint64_t)LARGEST_READ_KB << 10;
+    if (!limit || limit / 16 > largest) return (long)largest;
+    return limit / 16 > 1024 ? (long)(limit / 16) : 1024;
+}
+
 static void set_limits(struct transfer *transfer) {
     const struct http_options *options = transfer->options;
     CURL *easy = transfer->easy;
@@ -220,7 +234,7 @@ static void set_limits(struct transfer *transfer) {
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)options->connect_timeout_s);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)options->stall_timeout_s);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L << 10);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, buffer_bytes(options));
     if (options->user_agent) curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent);
 }
 
@@ -232,7 +246,7 @@ static void forget_answers(struct transfer *transfer) {
     response->status = response->retry_after_s = 0;
     response->failure = HTTP_NO_FAILURE;
     transfer->sink_status = BN_OK;
-    transfer->begun = false;
+    transfer->begun = transfer->paused = false;
     transfer->body_sent = 0;
     transfer->curl_message[0] = 0;
     if (!transfer->request.sink) transfer->position = transfer->request.offset;

@@ -6,7 +6,16 @@
 
 #include "net/http.h"
 
+/* What may be received now: shared by a client's transfers. (libcurl's own limit lets short transfers through.) */
+struct bandwidth {
+    uint64_t bytes_per_second; /* 0: no limit */
+    int64_t available_bytes;   /* below 0 after a read that was larger */
+    uint64_t refilled_ns;
+};
+
 struct transfer {
+    struct bandwidth *bandwidth;
+    bool paused; /* until bandwidth is available again */
     struct http_request request;
     struct http_response response;
     const struct http_options *options;
