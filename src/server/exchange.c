@@ -458,6 +458,7 @@ bool exchange_tick(struct exchange *exchange, uint64_t now_ns) {
     if (!session && now_ns - exchange->request.start_ns > limit_ns) exchange_cut(exchange, CUT_TIMEOUT);
     bool overdue = exchange->cut_ns && now_ns > exchange->cut_ns + CUT_GRACE_NS;
     if (!overdue || !exchange->transport || exchange_is_ended(exchange)) return false;
+    exchange->cut_ns = now_ns; /* not at once again, should the transport need time */
     exchange->transport->reset(exchange);
     return true;
 }
