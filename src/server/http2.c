@@ -1,7 +1,7 @@
 /* HTTP/2 on a connection, through nghttp2: with prior knowledge (h2c) or after ALPN. Each stream carries an exchange.
  *
  * What nghttp2 doesn't bound by itself is bounded here: the size of a header list, and frames that cost more to take than
- * to send (resets, pings, settings and others) by a budget that refills with time.
+ * to send (resets, pings, settings, empty ones) by a budget that refills with time.
  *
  * Trailers, which gRPC will need, belong where read_body says that the body is over: NO_END_STREAM there, then
  * nghttp2_submit_trailer. */
@@ -51,7 +51,7 @@ struct http2 {
     nghttp2_session *session;
     struct stream *streams;
     size_t n_streams;
-    struct budget resets, pings, others;
+    struct budget resets, pings, empties, updates;
     uint64_t idle_since_ns;
     bool drains, abused;
 };
@@ -309,11 +309,13 @@ static bool within_budget(struct http2 *http, const nghttp2_frame *frame) {
     case NGHTTP2_SETTINGS:
         return (frame->hd.flags & NGHTTP2_FLAG_ACK) || spend(&http->pings);
     case NGHTTP2_DATA:
-        return frame->hd.length > frame->data.padlen || spend(&http->others);
+        return frame->hd.length > frame->data.padlen || spend(&http->empties);
+    case NGHTTP2_WINDOW_UPDATE:
+        return spend(&http->updates);
     case NGHTTP2_HEADERS:
         return true;
     default:
-        return spend(&http->others);
+        return spend(&http->empties);
     }
 }
 
@@ -501,7 +503,9 @@ void http2_begin(struct connection *connection) {
         http->idle_since_ns = now_ns;
         http->resets = (struct budget){200, 200, 20, now_ns};
         http->pings = (struct budget){100, 100, 5, now_ns};
-        http->others = (struct budget){20000, 20000, 5000, now_ns};
+        http->empties = (struct budget){1000, 1000, 50, now_ns};
+        http->updates =
+            (struct budget){20000, 20000, 5000, now_ns}; /* some clients send one for each few KiB they read */
         http->session = make_session(http);
     }
     connection_speak(connection, &protocol, http);

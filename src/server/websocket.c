@@ -163,14 +163,26 @@ static void reset(struct exchange *exchange) {
 
 /* ---- receiving ---- */
 
+/* The codec has queued a close frame without a code, where RFC 6455 (7.4.1) wants 1002: unless other frames are on the
+ * way out, ours goes in its stead. */
+static void broken_frame(struct connection *connection) {
+    struct websocket *socket = connection->state;
+    if (wslay_event_get_queued_msg_count(socket->codec) <= 1)
+        evbuffer_add(connection->output, "\x88\x02\x03\xea", 4);
+    else
+        wslay_event_send(socket->codec);
+    connection_finish(connection, true);
+}
+
 static void on_input(struct connection *connection) {
     struct websocket *socket = connection->state;
     socket->was_asked = false;
     if (!socket->closing) connection_set_deadline(connection, PING_MS);
-    if (wslay_event_recv(socket->codec) || socket->backlog.failed) {
-        connection_close(connection);
+    if (wslay_event_recv(socket->codec)) {
+        broken_frame(connection);
         return;
     }
+    if (socket->backlog.failed) queue_close(connection, 1011, "out of memory");
     if (wslay_event_get_close_received(socket->codec) || wslay_event_get_close_sent(socket->codec)) {
         if (!socket->closing) connection_set_deadline(connection, CLOSE_TIMEOUT_MS);
         socket->closing = true;
