@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,6 +265,7 @@ static void *fixture_run(void *context) {
 
 static inline void fixture_start(struct fixture *fixture, struct server_options options) {
     bn_error err = {0};
+    signal(SIGPIPE, SIG_IGN); /* as the program does */
     options.no_access_log = true;
     handled = closed_exchanges = released_exchanges = drained_exchanges = cut_exchanges = 0;
     assert_ok(router_create(&fixture->router, &err), err);
