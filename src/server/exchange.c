@@ -162,7 +162,7 @@ void exchange_start(struct exchange *exchange, int status, const struct header *
         exchange->started = true;
         exchange->status = status;
         for (size_t i = 0; i < n_headers; i++) append_header(exchange, headers[i].name, headers[i].value);
-        exchange->out_of_memory |= exchange->head.failed;
+        exchange->incomplete |= exchange->head.failed;
         post = schedule(exchange);
     }
     pthread_mutex_unlock(&exchange->lock);
@@ -175,11 +175,11 @@ static bool append(struct exchange *exchange, const struct message_head *message
     bool open = !exchange->closed && !exchange->ended, post = false;
     if (open) {
         if (exchange->out.size + exchange->unsent + size > MAX_UNSENT_BYTES) {
-            exchange->out_of_memory = true;
+            exchange->incomplete = true;
         } else {
             if (message) buffer_append(&exchange->out, message, sizeof *message);
             buffer_append(&exchange->out, bytes, size);
-            exchange->out_of_memory |= exchange->out.failed;
+            exchange->incomplete |= exchange->out.failed;
         }
         if (exchange->out.size + exchange->unsent > EXCHANGE_HIGH_WATER) exchange->above_high = true;
         exchange->last_write_ns = clock_now_ns();
@@ -306,9 +306,8 @@ void exchange_take(struct exchange *exchange, struct exchange_output *output) {
     exchange->taken = exchange->out;
     exchange->out = before; /* its memory serves again */
     buffer_clear(&exchange->out);
-    *output = (struct exchange_output){.started = exchange->started,
-                                       .ended = exchange->ended,
-                                       .aborted = exchange->aborted || exchange->out_of_memory};
+    *output = (struct exchange_output){
+        .started = exchange->started, .ended = exchange->ended, .aborted = exchange->aborted || exchange->incomplete};
     bool new_head = exchange->started && !exchange->head_taken;
     if (new_head) exchange->length_known = exchange->ended;
     pthread_mutex_unlock(&exchange->lock);

@@ -60,9 +60,9 @@ struct exchange {
     bool closed;                 /* guarded by lock: what is written is dropped */
     bool above_high;             /* guarded by lock */
     bool read_again;             /* guarded by lock: exchange_read_on was called */
-    bool out_of_memory;          /* guarded by lock: part of the answer is missing: abort */
-    int status;                  /* guarded by lock until head_taken */
-    struct buffer head;          /* guarded by lock until head_taken: name NUL value NUL … */
+    bool incomplete;    /* guarded by lock: part of the answer is missing (no memory, too much unsent): abort */
+    int status;         /* guarded by lock until head_taken */
+    struct buffer head; /* guarded by lock until head_taken: name NUL value NUL … */
     struct buffer
         out; /* guarded by lock: body bytes not taken; of a WebSocket: messages, each behind a struct message_head */
     size_t unsent;  /* guarded by lock: bytes in the transport's hands */
