@@ -35,7 +35,7 @@ struct connection {
     bool closed;          /* waits to be freed */
     bool finishing;       /* flushes its output, then closes */
     bool lingers;         /* … and takes what the peer still sends for a moment, so that it can read the answer */
-    bool idle;            /* nothing is asked of it: the first to go when connections run out */
+    bool idle;            /* no whole request of it is known: the first to go when connections run out */
     uint64_t deadline_ns; /* 0: none */
     uint64_t sent_bytes, received_bytes;
     uint64_t stall_begin_ns, stall_sent; /* output stands still since */

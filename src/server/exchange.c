@@ -122,13 +122,11 @@ void exchange_detach(struct exchange *exchange, bool gone) {
     exchange->transport = NULL;
     exchange->carrier = NULL;
     account(exchange, gone);
-    if (gone) {
-        pthread_mutex_lock(&exchange->lock);
-        exchange->closed = true;
-        if (!exchange->handed_over) exchange->given_up = true; /* there is no handler that would */
-        pthread_mutex_unlock(&exchange->lock);
-        tell_closed(exchange);
-    }
+    pthread_mutex_lock(&exchange->lock);
+    if (gone) exchange->closed = true;
+    if (!exchange->handed_over) exchange->given_up = true; /* there is no handler that would */
+    pthread_mutex_unlock(&exchange->lock);
+    tell_closed(exchange);
     destroy_if_done(exchange);
 }
 

@@ -333,7 +333,6 @@ static bool take_head(struct connection *connection) {
     if (n && !http->began) {
         http->began = true;
         http->begin_ns = clock_now_ns();
-        connection->idle = false;
         connection_set_deadline(connection, connection->server->options.header_timeout_ms);
     }
     char *bytes =

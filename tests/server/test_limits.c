@@ -325,15 +325,18 @@ static void draining_lets_finish(void **state) {
     router_destroy(fixture.router);
 }
 
-/* At the deadline what still runs is told, and its client, too. */
+/* At the deadline what still runs is told, and its client, too; also one whose body hasn't come yet. */
 static void draining_cuts(void **state) {
     (void)state;
     struct fixture fixture;
-    fixture_start(&fixture, quick());
+    struct server_options options = quick();
+    options.body_timeout_ms = 60000;
+    fixture_start(&fixture, options);
     char out[1 << 16];
     bool closed;
-    int fd = dial(&fixture);
+    int fd = dial(&fixture), half = dial(&fixture);
     say_text(fd, "GET /hang HTTP/1.1\r\n" HOST "\r\n");
+    say_text(half, "POST /bytes HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nhal");
     assert_true(reaches(&handled, 1));
     uint64_t begin = clock_now_ns();
     server_drain(fixture.server);
@@ -341,9 +344,12 @@ static void draining_cuts(void **state) {
     assert_non_null(strstr(out, "HTTP/1.1 503 "));
     assert_non_null(strstr(out, "shutting down"));
     assert_true(closed && seconds_since(begin) > 0.25 && seconds_since(begin) < 3);
+    hear(half, out, sizeof out, NULL, 4000, &closed);
+    assert_true(closed);
     pthread_join(fixture.thread, NULL);
     assert_int_equal(released_exchanges, 1);
     close(fd);
+    close(half);
     server_destroy(fixture.server);
     metrics_destroy(fixture.metrics);
     router_destroy(fixture.router);
