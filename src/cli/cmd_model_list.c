@@ -21,8 +21,8 @@ static const char *kind_name(enum file_kind kind) {
         return "gguf";
     case FILE_HF_FOLDER:
         return "folder";
-    case FILE_SAFETENSORS:
-        return "safetensors";
+    case FILE_WEIGHTS:
+        return "weights";
     }
     return "";
 }

@@ -4,9 +4,11 @@
 
 #include "base/memory.h"
 #include "formats/safetensors.h"
+#include "formats/torch_file.h"
 
 /* In the order of preference. */
-static const char *const weight_files[] = {"model.safetensors", "model.safetensors.index.json"};
+static const char *const weight_files[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                           "pytorch_model.bin.index.json"};
 
 bn_status checkpoint_find(const char *folder, char **path, bn_error *err) {
     for (size_t i = 0; i < sizeof weight_files / sizeof *weight_files; i++) {
@@ -16,16 +18,33 @@ bn_status checkpoint_find(const char *folder, char **path, bn_error *err) {
         mem_free(*path);
     }
     *path = NULL;
-    return fail(err, BN_STATUS_NOT_FOUND, "%s: no weights (model.safetensors) in this folder", folder);
+    return fail(err, BN_STATUS_NOT_FOUND, "%s: no weights (model.safetensors, pytorch_model.bin) in this folder",
+                folder);
+}
+
+static bn_status read_mapped(const char *path, struct tensor_set *set, bn_error *err) {
+    const struct mapped_file *file = &set->files[0];
+    if (!torch_is_file(file->data, file->size)) {
+        tensor_set_release(set);
+        return safetensors_open(path, set, err); /* one file, or an index of any shards */
+    }
+    bn_status status = torch_read_file(file->data, file->size, set, err);
+    if (!status) status = tensor_set_index(set, err);
+    if (status) error_prefix(err, "%s", path);
+    return status;
 }
 
 bn_status checkpoint_open(const char *path, struct tensor_set *out, bn_error *err) {
     *out = (struct tensor_set){0};
-    if (!file_is_directory(path)) return safetensors_open(path, out, err);
-    char *file;
-    bn_status status = checkpoint_find(path, &file, err);
-    if (status) return status;
-    status = checkpoint_open(file, out, err);
-    mem_free(file);
+    if (file_is_directory(path)) {
+        char *file;
+        bn_status status = checkpoint_find(path, &file, err);
+        if (!status) status = checkpoint_open(file, out, err);
+        mem_free(file);
+        return status;
+    }
+    bn_status status = tensor_set_map_file(out, path, err);
+    if (!status) status = read_mapped(path, out, err);
+    if (status) tensor_set_release(out);
     return status;
 }

@@ -6,10 +6,11 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "formats/checkpoint.h"
+#include "formats/torch_file.h"
 
 #define PICKLE_ADVICE                                                                                                  \
-    "refused: a PyTorch pickle can contain code that runs when it is loaded; convert it to safetensors on a machine "  \
-    "that you can lose, or download the .safetensors files of the model"
+    "a pickle, but not one that torch.save wrote: it can contain code that runs when it is loaded, and isn't read"
 #define GGML_ADVICE "a GGML file from before GGUF (2023): convert the original model to GGUF again"
 
 static const struct {
@@ -18,8 +19,6 @@ static const struct {
     const char *bytes;
     const char *advice;
 } refused[] = {
-    {0, 4, "PK\3\4", PICKLE_ADVICE},
-    {0, 14, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", PICKLE_ADVICE},
     {0, 4, "lmgg", GGML_ADVICE}, /* the magics are little-endian numbers: "ggml" */
     {0, 4, "fmgg", GGML_ADVICE}, /* ggmf */
     {0, 4, "tjgg", GGML_ADVICE}, /* ggjt */
@@ -48,7 +47,7 @@ static bool is_safetensors(const uint8_t *bytes, size_t size) {
 }
 
 /* Before weight_map there can only be a few words of metadata, so a search of the file's beginning finds it. */
-static bool is_safetensors_index(const uint8_t *bytes, size_t size) {
+static bool is_index(const uint8_t *bytes, size_t size) {
     return size > 0 && bytes[0] == '{' && memmem(bytes, min_size(size, 1 << 20), "\"weight_map\"", 12);
 }
 
@@ -58,8 +57,8 @@ static bn_status detect_bytes(const uint8_t *bytes, size_t size, enum file_kind 
         *kind = FILE_GGUF;
         return BN_OK;
     }
-    if (is_safetensors(bytes, size) || is_safetensors_index(bytes, size)) {
-        *kind = FILE_SAFETENSORS;
+    if (is_safetensors(bytes, size) || is_index(bytes, size) || torch_is_file(bytes, size)) {
+        *kind = FILE_WEIGHTS;
         return BN_OK;
     }
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
@@ -72,7 +71,7 @@ static bn_status detect_bytes(const uint8_t *bytes, size_t size, enum file_kind 
     if (is_onnx(bytes, size)) {
         return fail(err, BN_STATUS_UNSUPPORTED, "an ONNX graph: use the model's safetensors or GGUF files");
     }
-    return fail(err, BN_STATUS_BAD_FILE, "not a model file: neither GGUF nor safetensors");
+    return fail(err, BN_STATUS_BAD_FILE, "not a model file: neither GGUF nor safetensors nor a PyTorch checkpoint");
 }
 
 /* 1 when the folder has the file, 0 when not, -1 when memory is out. */
@@ -86,20 +85,20 @@ static int folder_has(const char *folder, const char *name) {
 
 static bn_status detect_folder(const char *path, enum file_kind *kind, bn_error *err) {
     int config = folder_has(path, "config.json");
-    int single = folder_has(path, "model.safetensors");
-    int sharded = folder_has(path, "model.safetensors.index.json");
-    int pickle = folder_has(path, "pytorch_model.bin"), pickles = folder_has(path, "pytorch_model.bin.index.json");
-    if (config < 0 || single < 0 || sharded < 0 || pickle < 0 || pickles < 0) return fail_no_memory(err, strlen(path));
+    if (config < 0) return fail_no_memory(err, strlen(path));
     if (!config) {
         return fail(err, BN_STATUS_BAD_FILE,
                     "a folder without config.json: give a Hugging Face model folder or a file");
     }
-    if (single || sharded) {
-        *kind = FILE_HF_FOLDER;
-        return BN_OK;
-    }
-    if (pickle || pickles) return fail(err, BN_STATUS_UNSUPPORTED, "pytorch_model.bin: " PICKLE_ADVICE);
-    return fail(err, BN_STATUS_BAD_FILE, "a folder with config.json but without model.safetensors");
+    char *weights;
+    bn_status status = checkpoint_find(path, &weights, NULL);
+    mem_free(weights);
+    if (status == BN_STATUS_NOT_FOUND)
+        return fail(err, BN_STATUS_BAD_FILE,
+                    "a folder with config.json but without weights (model.safetensors, pytorch_model.bin)");
+    if (status) return fail_no_memory(err, strlen(path));
+    *kind = FILE_HF_FOLDER;
+    return BN_OK;
 }
 
 bn_status file_kind_detect(const char *path, enum file_kind *kind, bn_error *err) {

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/reader.h"
-#include "formats/safetensors_index.h"
+#include "formats/shard_index.h"
 
 #define MAX_HEADER_BYTES 100000000 /* as in the reference implementation */
 #define MAX_JSON_VALUES  2000000
@@ -247,7 +247,7 @@ bn_status safetensors_open(const char *path, struct tensor_set *out, bn_error *e
     }
     if (is_index(&out->files[0])) {
         tensor_set_release(out);
-        return safetensors_open_index(path, out, err);
+        return shard_index_open(path, out, err);
     }
     status = safetensors_read_file(out->files[0].data, out->files[0].size, out, err);
     if (!status) status = tensor_set_index(out, err);

@@ -211,7 +211,7 @@ static bn_status open_description(bn_model *model, const char *path, enum file_k
     case FILE_HF_FOLDER:
         status = open_folder(model, path, NULL, options, err);
         break;
-    case FILE_SAFETENSORS:
+    case FILE_WEIGHTS:
         status = open_beside(model, path, options, err);
         break;
     }

@@ -1,6 +1,6 @@
-/* Between safetensors.c (one file) and safetensors_index.c (several shards with an index). */
-#ifndef FORMATS_SAFETENSORS_INDEX_H
-#define FORMATS_SAFETENSORS_INDEX_H
+/* An index of shards, and what it needs of the reader of one safetensors file. */
+#ifndef FORMATS_SHARD_INDEX_H
+#define FORMATS_SHARD_INDEX_H
 
 #include "base/json.h"
 #include "formats/tensor_file.h"
@@ -12,7 +12,7 @@ bn_status safetensors_parse_json(const char *text, size_t size, const char *what
  * released. */
 bn_status safetensors_read_file(const uint8_t *bytes, size_t size, struct tensor_set *set, bn_error *err);
 
-/* Opens all shards that the index at `path` names. */
-bn_status safetensors_open_index(const char *path, struct tensor_set *out, bn_error *err);
+/* Opens all shards that the index at `path` names: safetensors or what torch.save wrote. */
+bn_status shard_index_open(const char *path, struct tensor_set *out, bn_error *err);
 
 #endif

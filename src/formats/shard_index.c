@@ -1,11 +1,12 @@
-/* Sharded safetensors: an index {"metadata": …, "weight_map": {tensor: file}} beside the files it names. The map and
+/* A checkpoint in shards: an index {"metadata": …, "weight_map": {tensor: file}} beside the files it names. The map and
  * the files must agree tensor by tensor; the map can't lead out of its folder. */
-#include "formats/safetensors_index.h"
+#include "formats/shard_index.h"
 
 #include <string.h>
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "formats/torch_file.h"
 
 #define MAX_INDEX_BYTES 100000000
 
@@ -49,7 +50,8 @@ static bn_status open_shard(const char *index_path, const char *name, struct ten
     bn_status status = tensor_set_map_file(set, path, err);
     if (!status) {
         const struct mapped_file *file = &set->files[set->n_files - 1];
-        status = safetensors_read_file(file->data, file->size, set, err);
+        bool torch = torch_is_file(file->data, file->size);
+        status = (torch ? torch_read_file : safetensors_read_file)(file->data, file->size, set, err);
         if (status) error_prefix(err, "%s", path);
     }
     mem_free(path);
@@ -100,7 +102,7 @@ static bn_status open_index(const char *path, json_t *index, struct tensor_set *
     return status;
 }
 
-bn_status safetensors_open_index(const char *path, struct tensor_set *out, bn_error *err) {
+bn_status shard_index_open(const char *path, struct tensor_set *out, bn_error *err) {
     *out = (struct tensor_set){0};
     char *text;
     size_t size;
