@@ -11,11 +11,12 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "convert/convert.h"
+#include "convert/verify.h"
 
 struct convert_settings {
-    const char *to, *output, *name, *type, *head_type, *method, *scales, *i2s_layout;
+    const char *to, *output, *name, *type, *head_type, *method, *scales, *i2s_layout, *text;
     size_t threads, shard_mb;
-    bool no_tokenizer;
+    bool no_tokenizer, verify;
 };
 #define FIELD(name) offsetof(struct convert_settings, name)
 
@@ -36,6 +37,9 @@ static const struct option options[] = {
     {"shard-mb", 0, OPTION_SIZE, FIELD(shard_mb), "N", 1, 1e6,
      "--to hf: size of the files that weights are split into (5000)", NULL},
     {"no-tokenizer", 0, OPTION_FLAG, FIELD(no_tokenizer), NULL, 0, 0, "leave the vocabulary out", NULL},
+    {"verify", 0, OPTION_FLAG, FIELD(verify), NULL, 0, 0,
+     "afterwards run source and result on a text and compare what they predict", NULL},
+    {"text", 0, OPTION_TEXT, FIELD(text), "TEXT", 0, 0, "the text to verify by, instead of a built-in one", NULL},
     {"i2s-layout", 0, OPTION_CHOICE, FIELD(i2s_layout), "x86-128|arm-64|rows-4|l16", 0, 0,
      "how I2_S tensors of the source are packed, where its file doesn't say (x86-128)", NULL},
     {"threads", 't', OPTION_SIZE, FIELD(threads), "N", 0, 256, "threads; 0: one per CPU this process may use", NULL},
@@ -100,14 +104,23 @@ static json_t *quality_json(const struct tensor_quality *q) {
                      json_number(q->zeros));
 }
 
-static json_t *report_json(const struct convert_settings *settings, const struct convert_report *report) {
+/* What came of --verify; n_tokens = 0: it wasn't asked for. */
+static json_t *verification_json(const struct convert_verification *v) {
+    if (!v->n_tokens) return json_null();
+    return json_pack("{s:I, s:o, s:o, s:o, s:o}", "tokens", (json_int_t)v->n_tokens, "mean_kl", json_number(v->mean_kl),
+                     "largest_kl", json_number(v->largest_kl), "top1_agreement", json_number(v->same_best),
+                     "largest_logit_difference", json_number(v->largest_difference));
+}
+
+static json_t *report_json(const struct convert_settings *settings, const struct convert_report *report,
+                           const struct convert_verification *verification) {
     json_t *losses = json_array();
     for (size_t i = 0; i < report->n_qualities; i++) json_array_append_new(losses, quality_json(&report->qualities[i]));
-    return json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "output",
+    return json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "output",
                      json_text(settings->output, strlen(settings->output)), "architecture", report->architecture,
                      "parameters", (json_int_t)report->n_parameters, "tensors", (json_int_t)report->n_tensors,
                      "ternary", (json_int_t)report->n_ternary, "bytes", (json_int_t)report->bytes, "files",
-                     (json_int_t)report->n_files, "losses", losses);
+                     (json_int_t)report->n_files, "losses", losses, "verification", verification_json(verification));
 }
 
 /* All losses as one, and the worst; each with --verbose. */
@@ -134,18 +147,26 @@ static void say_losses(const struct invocation *invocation, const struct convert
                   n_ternarized);
 }
 
-static bn_status print_report(const struct invocation *invocation, const struct convert_report *report, bn_error *err) {
+static bn_status print_report(const struct invocation *invocation, const struct convert_report *report,
+                              const struct convert_verification *v, bn_error *err) {
     const struct convert_settings *settings = invocation->settings;
     say_losses(invocation, report);
-    if (invocation->common.json) return json_write_line(stdout, report_json(settings, report), err);
+    if (v->n_tokens)
+        say(invocation,
+            "verified on %zu tokens: KL %.3g (largest %.3g), same best token %.1f %%, logits differ by up to %.3g",
+            v->n_tokens, v->mean_kl, v->largest_kl, 100 * v->same_best, v->largest_difference);
+    if (invocation->common.json) return json_write_line(stdout, report_json(settings, report, v), err);
     say(invocation, "%s: %s, %zu tensors (%zu ternary), %.1f MB -> %s", invocation->arguments[0], report->architecture,
         report->n_tensors, report->n_ternary, (double)report->bytes * 1e-6, settings->output);
     return BN_OK;
 }
 
-static bn_status convert(const struct invocation *invocation, struct convert_report *report, bn_error *err) {
+static bn_status convert(const struct invocation *invocation, struct convert_report *report,
+                         struct convert_verification *verification, bn_error *err) {
     const struct convert_settings *settings = invocation->settings;
     if (!settings->output) return fail(err, BN_STATUS_BAD_ARGUMENT, "say with -o where the result goes");
+    if (settings->verify && is(settings->to, "safetensors"))
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "--verify: a file of weights alone can't run; use --to hf");
     char *source;
     bn_status status = model_path_resolve(invocation->arguments[0], &source, err);
     if (status) return status;
@@ -156,6 +177,8 @@ static bn_status convert(const struct invocation *invocation, struct convert_rep
     progress_begin(&progress, invocation);
     status = convert_model(&converting, report, err);
     progress_end(&progress);
+    if (!status && settings->verify)
+        status = convert_verify(source, settings->output, settings->text, settings->threads, verification, err);
     mem_free(source);
     return status;
 }
@@ -168,11 +191,12 @@ static enum exit_code run(struct invocation *invocation) {
     const char *to = settings->to ? settings->to : "", *file = strcmp(to, "hf") == 0            ? NULL
                                                                : strcmp(to, "safetensors") == 0 ? "model.safetensors"
                                                                                                 : "model.gguf";
+    struct convert_verification verification = {0};
     bn_status status = named_result_begin(invocation, settings->name, file, &settings->output, &result, &error);
-    if (!status) status = convert(invocation, &report, &error);
+    if (!status) status = convert(invocation, &report, &verification, &error);
     status =
         named_result_end(&result, status, invocation, "convert", invocation->arguments[0], &settings->output, &error);
-    if (!status) status = print_report(invocation, &report, &error);
+    if (!status) status = print_report(invocation, &report, &verification, &error);
     convert_report_release(&report);
     if (status == BN_STATUS_CANCELLED) return EXIT_INTERRUPTED;
     return status ? say_failure(&error) : EXIT_DONE;
@@ -183,15 +207,16 @@ const struct command command_model_convert = {
     .arguments = "MODEL",
     .summary = "a model in another form or type",
     .description =
-        "Writes MODEL, a Hugging Face folder or file of weights or a GGUF file, in another form: with the names, "
+        "Writes MODEL, a Hugging Face folder (safetensors, PyTorch pickles, ONNX) or a GGUF file, in another form: "
+        "with the names, "
         "metadata "
         "and order of rows that the form's other readers expect. Tensors are streamed, so memory doesn't grow "
-        "with the model.\n\n"
+        "with the model. Pickles are read, never run: what isn't a tensor or plain data is an error.\n\n"
         "Nothing is lost unless a --type asks for it: float weights keep their type, a BitNet's matrices stay exactly "
         "the codes and scale that they are. What a lossy type cost is said, tensor by tensor with --verbose or --json.",
     .examples = "bitnet model convert ./bitnet-2b --to gguf -o bitnet-2b.gguf\n"
                 "# a smaller copy\n"
-                "bitnet model convert ./llama-1b --to gguf --type q8_0 -o llama-1b-q8_0.gguf",
+                "bitnet model convert ./llama-1b --to gguf --type q8_0 --verify -o llama-1b-q8_0.gguf",
     .groups = groups,
     .settings_bytes = sizeof(struct convert_settings),
     .min_arguments = 1,

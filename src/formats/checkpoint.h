@@ -4,8 +4,9 @@
 
 #include "formats/tensor_file.h"
 
-/* path: a file of weights (by content: safetensors, what torch.save wrote, or an index of shards of these), or a folder, of
- * which safetensors are taken before PyTorch's files. Tensors may be views (tensor_set_materialize). Release
+/* path: a file of weights (by content: safetensors, what torch.save wrote, an index of shards of these, or an ONNX
+ * graph), or a folder, of
+ * which safetensors are taken before PyTorch's files, and these before ONNX. Tensors may be views (tensor_set_materialize). Release
  * with tensor_set_release. */
 bn_status checkpoint_open(const char *path, struct tensor_set *out, bn_error *err);
 

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/checkpoint.h"
+#include "formats/onnx.h"
 #include "formats/torch_file.h"
 
 #define PICKLE_ADVICE                                                                                                  \
@@ -57,7 +58,8 @@ static bn_status detect_bytes(const uint8_t *bytes, size_t size, enum file_kind 
         *kind = FILE_GGUF;
         return BN_OK;
     }
-    if (is_safetensors(bytes, size) || is_index(bytes, size) || torch_is_file(bytes, size)) {
+    if (is_safetensors(bytes, size) || is_index(bytes, size) || torch_is_file(bytes, size) ||
+        onnx_is_file(bytes, size)) {
         *kind = FILE_WEIGHTS;
         return BN_OK;
     }
@@ -69,7 +71,7 @@ static bn_status detect_bytes(const uint8_t *bytes, size_t size, enum file_kind 
     }
     if (is_pickle(bytes, size)) return fail(err, BN_STATUS_UNSUPPORTED, PICKLE_ADVICE);
     if (is_onnx(bytes, size)) {
-        return fail(err, BN_STATUS_UNSUPPORTED, "an ONNX graph: use the model's safetensors or GGUF files");
+        return fail(err, BN_STATUS_UNSUPPORTED, "looks like ONNX, but has no graph");
     }
     return fail(err, BN_STATUS_BAD_FILE, "not a model file: neither GGUF nor safetensors nor a PyTorch checkpoint");
 }

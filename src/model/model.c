@@ -158,6 +158,14 @@ bn_status model_open_gguf_bytes(const uint8_t *bytes, size_t size, const bn_mode
 
 /* ---- Hugging Face ---- */
 
+/* Models of conversations from before there were templates (DialoGPT) say so in config.json, and end every turn with the
+ * end-of-text token. */
+#define DIALOGUE_TEMPLATE "{% for message in messages %}{{ message['content'] }}{{ eos_token }}{% endfor %}"
+
+static bool is_dialogue_model(const json_t *config) {
+    return json_is_object(json_object_get(json_object_get(config, "task_specific_params"), "conversational"));
+}
+
 /* file NULL: the folder's own weights. */
 static bn_status open_folder(bn_model *model, const char *folder, const char *file, const bn_model_options *options,
                              bn_error *err) {
@@ -171,13 +179,17 @@ static bn_status open_folder(bn_model *model, const char *folder, const char *fi
         if (status != BN_OK) error_prefix(err, "config.json");
     }
     if (status == BN_OK) status = generation_from_folder(folder, json, c->vocab_size, &model->generation, err);
+    bool dialogue = is_dialogue_model(json);
     json_decref(json);
     mem_free(config_path);
     if (status == BN_OK) status = checkpoint_open(file ? file : folder, &model->safetensors, err);
     if (status != BN_OK || options->no_tokenizer) return status;
     bn_error problem;
     status = tokenizer_from_folder(folder, &model->tokenizer, &problem);
-    return accept_tokenizer(model, status, options, &problem, err);
+    status = accept_tokenizer(model, status, options, &problem, err);
+    if (status == BN_OK && dialogue && model->tokenizer)
+        status = tokenizer_set_chat_template(model->tokenizer, DIALOGUE_TEMPLATE, err);
+    return status;
 }
 
 static bn_status open_beside(bn_model *model, const char *file, const bn_model_options *options, bn_error *err) {

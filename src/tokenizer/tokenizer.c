@@ -209,6 +209,12 @@ bool bn_tokenizer_is_end(const bn_tokenizer *tokenizer, int32_t id) {
     return has_flag(tokenizer, id, TOKEN_END);
 }
 
+bn_status tokenizer_set_chat_template(bn_tokenizer *tokenizer, const char *text, bn_error *err) {
+    if (tokenizer->chat_template) return BN_OK;
+    tokenizer->chat_template = mem_strdup(text);
+    return tokenizer->chat_template ? BN_OK : fail_no_memory(err, strlen(text));
+}
+
 const char *bn_tokenizer_chat_template(const bn_tokenizer *tokenizer) {
     return tokenizer->chat_template;
 }

@@ -23,6 +23,9 @@ bn_status tokenizer_from_json(const char *text, size_t size, const char *name, b
 /* What kind of file or folder bn_tokenizer_open would read at path: "tokenizer.json", "GGUF", "SentencePiece" … */
 bn_status tokenizer_form(const char *path, const char **form, bn_error *err);
 
+/* Gives a vocabulary without a chat template this one. */
+bn_status tokenizer_set_chat_template(bn_tokenizer *tokenizer, const char *text, bn_error *err);
+
 /* Does the vocabulary's reference look for special tokens in texts unless told otherwise? Hugging Face and BERT do;
  * sentencepiece and mistral-common never do. The default for encode_request.parse_special. */
 bool tokenizer_parses_special(const bn_tokenizer *tokenizer);
