@@ -96,7 +96,7 @@ static struct pickle_value **pop_to_mark(struct machine *m, size_t *n) {
     size_t height = m->marks[--m->n_marks];
     *n = m->height - height;
     m->height = height;
-    return m->stack + height;
+    return m->stack ? m->stack + height : NULL;
 }
 
 static void memoize(struct machine *m, uint64_t index) {
