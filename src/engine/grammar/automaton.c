@@ -42,7 +42,8 @@ static uint32_t lex_number(struct automaton *a, uint32_t lexeme, const struct le
     a->lex = work_grow(&a->work, a->lex, id + 1, &a->lex_capacity, sizeof *a->lex);
     if (!a->lex) return 0;
     a->lex[id] = (struct lex_state){
-        .at = *at, .lexeme = lexeme, .label = lexeme_label(&a->lexemes[lexeme], at), .distance = STATE_UNKNOWN};
+        .at = *at, .lexeme = lexeme, .label = lexeme_label(&a->lexemes[lexeme], at), .distance = STATE_UNKNOWN,
+        .over = lexeme_is_over(&a->lexemes[lexeme], at)};
     return id;
 }
 
@@ -120,7 +121,7 @@ void automaton_scan(struct automaton *a, uint32_t lexeme, uint32_t frame) {
     lexeme_start(l, &start);
     uint32_t lex = lex_number(a, lexeme, &start);
     if (!work_ok(&a->work)) return;
-    add_item(a, lex, frame);
+    if (!a->lex[lex].over) add_item(a, lex, frame);
     if (a->lex[lex].label) automaton_return(a, frame, a->lex[lex].label);
 }
 
@@ -238,7 +239,7 @@ uint32_t automaton_next(struct automaton *a, uint32_t state, uint8_t byte) {
         const uint32_t *item = interned_words(&a->state_names, state, &n) + i;
         uint32_t frame = item[1], lex = lex_next(a, item[0], byte);
         if (lex == 0 || !work_ok(&a->work)) continue;
-        add_item(a, lex, frame);
+        if (!a->lex[lex].over) add_item(a, lex, frame);
         if (a->lex[lex].label) automaton_return(a, frame, a->lex[lex].label);
     }
     uint32_t next = finish_closure(a);

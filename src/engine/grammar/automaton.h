@@ -28,6 +28,7 @@ struct local_mask;
 struct lex_state {
     struct lex_position at;
     uint32_t lexeme, label, distance;
+    bool over; /* nothing can follow */
     uint32_t *next; /* [256] numbers, STATE_UNKNOWN for not yet; NULL: none yet. 0 is dead */
     struct local_mask *local;
 };

@@ -85,8 +85,11 @@ void explore_edge(struct exploration *to, uint32_t first, uint32_t last, const u
 
 /* Marks the states from which acceptance can be reached, and how far it is: the rounds go backwards, as states are
  * numbered in the order they were reached. */
-static bool measure(struct work *work, struct dfa *dfa) {
-    for (uint32_t i = 0; i < dfa->n_states; i++) dfa->states[i].distance = dfa->states[i].label ? 0 : UINT32_MAX;
+static bool measure(struct work *work, struct dfa *dfa, const uint32_t *costs) {
+    for (uint32_t i = 0; i < dfa->n_states; i++) {
+        uint32_t label = dfa->states[i].label;
+        dfa->states[i].distance = !label ? UINT32_MAX : costs ? costs[label - 1] : 0;
+    }
     for (bool changed = true; changed;) {
         changed = false;
         if (!work_spend(work, dfa->n_states + dfa->n_edges)) return false;
@@ -173,7 +176,7 @@ const struct dfa *dfa_explore(struct work *work, const uint32_t *start, size_t n
         expand(context, words, n_words, &e);
     }
     struct dfa all = {.states = e.states, .edges = e.edges, .n_states = e.at, .n_edges = (uint32_t)e.n_edges};
-    if (!work_ok(work) || !measure(work, &all)) return NULL;
+    if (!work_ok(work) || !measure(work, &all, NULL)) return NULL;
     const struct dfa *trimmed = trim(work, &all);
     if (trimmed && !trimmed->everything && accepts_all(trimmed)) return dfa_everything(work);
     return trimmed;
@@ -349,14 +352,14 @@ static struct dfa *copy_of(struct work *work, const struct dfa *a) {
     return copy;
 }
 
-const struct dfa *dfa_restrict(struct work *work, const struct dfa *a, const uint32_t *allowed) {
+const struct dfa *dfa_restrict(struct work *work, const struct dfa *a, const uint32_t *allowed, const uint32_t *costs) {
     struct dfa *copy = a && a->n_states ? copy_of(work, a) : NULL;
     if (!copy) return a;
     for (uint32_t i = 0; i < copy->n_states; i++) {
         uint32_t label = copy->states[i].label;
         if (label && !(allowed[(label - 1) / 32] >> (label - 1) % 32 & 1)) copy->states[i].label = 0;
     }
-    return measure(work, copy) ? trim(work, copy) : NULL;
+    return measure(work, copy, costs) ? trim(work, copy) : NULL;
 }
 
 const struct dfa *dfa_relabel(struct work *work, const struct dfa *a, uint32_t more) {

@@ -60,8 +60,9 @@ enum dfa_operation { DFA_AND, DFA_OR, DFA_WITHOUT };
 const struct dfa *dfa_combine(struct work *work, const struct dfa *a, const struct dfa *b, enum dfa_operation operation);
 /* The texts of a that have min … max characters (UINT32_MAX: no limit). */
 const struct dfa *dfa_limit(struct work *work, const struct dfa *a, uint32_t min, uint32_t max);
-/* The texts of a whose labels are allowed: bit label − 1 of the set. */
-const struct dfa *dfa_restrict(struct work *work, const struct dfa *a, const uint32_t *allowed);
+/* The texts of a whose labels are allowed: bit label − 1 of the set. Distances are those to the end of what follows, for which
+ * costs[label − 1] bytes are taken; NULL: 0. */
+const struct dfa *dfa_restrict(struct work *work, const struct dfa *a, const uint32_t *allowed, const uint32_t *costs);
 /* The same with `more` added to all labels. */
 const struct dfa *dfa_relabel(struct work *work, const struct dfa *a, uint32_t more);
 /* Which of n automata accept? The label of a text is 1 + the number of its set of them in *sets: bit i % 32 of word

@@ -272,6 +272,16 @@ uint32_t lexeme_label(const struct lexeme *lexeme, const struct lex_position *at
     return 0;
 }
 
+bool lexeme_is_over(const struct lexeme *lexeme, const struct lex_position *at) {
+    switch (lexeme->kind) {
+    case LEXEME_TEXT: return !at->words[1] && lexeme->dfa->states[at->words[0]].n_edges == 0;
+    case LEXEME_STRING: return at->words[PHASE] == STRING_CLOSED;
+    case LEXEME_BYTES: return at->words[0] == lexeme->n_bytes;
+    case LEXEME_NUMBER: break;
+    }
+    return false;
+}
+
 uint32_t lexeme_distance(const struct lexeme *lexeme, const struct lex_position *at) {
     const uint32_t *words = at->words;
     uint32_t missing;

@@ -31,6 +31,8 @@ void lexeme_start(const struct lexeme *lexeme, struct lex_position *out);
 bool lexeme_next(const struct lexeme *lexeme, const struct lex_position *from, uint8_t byte, struct lex_position *out);
 /* What has been read if the lexeme may end here, 0 otherwise. */
 uint32_t lexeme_label(const struct lexeme *lexeme, const struct lex_position *at);
+/* Has it ended, so that no byte can follow? */
+bool lexeme_is_over(const struct lexeme *lexeme, const struct lex_position *at);
 /* Bytes that end it: an upper bound. Not for numbers. */
 uint32_t lexeme_distance(const struct lexeme *lexeme, const struct lex_position *at);
 /* Inside of a string that may hold anything: how many characters have been read, as far as that counts. False: elsewhere. */

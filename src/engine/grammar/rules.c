@@ -332,7 +332,7 @@ static uint32_t distance_of(const struct rules *rules, const struct rule_step *s
     switch (step->kind) {
     case STEP_LEXEME: return step->dfa->n_states ? step->dfa->states[0].distance : DISTANCE_FAR;
     case STEP_SPECIAL: return 1;
-    case STEP_SCHEMA: return 1000; /* asked of the schema where it stands */
+    case STEP_SCHEMA: return rules->schema_distance;
     case STEP_RULE: return rules->steps[step->rule].distance;
     case STEP_CHOICE:
         for (uint32_t i = 0; i < step->n_items; i++)

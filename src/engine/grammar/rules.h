@@ -21,6 +21,7 @@ struct rules {
     struct rule *items;
     size_t n, capacity;
     uint32_t start;
+    uint32_t schema_distance;     /* of the schema beside them */
     struct pattern_node *ignored; /* may stand before every lexeme; NULL: nothing */
     /* ready to run: */
     struct rule_step *steps;

@@ -176,6 +176,9 @@ uint32_t array_node_of(const struct array_shape *array, uint32_t index);
 /* The number of a property, made if the shape hasn't got it. */
 uint32_t object_property(struct schema *schema, struct object_shape *object, const char *name, size_t n);
 
+/* What follows a key of that class, to the object's end. `place`: see schema_run.c. */
+uint32_t schema_member_cost(const struct schema *schema, const struct object_shape *object, const uint32_t *place,
+                            uint32_t class);
 /* Finds the distances of all nodes, once they are ready. */
 void schema_measure(struct schema *schema);
 

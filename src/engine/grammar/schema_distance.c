@@ -77,14 +77,28 @@ void schema_measure(struct schema *s) {
         if (s->nodes[i].distance < DISTANCE_FAR && s->nodes[i].distance > s->farthest) s->farthest = s->nodes[i].distance;
 }
 
-/* The dearest value of those that a key may turn out to ask for. */
-static uint32_t any_member(const struct schema *s, const struct object_shape *object) {
-    uint32_t dearest = 0;
+/* Words of an object's place, as schema_run.c has them. */
+enum { PLACE_COUNT = 2, PLACE_NEXT, PLACE_SEEN = 5 };
+
+uint32_t schema_member_cost(const struct schema *s, const struct object_shape *object, const uint32_t *place,
+                            uint32_t class) {
+    uint32_t total = sum(2, s->nodes[object->classes[class].node].distance); /* colon and brace */
+    uint32_t rest = members_distance(s, object, place + PLACE_SEEN, place[PLACE_COUNT]);
+    bool counted = class < object->n_properties && object->properties[class].required &&
+                   !(place[PLACE_SEEN + class / 32] >> class % 32 & 1);
+    return sum(total, counted ? rest - member_distance(s, object, class) : rest);
+}
+
+/* From a key's beginning on: that of a member that has to come, or of the cheapest one. */
+static uint32_t key_distance(const struct schema *s, const struct object_shape *object, const uint32_t *place) {
+    uint32_t rest = members_distance(s, object, place + PLACE_SEEN, place[PLACE_COUNT]), cheapest = DISTANCE_FAR;
+    if (rest > 0) return rest;
     for (uint32_t c = 0; c < object->n_classes; c++) {
-        uint32_t distance = object->classes[c].possible ? s->nodes[object->classes[c].node].distance : 0;
-        if (distance > dearest) dearest = distance;
+        bool may = object->classes[c].possible && (c >= object->n_properties || c >= place[PLACE_NEXT]);
+        uint32_t distance = may ? member_distance(s, object, c) : DISTANCE_FAR;
+        if (distance < cheapest) cheapest = distance;
     }
-    return dearest;
+    return cheapest;
 }
 
 uint32_t schema_distance(const struct schema *s, const uint32_t *words, size_t n) {
@@ -102,11 +116,8 @@ uint32_t schema_distance(const struct schema *s, const uint32_t *words, size_t n
         if (words[0] == SYMBOL_ARRAY_NEXT) return sum(1, items_distance(s, shape->array, words[2], counts));
         return sum(sum(1, s->nodes[node].distance), items_distance(s, shape->array, words[2] + 1, counts));
     case SYMBOL_OBJECT_BEGIN: return sum(1, members_distance(s, shape->object, NULL, 0));
-    case SYMBOL_OBJECT_KEY:
-    case SYMBOL_OBJECT_NEXT: /* symbols of objects: see schema_run.c */
-        return sum(words[0] == SYMBOL_OBJECT_KEY ? 6 + any_member(s, shape->object) : 1,
-                   members_distance(s, shape->object, words + 5, words[2]));
-    default:
-        return sum(sum(2, any_member(s, shape->object)), members_distance(s, shape->object, words + 5, words[2]));
+    case SYMBOL_OBJECT_KEY: return key_distance(s, shape->object, words);
+    case SYMBOL_OBJECT_NEXT: return sum(1, members_distance(s, shape->object, words + PLACE_SEEN, words[PLACE_COUNT]));
+    default: return 0; /* SYMBOL_OBJECT_COLON: the key's automaton knows */
     }
 }

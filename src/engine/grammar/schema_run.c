@@ -443,8 +443,9 @@ static bool object_add(const struct schema *s, const struct object_shape *object
     return object_feasible(s, object, out);
 }
 
-/* The keys of the allowed classes. */
-static const struct dfa *allowed_keys(struct automaton *a, const struct shape *shape, const uint32_t *allowed, size_t n_words) {
+/* The keys of the allowed classes; where it is written, with the distances of what follows each. */
+static const struct dfa *allowed_keys(struct automaton *a, const struct schema *s, const struct shape *shape,
+                                      const uint32_t *place, const uint32_t *allowed, size_t n_words) {
     uint32_t *name = work_alloc(&a->work, n_words + 1, sizeof *name);
     if (!name) return NULL;
     name[0] = shape->number_of;
@@ -455,7 +456,10 @@ static const struct dfa *allowed_keys(struct automaton *a, const struct shape *s
     if (!is_new) return a->keys[id];
     a->keys = work_grow(&a->work, a->keys, id + 1, &a->keys_capacity, sizeof(const struct dfa *));
     if (!a->keys) return NULL;
-    return a->keys[id] = dfa_restrict(&a->work, shape->object->keys, allowed);
+    uint32_t *costs = s->any_form ? NULL : work_alloc(&a->work, shape->object->n_classes, sizeof *costs);
+    for (uint32_t c = 0; costs && c < shape->object->n_classes; c++)
+        if (allowed[c / 32] >> c % 32 & 1) costs[c] = schema_member_cost(s, shape->object, place, c);
+    return a->keys[id] = dfa_restrict(&a->work, shape->object->keys, allowed, costs);
 }
 
 static uint32_t *object_copy(struct automaton *a, const struct object_shape *object, const uint32_t *place,
@@ -490,7 +494,7 @@ static void expand_key(struct automaton *a, const struct schema *s, const struct
     uint32_t *allowed = work_alloc(&a->work, n_words, sizeof *allowed);
     bool all;
     if (!allowed || !allowed_classes(a, s, object, place, allowed, &all)) return;
-    const struct dfa *keys = all ? object->keys : allowed_keys(a, shape, allowed, n_words);
+    const struct dfa *keys = all && s->any_form ? object->keys : allowed_keys(a, s, shape, place, allowed, n_words);
     uint32_t *words = object_copy(a, object, place, SYMBOL_OBJECT_COLON);
     if (!keys || !words) return;
     struct lexeme lexeme = {.kind = LEXEME_STRING, .dfa = keys, .max = UINT32_MAX};

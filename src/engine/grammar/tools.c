@@ -196,5 +196,6 @@ void tools_compile(struct work *work, const bn_tools *tools, struct rules **rule
     struct pattern_node *body = answer(*rules, tools);
     if (!work_ok(work)) return;
     (*rules)->items[start].body = body;
+    (*rules)->schema_distance = (*schema)->nodes[(*schema)->root].distance;
     rules_prepare(*rules, start);
 }
