@@ -50,7 +50,7 @@ extern const struct command command_tokenizer_encode, command_tokenizer_decode, 
 extern const struct command command_tokenizer_convert, command_tokenizer_compile, command_tokenizer_inspect,
     command_tokenizer_special;
 extern const struct command command_template_render;
-extern const struct command command_grammar_check;
+extern const struct command command_grammar_check, command_grammar_bench;
 extern const struct command command_eval_logits, command_eval_perplexity;
 extern const struct command command_bench, command_bench_machine, command_bench_history, command_bench_load,
     command_bench_compare, command_bench_synthetic, command_bench_goals, command_bench_suite, command_bench_plot,

@@ -66,6 +66,7 @@ static const struct command *const commands[] = {
     &command_tokenizer_special,
     &command_template_render,
     &command_grammar_check,
+    &command_grammar_bench,
     &command_eval_logits,
     &command_eval_perplexity,
     &command_bench,
