@@ -480,18 +480,15 @@ static void refuse_unsupported(struct loading *l) {
 
 /* Does anything stand beside $ref that an older draft ignores and a newer one doesn't? */
 static bool has_siblings(const json_t *object) {
-    static const char *const harmless[] = {"$ref", "$schema", "$comment", "title", "description", "default",
-                                           "examples", "example", "definitions", "$defs", "deprecated", "readOnly", "writeOnly",
-                                           "$anchor"};
-    const char *name;
-    json_t *value;
-    size_t n = 0;
-    json_object_foreach((json_t *)object, name, value) {
-        bool known = false;
-        for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) known |= strcmp(name, harmless[i]) == 0;
-        n += !known;
-    }
-    return n > 0;
+    static const char *const words[] = {
+        "$id", "id", "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength",
+        "maxLength", "pattern", "format", "properties", "required", "additionalProperties", "patternProperties", "propertyNames",
+        "minProperties", "maxProperties", "dependencies", "dependentRequired", "dependentSchemas", "items", "prefixItems",
+        "additionalItems", "minItems", "maxItems", "uniqueItems", "contains", "allOf", "anyOf", "oneOf", "not", "if",
+        "unevaluatedItems", "unevaluatedProperties"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (json_object_get(object, words[i])) return true;
+    return false;
 }
 
 static void load_unevaluated(struct loading *l, struct forms *forms) {
