@@ -1,4 +1,5 @@
 /* Any bytes as a grammar: the first says of which kind. Refused, or it answers for texts within small bounds. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
