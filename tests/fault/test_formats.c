@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "formats/checkpoint.h"
 #include "formats/detect.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
@@ -51,6 +52,14 @@ static bn_status open_safetensors(const void *context, bn_error *err) {
     struct tensor_set set;
     bn_status status = safetensors_open(context, &set, err);
     if (!status) tensor_set_release(&set);
+    return status;
+}
+
+static bn_status open_checkpoint(const void *context, bn_error *err) {
+    struct tensor_set set;
+    bn_status status = checkpoint_open(context, &set, err);
+    if (!status) status = tensor_set_materialize(&set, err);
+    tensor_set_release(&set);
     return status;
 }
 
@@ -102,6 +111,14 @@ static void split_gguf(void **state) {
     put_part(&folder, "m-00002-of-00002.gguf", 1);
     refuse_each("gguf_open", open_gguf, temporary_path(&folder, "m-00001-of-00002.gguf"));
     temporary_folder_remove(&folder);
+}
+
+static void torch_and_onnx_files(void **state) {
+    (void)state;
+    refuse_each("zip", open_checkpoint, TEST_DATA "/torch/kinds.bin");
+    refuse_each("older form", open_checkpoint, TEST_DATA "/torch/kinds-legacy.bin");
+    refuse_each("onnx", open_checkpoint, TEST_DATA "/onnx/quantised.onnx");
+    refuse_each("external data", open_checkpoint, TEST_DATA "/onnx/external.onnx");
 }
 
 static void sharded_safetensors(void **state) {
@@ -171,8 +188,8 @@ static void writing_gguf(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gguf_from_memory), cmocka_unit_test(split_gguf),   cmocka_unit_test(sharded_safetensors),
-        cmocka_unit_test(decoding_i2s),     cmocka_unit_test(writing_gguf),
+        cmocka_unit_test(gguf_from_memory),     cmocka_unit_test(split_gguf),   cmocka_unit_test(sharded_safetensors),
+        cmocka_unit_test(torch_and_onnx_files), cmocka_unit_test(decoding_i2s), cmocka_unit_test(writing_gguf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
