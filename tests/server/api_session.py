@@ -123,13 +123,13 @@ def check_forced_call():
                                                                             "minimum": 10}},
                                      "required": ["n"], "additionalProperties": False}}} for name in ("f", "g")]
     for choice in ("required", {"type": "function", "function": {"name": "g"}}):
-        answer = server.chat(tools=tools, tool_choice=choice, max_tokens=60, temperature=1.2, seed=3)["choices"][0]
+        answer = server.chat(tools=tools, tool_choice=choice, max_tokens=300, temperature=1.2, seed=3)["choices"][0]
         assert answer["finish_reason"] == "tool_calls" and answer["message"]["content"] is None, answer
         call, = answer["message"]["tool_calls"]
         assert call["id"].startswith("call_") and 10 <= json.loads(call["function"]["arguments"])["n"] <= 99
         assert call["function"]["name"] in ("f", "g") if choice == "required" else call["function"]["name"] == "g"
         events = server.events("/v1/chat/completions", {"messages": PROMPT, "tools": tools, "tool_choice": choice,
-                                                        "max_tokens": 60, "temperature": 1.2, "seed": 3})
+                                                        "max_tokens": 300, "temperature": 1.2, "seed": 3})
         deltas = [d for _, data in events[:-1] for d in json.loads(data)["choices"][0]["delta"].get("tool_calls", [])]
         assert deltas[0]["function"] == {"name": call["function"]["name"], "arguments": ""}
         assert all(d["index"] == 0 and "id" not in d for d in deltas[1:])
