@@ -23,8 +23,7 @@ uint32_t automaton_lexeme(struct automaton *a, const struct lexeme *lexeme) {
     bool is_new;
     uint32_t id = intern_words(&a->work, &a->lexeme_names, name, sizeof name / sizeof *name, &is_new);
     if (!is_new) return id;
-    a->lexemes = work_grow(&a->work, a->lexemes, id + 1, &a->lexemes_capacity, sizeof *a->lexemes);
-    if (!a->lexemes) return INTERN_FAILED;
+    if (!work_reserve(&a->work, &a->lexemes, id + 1, &a->lexemes_capacity, sizeof *a->lexemes)) return INTERN_FAILED;
     a->lexemes[id] = *lexeme;
     return id;
 }
@@ -39,8 +38,7 @@ static uint32_t lex_number(struct automaton *a, uint32_t lexeme, const struct le
     memcpy(name + 1, at->words, at->n * sizeof *name);
     uint32_t id = intern_words(&a->work, &a->lex_names, name, 1 + at->n, &is_new);
     if (!is_new) return id == INTERN_FAILED ? 0 : id;
-    a->lex = work_grow(&a->work, a->lex, id + 1, &a->lex_capacity, sizeof *a->lex);
-    if (!a->lex) return 0;
+    if (!work_reserve(&a->work, &a->lex, id + 1, &a->lex_capacity, sizeof *a->lex)) return 0;
     a->lex[id] = (struct lex_state){
         .at = *at, .lexeme = lexeme, .label = lexeme_label(&a->lexemes[lexeme], at), .distance = STATE_UNKNOWN,
         .over = lexeme_is_over(&a->lexemes[lexeme], at)};
@@ -51,8 +49,7 @@ static uint32_t frame_number(struct automaton *a, const uint32_t *pairs, size_t 
     bool is_new;
     uint32_t id = intern_words(&a->work, &a->frame_names, pairs, n, &is_new);
     if (!is_new) return id == INTERN_FAILED ? 0 : id;
-    a->frames = work_grow(&a->work, a->frames, id + 1, &a->frames_capacity, sizeof *a->frames);
-    if (!a->frames) return 0;
+    if (!work_reserve(&a->work, &a->frames, id + 1, &a->frames_capacity, sizeof *a->frames)) return 0;
     uint32_t depth = 0;
     for (size_t i = 0; i < n && id > 0; i += 2)
         if (a->frames[pairs[i + 1]].depth >= depth) depth = a->frames[pairs[i + 1]].depth + 1;
@@ -193,8 +190,7 @@ static uint32_t finish_closure(struct automaton *a) {
     bool is_new;
     uint32_t id = intern_words(&a->work, &a->state_names, name, n + 1, &is_new);
     if (!is_new) return id == INTERN_FAILED ? STATE_DEAD : id;
-    a->states = work_grow(&a->work, a->states, id + 1, &a->states_capacity, sizeof *a->states);
-    if (!a->states) return STATE_DEAD;
+    if (!work_reserve(&a->work, &a->states, id + 1, &a->states_capacity, sizeof *a->states)) return STATE_DEAD;
     a->states[id] = (struct automaton_state){
         .ends = a->closure.ends, .only_ends = a->closure.ends && n == 0, .distance = STATE_UNKNOWN};
     return id;

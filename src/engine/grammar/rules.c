@@ -35,9 +35,8 @@ struct rules *rules_create(struct work *work) {
 uint32_t rules_find(struct rules *rules, const char *name, size_t n) {
     for (uint32_t i = 0; i < rules->n; i++)
         if (rules->items[i].n_name == n && memcmp(rules->items[i].name, name, n) == 0) return i;
-    rules->items = work_grow(rules->work, rules->items, rules->n + 1, &rules->capacity, sizeof *rules->items);
     char *copy = work_alloc(rules->work, n + 1, 1);
-    if (!rules->items || !copy || !work_spend(rules->work, 1 + rules->n)) return 0;
+    if (!copy || !work_reserve(rules->work, &rules->items, rules->n + 1, &rules->capacity, sizeof *rules->items) || !work_spend(rules->work, 1 + rules->n)) return 0;
     if (rules->n >= MOST_RULES) {
         work_fail(rules->work, BN_STATUS_UNSUPPORTED, "more than %d rules", MOST_RULES);
         return 0;

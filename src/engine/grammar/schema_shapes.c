@@ -16,8 +16,7 @@ static uint32_t new_node(struct schema *s, const uint32_t *name, size_t n, enum 
     uint32_t id = intern_words(s->work, &s->names, name, n, &is_new);
     if (id == INTERN_FAILED) return NEVER;
     if (!is_new) return id;
-    s->nodes = work_grow(s->work, s->nodes, id + 1, &s->nodes_capacity, sizeof *s->nodes);
-    if (!s->nodes || !work_spend(s->work, 4 + n)) return NEVER;
+    if (!work_reserve(s->work, &s->nodes, id + 1, &s->nodes_capacity, sizeof *s->nodes) || !work_spend(s->work, 4 + n)) return NEVER;
     s->nodes[id] = (struct node){.kind = kind};
     s->n_nodes = id + 1;
     return id;
@@ -87,6 +86,7 @@ uint32_t node_or(struct schema *s, const uint32_t *parts, size_t n) {
 uint32_t node_not(struct schema *s, uint32_t a) {
     if (a == ANY) return NEVER;
     if (a == NEVER) return ANY;
+    if (!work_ok(s->work)) return NEVER;
     if (s->nodes[a].kind == NODE_NOT) return s->nodes[a].parts[0];
     return combined(s, NODE_NOT, &a, 1);
 }

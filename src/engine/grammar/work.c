@@ -58,6 +58,16 @@ void *work_grow(struct work *work, void *items, size_t n, size_t *capacity, size
     return copy;
 }
 
+bool work_reserve(struct work *work, void *items, size_t n, size_t *capacity, size_t item_bytes) {
+    void *old, *larger;
+    memcpy(&old, items, sizeof old);
+    if (n <= *capacity) return work_ok(work);
+    larger = work_grow(work, old, n, capacity, item_bytes);
+    if (!larger) return false;
+    memcpy(items, &larger, sizeof larger);
+    return true;
+}
+
 /* The slot where these words are, or belong. */
 static uint32_t *find_slot(const struct interner *interner, const uint32_t *words, size_t n) {
     uint64_t hash = hash_bytes((const char *)words, n * sizeof *words, 0x9e3779b97f4a7c15u);
@@ -94,10 +104,9 @@ uint32_t intern_words(struct work *work, struct interner *interner, const uint32
         work_fail(work, BN_STATUS_UNSUPPORTED, "too complex: it has too many states");
         return INTERN_FAILED;
     }
-    interner->words = work_grow(work, interner->words, interner->n_words + n, &interner->words_capacity, sizeof *words);
-    interner->begins =
-        work_grow(work, interner->begins, interner->n + 2, &interner->begins_capacity, sizeof *interner->begins);
-    if (!work_ok(work)) return INTERN_FAILED;
+    if (!work_reserve(work, &interner->words, interner->n_words + n + 1, &interner->words_capacity, sizeof *words) ||
+        !work_reserve(work, &interner->begins, interner->n + 2, &interner->begins_capacity, sizeof *interner->begins))
+        return INTERN_FAILED;
     if (n) memcpy(interner->words + interner->n_words, words, n * sizeof *words);
     interner->n_words += n;
     interner->begins[++interner->n] = (uint32_t)interner->n_words;

@@ -36,6 +36,9 @@ void *work_alloc(struct work *work, size_t n, size_t item_bytes);
 /* Room for n items in an array of the arena: `items` itself, or a larger copy of the *capacity items it has. */
 void *work_grow(struct work *work, void *items, size_t n, size_t *capacity, size_t item_bytes);
 
+/* The same in place: *items (a pointer to an array) stays as it is when there is no room. False after a failure. */
+bool work_reserve(struct work *work, void *items, size_t n, size_t *capacity, size_t item_bytes);
+
 /* Numbers for runs of words: the same words always get the same number, counted from 0. */
 struct interner {
     uint32_t *words;
