@@ -13,7 +13,7 @@
 enum { PIECE_BYTES = 1 << 16, TQ2_BLOCK = 256, TQ2_BYTES = 66, Q6_BLOCK = 256, Q6_BYTES = 210 };
 
 static const struct synthetic_shape shapes[] = {
-    {"2b", "BitNet b1.58 2B-4T", 30, 2560, 6912, 20, 5, 128256, 4096, 500000},
+    {"2b", "BitNet b1.58 2B-4T, with a long context", 30, 2560, 6912, 20, 5, 128256, 40960, 500000},
     {"700m", "bitnet_b1_58-large", 24, 1536, 4096, 16, 16, 32002, 2048, 10000},
     {"8m", "small, with a long context", 8, 256, 768, 8, 4, 8192, 40960, 10000},
 };

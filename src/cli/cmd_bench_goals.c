@@ -257,7 +257,7 @@ static void add_peer_figures(struct report *report) {
 static bn_status find_model(const struct invocation *invocation, const char *shape, enum tensor_type head, char **out,
                             bn_error *err) {
     char name[64];
-    snprintf(name, sizeof name, "synthetic-%s-%s.gguf", shape, head == TYPE_F16 ? "f16" : "q6_k");
+    snprintf(name, sizeof name, "synthetic-%s-long-%s.gguf", shape, head == TYPE_F16 ? "f16" : "q6_k");
     *out = cache_path(name);
     if (!*out) return fail(err, BN_STATUS_NOT_FOUND, "there is no cache folder: HOME and XDG_CACHE_HOME are not set");
     if (file_exists(*out)) return BN_OK;
@@ -268,7 +268,7 @@ static bn_status find_model(const struct invocation *invocation, const char *sha
 
 /* Written again where the program is newer: another build may want another layout. */
 static bn_status find_optimized(const struct report *report, char **out, bn_error *err) {
-    *out = cache_path("synthetic-2b-f16-optimized.gguf");
+    *out = cache_path("synthetic-2b-long-f16-optimized.gguf");
     if (!*out) return fail_no_memory(err, 1);
     if (file_identify(*out).modified_ns > file_identify("/proc/self/exe").modified_ns) return BN_OK;
     say(report->invocation, "writing %s", *out);

@@ -23,8 +23,8 @@ static const struct option options[] = {
     {"head", 0, OPTION_CHOICE, FIELD(model.head), "auto|exact|screen", 0, 0,
      "whether the six-bit copy of the output head is stored: auto, where it pays; exact: no", NULL},
     {"layout", 0, OPTION_CHOICE, FIELD(layout), "l16|l12", 0, 0,
-     "how ternary matrices lie: l16, two bits a weight, which every CPU reads at full speed; l12, 1.67 bits, for less "
-     "memory, and for CPUs with AVX-512 VBMI where several threads wait for memory (l16)",
+     "how ternary matrices lie: l16, two bits a weight, which every CPU reads at full speed; l12, 1.67 bits, for CPUs "
+     "with AVX-512 VBMI where several threads wait for memory, and slower on others (l16)",
      NULL},
     {"i2s-layout", 0, OPTION_CHOICE, FIELD(model.i2s_layout), "x86-128|arm-64|rows-4|l16", 0, 0,
      "how I2_S tensors are packed, where the file doesn't say and the probe is wrong", NULL},
