@@ -12,6 +12,7 @@
 
 #define PREFETCH_BYTES 4096 /* ahead in the stream of codes */
 #define TILE_TOKENS    4    /* × 2 bytes × 2: 16 of the 32 registers are accumulators */
+#define MERGE          0xf8 /* of vpternlog: a | (b & c) */
 
 ALWAYS_INLINE __m512i add_products(__m512i sum, __m512i codes, const int8_t *q) {
     int32_t four;
@@ -21,14 +22,13 @@ ALWAYS_INLINE __m512i add_products(__m512i sum, __m512i codes, const int8_t *q) 
 
 ALWAYS_INLINE void unpack(__m512i codes[4], const uint8_t *packed) {
     const __m512i mask = _mm512_set1_epi8(63);
-    const int merge = 0xf8; /* a | (b & c) */
     __m512i a = _mm512_loadu_si512(packed), b = _mm512_loadu_si512(packed + 64), c = _mm512_loadu_si512(packed + 128);
     codes[0] = _mm512_and_si512(a, mask);
     codes[1] = _mm512_and_si512(b, mask);
     codes[2] = _mm512_and_si512(c, mask);
     a = _mm512_and_si512(_mm512_srli_epi16(a, 2), _mm512_set1_epi8(0x30));
-    a = _mm512_ternarylogic_epi64(a, _mm512_srli_epi16(b, 4), _mm512_set1_epi8(0x0c), merge);
-    codes[3] = _mm512_ternarylogic_epi64(a, _mm512_srli_epi16(c, 6), _mm512_set1_epi8(0x03), merge);
+    a = _mm512_ternarylogic_epi64(a, _mm512_srli_epi16(b, 4), _mm512_set1_epi8(0x0c), MERGE);
+    codes[3] = _mm512_ternarylogic_epi64(a, _mm512_srli_epi16(c, 6), _mm512_set1_epi8(0x03), MERGE);
 }
 
 /* Even and odd registers of codes have accumulators of their own, to hide the latency of vpdpbusd. */
