@@ -376,7 +376,10 @@ void exchange_each_header(struct exchange *exchange, void (*emit)(void *context,
 void exchange_set_unsent(struct exchange *exchange, size_t n) {
     pthread_mutex_lock(&exchange->lock);
     exchange->unsent = n;
-    bool drained = exchange->above_high && exchange->out.size + n <= EXCHANGE_LOW_WATER;
+    size_t pending = exchange->out.size + n;
+    /* what was taken counted nowhere until now, so a write in between may have found little pending */
+    if (pending > EXCHANGE_HIGH_WATER) exchange->above_high = true;
+    bool drained = exchange->above_high && pending <= EXCHANGE_LOW_WATER;
     if (drained) exchange->above_high = false;
     void (*on_drained)(void *) = drained && !exchange->given_up ? exchange->watch.on_drained : NULL;
     void *context = exchange->context;

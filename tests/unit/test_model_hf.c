@@ -241,13 +241,11 @@ static void test_other_files(void **state) {
     assert_open_fails(temporary_path(&folder, "empty.gguf"), BN_STATUS_BAD_FILE, "empty");
     write_file(temporary_path(&folder, "config.json"), "{\"model_type\": \"gpt2\"}", 22);
     write_file(temporary_path(&folder, "pytorch_model.bin"), "PK\3\4", 4);
-    assert_open_fails(folder.path, BN_STATUS_UNSUPPORTED, "convert it to safetensors");
-    assert_open_fails(temporary_path(&folder, "pytorch_model.bin"), BN_STATUS_UNSUPPORTED, "convert it to safetensors");
+    assert_open_fails(folder.path, BN_STATUS_BAD_FILE, "vocab_size");
+    assert_open_fails(temporary_path(&folder, "pytorch_model.bin"), BN_STATUS_BAD_FILE, "not a model file");
+    write_file(temporary_path(&folder, "pickle.pkl"), "\x80\4]\x94.", 5);
+    assert_open_fails(temporary_path(&folder, "pickle.pkl"), BN_STATUS_UNSUPPORTED, "not one that torch.save wrote");
     temporary_folder_remove(&folder);
-    if (file_is_directory(SHARED_DATA "/models/gpt2-pickle")) {
-        assert_open_fails(SHARED_DATA "/models/gpt2-pickle", BN_STATUS_UNSUPPORTED, "convert it to safetensors");
-        assert_open_fails(SHARED_DATA "/models/gpt2-pickle-legacy", BN_STATUS_UNSUPPORTED, "convert it to safetensors");
-    }
 }
 
 static void test_single_file(void **state) {
