@@ -37,7 +37,7 @@ struct backup_report {
 bn_status backup_create(struct vault *vault, const struct backup_places *places, const struct byte_progress *progress,
                         struct backup_report *report, bn_error *err);
 
-/* The snapshots, oldest first: a list of names "20260131T120000Z-0123456789abcdef". */
+/* The snapshots, oldest first: a list of names "20260131T120000.000000Z-0123456789abcdef". */
 bn_status backup_list(struct vault *vault, json_t **names, bn_error *err);
 /* A snapshot: {"format", "created", "host", "files": [{"path", "size", "mode", "mtime_ns", "identity", "pieces": [name…]}]}.
  * `name` NULL: the newest; else a name or the beginning of one. chosen gets the whole name. */

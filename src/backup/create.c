@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -226,6 +227,16 @@ static bn_status save_all(struct creation *creation, const struct backup_places 
     return status;
 }
 
+/* Now, to the microsecond: names of snapshots begin with it, and the latest one is the last by name. */
+static void moment_now(char text[32]) {
+    struct timespec now;
+    struct tm utc;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    size_t n = strftime(text, 32, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text + n, 32 - n, ".%06ldZ", now.tv_nsec / 1000);
+}
+
 bn_status backup_create(struct vault *vault, const struct backup_places *places, const struct byte_progress *progress,
                         struct backup_report *report, bn_error *err) {
     *report = (struct backup_report){0};
@@ -241,7 +252,7 @@ bn_status backup_create(struct vault *vault, const struct backup_places *places,
     if (!status) {
         char now[32], host[65] = "";
         size_t stored;
-        utc_now(now);
+        moment_now(now);
         gethostname(host, sizeof host - 1);
         json_t *snapshot = json_pack("{s:s, s:s, s:s, s:O}", "format", SNAPSHOT_FORMAT, "created", now, "host", host,
                                      "files", creation.files);

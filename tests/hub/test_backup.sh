@@ -72,7 +72,7 @@ check "a snapshot that isn't there" fails_saying "no snapshot '1999'" 1
 
 # damage
 object=$(find "$place/objects" -type f -size +100k | head -n 1)
-printf x | dd of="$object" bs=1 seek=70000 conv=notrunc status=none
+printf damaged | dd of="$object" bs=1 seek=70000 conv=notrunc status=none
 bitnet backup verify "$place"
 check "a changed byte is found" eval 'exits 1 && says "objects/.*: damaged" && says "can.t be restored" && says "^bitnet: 1 pieces are damaged"'
 rm "$object"
@@ -85,7 +85,7 @@ check "the next backup stores it again" test "$(json stored_bytes)" -gt 50000
 bitnet backup verify "$place"
 check "then all is whole" exits 0
 snapshot=$place/snapshots/$first
-printf x | dd of="$snapshot" bs=1 seek=30 conv=notrunc status=none
+printf damaged | dd of="$snapshot" bs=1 seek=30 conv=notrunc status=none
 bitnet backup verify "$place" "$first"
 check "a changed snapshot is found" eval 'exits 1 && says "snapshots/"'
 
