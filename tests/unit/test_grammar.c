@@ -37,7 +37,11 @@ static void check(bn_grammar_kind kind, const char *text, const char *const *goo
 static void refused(bn_grammar_kind kind, const char *text, bn_status status, const char *part) {
     bn_grammar *grammar;
     bn_error err = {0};
-    assert_int_equal(bn_grammar_compile(kind, text, strlen(text), NULL, &grammar, &err), status);
+    size_t n = strlen(text);
+    char *exact = malloc(n); /* nothing behind it: the address sanitizer sees a byte too many */
+    memcpy(exact, text, n);
+    assert_int_equal(bn_grammar_compile(kind, exact, n, NULL, &grammar, &err), status);
+    free(exact);
     if (!strstr(err.message, part)) test_fail("'%s' doesn't say '%s'", err.message, part);
 }
 
@@ -70,17 +74,22 @@ static void choices(void **state) {
 static void schemas(void **state) {
     (void)state;
     check(BN_GRAMMAR_JSON_SCHEMA,
-          "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\",\"minimum\":-5,\"maximum\":120,\"multipleOf\":3},"
+          "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\",\"minimum\":-5,\"maximum\":120,"
+          "\"multipleOf\":3},"
           "\"s\":{\"type\":\"string\",\"maxLength\":2}},\"required\":[\"n\"],\"additionalProperties\":false}",
           TEXTS("{\"n\":3}", " {\"s\" : \"\\u00e9x\",\n\"n\":-3.0 }", "{\"\\u006e\":120}"),
-          TEXTS("{}", "{\"n\":4}", "{\"n\":123}", "{\"n\":-6}", "{\"n\":3,\"s\":\"abc\"}", "{\"n\":3,\"x\":1}", "{\"n\":3,\"n\":3}"));
+          TEXTS("{}", "{\"n\":4}", "{\"n\":123}", "{\"n\":-6}", "{\"n\":3,\"s\":\"abc\"}", "{\"n\":3,\"x\":1}",
+                "{\"n\":3,\"n\":3}"));
     check(BN_GRAMMAR_JSON_SCHEMA, "{\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}],\"type\":\"object\"}",
           TEXTS("{\"a\":1}", "{\"c\":0,\"b\":[]}"), TEXTS("{}", "{\"a\":1,\"b\":2}"));
-    check(BN_GRAMMAR_JSON_SCHEMA, "{\"not\":{\"type\":[\"object\",\"string\"]},\"enum\":[1.5,\"a\",{\"x\":[null]},false]}",
+    check(BN_GRAMMAR_JSON_SCHEMA,
+          "{\"not\":{\"type\":[\"object\",\"string\"]},\"enum\":[1.5,\"a\",{\"x\":[null]},false]}",
           TEXTS("1.5", "1.50", "false"), TEXTS("\"a\"", "{\"x\":[null]}", "1", "true"));
-    check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"prefixItems\":[{\"const\":\"a\"}],\"contains\":{\"type\":\"null\"},\"maxContains\":1}",
+    check(BN_GRAMMAR_JSON_SCHEMA,
+          "{\"type\":\"array\",\"prefixItems\":[{\"const\":\"a\"}],\"contains\":{\"type\":\"null\"},\"maxContains\":1}",
           TEXTS("[\"a\",null]", "[\"a\",1,null,2]"), TEXTS("[\"a\"]", "[\"a\",null,null]", "[1,null]"));
-    check(BN_GRAMMAR_JSON_SCHEMA, "{\"$defs\":{\"t\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/t\"}}},\"$ref\":\"#/$defs/t\"}",
+    check(BN_GRAMMAR_JSON_SCHEMA,
+          "{\"$defs\":{\"t\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/t\"}}},\"$ref\":\"#/$defs/t\"}",
           TEXTS("[]", "[[[]],[]]"), TEXTS("[1]", "[[]"));
     check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"string\",\"format\":\"date\"}", TEXTS("\"2024-02-29\""),
           TEXTS("\"2023-02-29\"", "\"2023-04-31\""));
@@ -90,8 +99,10 @@ static void what_schemas_ask_in_vain_is_named(void **state) {
     (void)state;
     refused(BN_GRAMMAR_JSON_SCHEMA, "{\"properties\":{\"a/b\":{\"pattern\":\"(\"}}}", BN_STATUS_BAD_ARGUMENT,
             "'#/properties/a~1b/pattern'");
-    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"items\":{\"$ref\":\"https://example.org/x\"}}", BN_STATUS_UNSUPPORTED, "'#/items/$ref'");
-    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"integer\",\"minimum\":2,\"maximum\":1}", BN_STATUS_UNSUPPORTED, "no text");
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"items\":{\"$ref\":\"https://example.org/x\"}}", BN_STATUS_UNSUPPORTED,
+            "'#/items/$ref'");
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"integer\",\"minimum\":2,\"maximum\":1}", BN_STATUS_UNSUPPORTED,
+            "no text");
     refused(BN_GRAMMAR_JSON_SCHEMA, "{\"allOf\":[{\"$ref\":\"#\"}]}", BN_STATUS_UNSUPPORTED, "refers to itself");
     refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}", BN_STATUS_UNSUPPORTED, "uniqueItems");
     refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"thing\"}", BN_STATUS_BAD_ARGUMENT, "'#/type'");
@@ -100,7 +111,8 @@ static void what_schemas_ask_in_vain_is_named(void **state) {
 
 static void grammars_of_rules(void **state) {
     (void)state;
-    check(BN_GRAMMAR_GBNF, "root ::= expr \"\\n\" # sums\nexpr ::= term ([-+*/] term)*\nterm ::= [0-9]+ | \"(\" expr \")\"",
+    check(BN_GRAMMAR_GBNF,
+          "root ::= expr \"\\n\" # sums\nexpr ::= term ([-+*/] term)*\nterm ::= [0-9]+ | \"(\" expr \")\"",
           TEXTS("1+2\n", "(1+(2*3))-4\n"), TEXTS("1+\n", "1", "(1\n"));
     check(BN_GRAMMAR_GBNF, "root ::= \"a\" root \"b\" | \"\"", TEXTS("", "aabb"), TEXTS("aab", "ba"));
     check(BN_GRAMMAR_GBNF, "root ::= root \"a\" | \"b\"", TEXTS("b", "baa"), TEXTS("a", "ab"));
@@ -108,10 +120,15 @@ static void grammars_of_rules(void **state) {
           "start: sum\n?sum: product | sum \"+\" product\n?product: atom\n     | product \"*\" atom\n"
           "?atom: NUMBER -> number | \"(\" sum \")\"\n%import common.NUMBER\n%ignore /[ \\n]+/\n",
           TEXTS("1 + 2*3", " ( 1.5 )* 4 "), TEXTS("1 +", "1 2", "()"));
-    refused(BN_GRAMMAR_GBNF, "root ::= a\na ::= b \"x\"\nb ::= a \"y\" | \"z\"", BN_STATUS_UNSUPPORTED, "begins with itself");
+    refused(BN_GRAMMAR_GBNF, "root ::= a\na ::= b \"x\"\nb ::= a \"y\" | \"z\"", BN_STATUS_UNSUPPORTED,
+            "begins with itself");
     refused(BN_GRAMMAR_GBNF, "root ::= foo", BN_STATUS_BAD_ARGUMENT, "'foo' isn't defined");
     refused(BN_GRAMMAR_GBNF, "root ::= root", BN_STATUS_UNSUPPORTED, "begins with itself");
     refused(BN_GRAMMAR_LARK, "start: \"a", BN_STATUS_BAD_ARGUMENT, "line 1");
+    /* texts that end where an escape or the rest of a name should come */
+    refused(BN_GRAMMAR_LARK, "start: \"\\", BN_STATUS_BAD_ARGUMENT, "line 1");
+    refused(BN_GRAMMAR_LARK, "start: /\\", BN_STATUS_BAD_ARGUMENT, "line 1");
+    refused(BN_GRAMMAR_LARK, "_", BN_STATUS_BAD_ARGUMENT, "line 1");
     char deep[4000] = "root ::= ";
     memset(deep + 9, '(', sizeof deep - 10);
     refused(BN_GRAMMAR_GBNF, deep, BN_STATUS_UNSUPPORTED, "nested deeper");
@@ -119,9 +136,12 @@ static void grammars_of_rules(void **state) {
 
 static void calls_of_tools(void **state) {
     (void)state;
-    static const char json[] = "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":"
-                               "{\"x\":{\"$ref\":\"#/$defs/n\"}},\"required\":[\"x\"],\"$defs\":{\"n\":{\"type\":\"integer\"}}}}},{\"name\":\"g\"}]";
-    bn_tools tools = {.size = sizeof tools, .json = json, .json_bytes = strlen(json), .syntax = bn_tool_syntax_find("hermes")};
+    static const char json[] =
+        "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":"
+        "{\"x\":{\"$ref\":\"#/$defs/"
+        "n\"}},\"required\":[\"x\"],\"$defs\":{\"n\":{\"type\":\"integer\"}}}}},{\"name\":\"g\"}]";
+    bn_tools tools = {
+        .size = sizeof tools, .json = json, .json_bytes = strlen(json), .syntax = bn_tool_syntax_find("hermes")};
     bn_grammar *grammar;
     bn_error err;
     assert_ok(bn_grammar_compile_tools(&tools, &grammar, &err), err);
@@ -168,11 +188,12 @@ static void masks_allow_exactly_what_can_follow(void **state) {
     struct vocabulary v;
     open_vocabulary(&v);
     bn_error err;
-    bn_grammar *grammar = compile(BN_GRAMMAR_JSON_SCHEMA,
-                                  "{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[\"x\",\"xy\",7]},\"b\":{\"type\":\"string\","
-                                  "\"maxLength\":4},\"c\":{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"maximum\":40,"
-                                  "\"minimum\":0}}},\"required\":[\"a\"]}",
-                                  false);
+    bn_grammar *grammar =
+        compile(BN_GRAMMAR_JSON_SCHEMA,
+                "{\"type\":\"object\",\"properties\":{\"a\":{\"enum\":[\"x\",\"xy\",7]},\"b\":{\"type\":\"string\","
+                "\"maxLength\":4},\"c\":{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"maximum\":40,"
+                "\"minimum\":0}}},\"required\":[\"a\"]}",
+                false);
     enum { LENGTH = 40 };
     for (uint32_t seed = 1; seed <= 4; seed++) {
         struct matcher *matcher;
@@ -194,7 +215,8 @@ static void masks_allow_exactly_what_can_follow(void **state) {
                 if (n_ids % 4 || n_text + size > sizeof text) continue; /* every fourth: it takes long */
                 memcpy(text + n_text, bytes, size);
                 assert_ok(bn_grammar_accepts(grammar, text, n_text + size, &accepted, &at, &err), err);
-                if (may != (size > 0 && at == n_text + size)) test_fail("token %d after '%.*s'", (int)id, (int)n_text, text);
+                if (may != (size > 0 && at == n_text + size))
+                    test_fail("token %d after '%.*s'", (int)id, (int)n_text, text);
             }
             assert_true(n_allowed > 0);
             random = random * 1664525 + 1013904223;
@@ -216,10 +238,11 @@ static void outputs_are_completed_before_their_capacity(void **state) {
     struct vocabulary v;
     open_vocabulary(&v);
     bn_error err;
-    bn_grammar *grammar = compile(BN_GRAMMAR_JSON_SCHEMA,
-                                  "{\"type\":\"object\",\"properties\":{\"s\":{\"type\":\"string\"},\"t\":{\"type\":\"array\",\"items\":"
-                                  "{\"$ref\":\"#\"}}},\"required\":[\"s\",\"t\"],\"additionalProperties\":{\"$ref\":\"#\"}}",
-                                  false);
+    bn_grammar *grammar =
+        compile(BN_GRAMMAR_JSON_SCHEMA,
+                "{\"type\":\"object\",\"properties\":{\"s\":{\"type\":\"string\"},\"t\":{\"type\":\"array\",\"items\":"
+                "{\"$ref\":\"#\"}}},\"required\":[\"s\",\"t\"],\"additionalProperties\":{\"$ref\":\"#\"}}",
+                false);
     enum { CAPACITY = 120 };
     for (uint32_t seed = 1; seed <= 10; seed++) {
         struct matcher *matcher;
