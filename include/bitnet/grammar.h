@@ -55,14 +55,15 @@ BN_API const bn_tool_syntax *bn_tool_syntax_find(const char *name);
 BN_API const bn_tool_syntax *bn_tool_syntax_of_template(const char *chat_template);
 
 typedef struct bn_tools {
-    size_t size;       /* sizeof(bn_tools) */
-    const char *json;  /* an array of tools as OpenAI's API has them, {"type": "function", "function": {"name", "parameters"}},
+    size_t size; /* sizeof(bn_tools) */
+    const char
+        *json; /* an array of tools as OpenAI's API has them, {"type": "function", "function": {"name", "parameters"}},
                           or of the inner objects; Anthropic's "input_schema" is understood too */
     size_t json_bytes;
     const bn_tool_syntax *syntax;
-    const char *only;  /* the tool that has to be called; NULL: any */
-    bool required;     /* the answer is a call; off: free text until a call begins, if one does */
-    bool parallel;     /* several calls may follow each other */
+    const char *only; /* the tool that has to be called; NULL: any */
+    bool required;    /* the answer is a call; off: free text until a call begins, if one does */
+    bool parallel;    /* several calls may follow each other */
 } bn_tools;
 /* What may be answered where tools can be called. Arguments are held to the tools' schemas; errors name the place as
  * '#/$defs/TOOL/…', TOOL's parameters being there. */
@@ -75,8 +76,8 @@ BN_API void bn_grammar_release(bn_grammar *grammar);
 
 /* Is the text one the grammar knows? If not, *at (may be NULL) is the byte that can't stand where it does, or text_bytes
  * if more has to come. */
-BN_API bn_status bn_grammar_accepts(bn_grammar *grammar, const char *text, size_t text_bytes, bool *accepted, size_t *at,
-                                    bn_error *err);
+BN_API bn_status bn_grammar_accepts(bn_grammar *grammar, const char *text, size_t text_bytes, bool *accepted,
+                                    size_t *at, bn_error *err);
 
 #ifdef __cplusplus
 }

@@ -19,13 +19,14 @@ struct bench_settings {
     size_t texts, tokens;
 };
 static const struct option options[] = {
-    {"texts", 0, OPTION_SIZE, offsetof(struct bench_settings, texts), "N", 1, 100000, "texts to walk through (20)", NULL},
-    {"tokens", 0, OPTION_SIZE, offsetof(struct bench_settings, tokens), "N", 1, 100000, "tokens of a text at most (200)", NULL},
+    {"texts", 0, OPTION_SIZE, offsetof(struct bench_settings, texts), "N", 1, 100000, "texts to walk through (20)",
+     NULL},
+    {"tokens", 0, OPTION_SIZE, offsetof(struct bench_settings, tokens), "N", 1, 100000,
+     "tokens of a text at most (200)", NULL},
     {0},
 };
-static const struct option_group groups[] = {{"Grammar", grammar_option_table, offsetof(struct bench_settings, grammar)},
-                                             {"Measuring", options, 0},
-                                             {0}};
+static const struct option_group groups[] = {
+    {"Grammar", grammar_option_table, offsetof(struct bench_settings, grammar)}, {"Measuring", options, 0}, {0}};
 
 static void set_defaults(void *settings) {
     struct bench_settings *bench = settings;
@@ -48,13 +49,15 @@ static bn_status bench_open(struct bench *bench, const struct invocation *invoca
     bn_status status = tokenizer_argument_open(invocation->arguments[0], &bench->tokenizer, err);
     if (!status) status = bn_token_bytes_create(bench->tokenizer, &bench->bytes, err);
     if (!status)
-        status = token_trie_create(bench->tokenizer, bench->bytes, bn_tokenizer_vocab_size(bench->tokenizer), &bench->trie, err);
+        status = token_trie_create(bench->tokenizer, bench->bytes, bn_tokenizer_vocab_size(bench->tokenizer),
+                                   &bench->trie, err);
     if (status) return status;
     uint64_t begun_ns = clock_now_ns();
     status = grammar_options_compile(&settings->grammar, false, &bench->grammar, err);
     bench->compile_ns = clock_now_ns() - begun_ns;
     bench->times = mem_calloc(settings->texts * settings->tokens, sizeof *bench->times);
-    return status || bench->times ? status : fail_no_memory(err, settings->texts * settings->tokens * sizeof *bench->times);
+    return status || bench->times ? status
+                                  : fail_no_memory(err, settings->texts * settings->tokens * sizeof *bench->times);
 }
 
 static void bench_close(struct bench *bench) {
@@ -120,9 +123,9 @@ static bn_status report(struct bench *bench, const struct invocation *invocation
         return json_write_line(stdout,
                                json_pack("{s:I, s:f, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "vocabulary",
                                          (json_int_t)bench->trie->vocab_size, "compile_ms", compile, "masks",
-                                         (json_int_t)bench->n, "mask_mean_us", mean, "mask_p50_us", p50, "mask_p90_us", p90,
-                                         "mask_p99_us", p99, "mask_max_us", most, "texts", (json_int_t)settings->texts,
-                                         "complete", (json_int_t)bench->n_complete),
+                                         (json_int_t)bench->n, "mask_mean_us", mean, "mask_p50_us", p50, "mask_p90_us",
+                                         p90, "mask_p99_us", p99, "mask_max_us", most, "texts",
+                                         (json_int_t)settings->texts, "complete", (json_int_t)bench->n_complete),
                                err);
     printf("vocabulary  %zu tokens\ncompile     %.2f ms\nmasks       %zu in %zu texts (%zu complete)\n"
            "mask        mean %.1f µs, median %.1f µs, p90 %.1f µs, p99 %.1f µs, most %.1f µs\n",
@@ -136,7 +139,8 @@ static enum exit_code run(struct invocation *invocation) {
     bn_error err = {0};
     bn_status status = bench_open(&bench, invocation, &err);
     if (!status && !bench.grammar)
-        status = fail(&err, BN_STATUS_BAD_ARGUMENT, "there is no grammar: use --schema, --regex, --grammar or --choice");
+        status =
+            fail(&err, BN_STATUS_BAD_ARGUMENT, "there is no grammar: use --schema, --regex, --grammar or --choice");
     int32_t *ids = mem_alloc_array(settings->tokens, sizeof *ids);
     if (!status && !ids) status = fail_no_memory(&err, settings->tokens * sizeof *ids);
     uint64_t random = 1;
@@ -151,7 +155,8 @@ const struct command command_grammar_bench = {
     .name = "grammar bench",
     .arguments = "TOK",
     .summary = "measure what a grammar costs",
-    .description = "Compiles a grammar and walks through texts that it accepts, token by token at random. Shows how long compiling took, "
+    .description = "Compiles a grammar and walks through texts that it accepts, token by token at random. Shows how "
+                   "long compiling took, "
                    "and how long the masks: which tokens may come next.",
     .examples = "bitnet grammar bench demo --regex '[a-z]{3,20}@[a-z]{2,10}\\.com'",
     .groups = groups,

@@ -21,9 +21,8 @@ static const struct option options[] = {
      "only JSON as a generation writes it: members in the schema's order, little white space, 1 and not 1.0", NULL},
     {0},
 };
-static const struct option_group groups[] = {{"Grammar", grammar_option_table, offsetof(struct check_settings, grammar)},
-                                             {"Texts", options, 0},
-                                             {0}};
+static const struct option_group groups[] = {
+    {"Grammar", grammar_option_table, offsetof(struct check_settings, grammar)}, {"Texts", options, 0}, {0}};
 
 /* Can the vocabulary begin what the grammar asks for? */
 static bn_status check_vocabulary(const char *name, bn_grammar *grammar, bn_error *err) {
@@ -83,8 +82,9 @@ static enum exit_code run(struct invocation *invocation) {
     }
     if (!status) status = check_vocabulary(invocation->arguments[0], grammar, &err);
     if (status || !settings->jsonl) {
-        json_t *verdict = status ? json_pack("{s:b, s:o}", "compiles", 0, "error", json_text(err.message, strlen(err.message)))
-                                 : json_pack("{s:b}", "compiles", 1);
+        json_t *verdict =
+            status ? json_pack("{s:b, s:o}", "compiles", 0, "error", json_text(err.message, strlen(err.message)))
+                   : json_pack("{s:b}", "compiles", 1);
         if (invocation->common.json || settings->jsonl)
             json_write_line(stdout, verdict, &write_error);
         else {
@@ -106,12 +106,16 @@ const struct command command_grammar_check = {
     .arguments = "TOK",
     .summary = "see whether a grammar compiles, and which texts it accepts",
     .description =
-        "Compiles a JSON schema, a regular expression, a grammar or a list of choices, and says whether it can be honoured with "
+        "Compiles a JSON schema, a regular expression, a grammar or a list of choices, and says whether it can be "
+        "honoured with "
         "the vocabulary of TOK; if not, why. With --jsonl, every line {\"text\": …} of standard input is answered by "
-        "{\"accepted\": true} or {\"accepted\": false}, and \"at\": the byte that can't stand where it does, or the text's length "
-        "if more has to come. A grammar that doesn't compile is answered by one line {\"compiles\": false, \"error\": …} and "
+        "{\"accepted\": true} or {\"accepted\": false}, and \"at\": the byte that can't stand where it does, or the "
+        "text's length "
+        "if more has to come. A grammar that doesn't compile is answered by one line {\"compiles\": false, \"error\": "
+        "…} and "
         "exit status 1.\n\n"
-        "JSON is accepted in any form: with any white space, members in any order, 1.0 for an integer. What generations are held to is a "
+        "JSON is accepted in any form: with any white space, members in any order, 1.0 for an integer. What "
+        "generations are held to is a "
         "subset of this; --written shows it.",
     .examples = "# does it compile?\n"
                 "bitnet grammar check demo --schema person.json\n"

@@ -74,7 +74,8 @@ static bn_status compile_file(const char *path, bool schema, const bn_grammar_op
     return status;
 }
 
-bn_status grammar_options_compile(const struct grammar_options *options, bool any_form, bn_grammar **out, bn_error *err) {
+bn_status grammar_options_compile(const struct grammar_options *options, bool any_form, bn_grammar **out,
+                                  bn_error *err) {
     const bn_grammar_options form = {.size = sizeof form, .any_form = any_form};
     *out = NULL;
     if (!!options->schema + !!options->regex + !!options->grammar + !!options->choice > 1)

@@ -12,6 +12,7 @@ extern const struct option grammar_option_table[];
 
 /* *out is NULL when none is given; more than one is BN_STATUS_BAD_ARGUMENT. any_form: see bn_grammar_options. Release with
  * bn_grammar_release. */
-bn_status grammar_options_compile(const struct grammar_options *options, bool any_form, bn_grammar **out, bn_error *err);
+bn_status grammar_options_compile(const struct grammar_options *options, bool any_form, bn_grammar **out,
+                                  bn_error *err);
 
 #endif

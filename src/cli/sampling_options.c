@@ -129,8 +129,8 @@ static const char *scalar_text(const json_t *value, struct arena *strings) {
     return arena_strndup(strings, number, strlen(number));
 }
 
-static bn_status assign_json(const struct option *option, void *options, const char *name,
-                             const json_t *value, struct arena *strings, bn_error *err) {
+static bn_status assign_json(const struct option *option, void *options, const char *name, const json_t *value,
+                             struct arena *strings, bn_error *err) {
     const char *text = scalar_text(value, strings);
     if (!text) return fail(err, BN_STATUS_BAD_ARGUMENT, "'%s' must be a string, a number or a boolean", name);
     if (json_is_string(value) && strlen(text) != json_string_length(value))

@@ -71,9 +71,9 @@ struct bn_engine {
     uint64_t arrivals;
     struct kv_cache cache;
     struct prefix_tree prefixes;
-    bn_token_bytes *token_bytes; /* for healing; NULL until a request asks for it, then it stays */
+    bn_token_bytes *token_bytes;   /* for healing; NULL until a request asks for it, then it stays */
     struct token_trie *token_trie; /* for grammars, likewise */
-    uint64_t drives;             /* how often a thread has driven, cancellations included */
+    uint64_t drives;               /* how often a thread has driven, cancellations included */
     uint64_t steps, prompt_tokens, output_tokens, cached_tokens;
     uint64_t head_screened, head_rescored, head_fallbacks;
 };

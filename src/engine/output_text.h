@@ -18,9 +18,9 @@ struct output_text {
     bn_decoder *decoder;             /* NULL: the model has no tokenizer, the text stays empty */
     const struct stop_string *stops; /* owned by the request */
     size_t n_stops;
-    struct buffer buffer; /* all text; from the first stop string on nothing */
-    size_t n_skip;        /* bytes to come that the prompt has already */
-    size_t n_sure;        /* bytes of it that can't become part of a stop string: may be shown */
+    struct buffer buffer;           /* all text; from the first stop string on nothing */
+    size_t n_skip;                  /* bytes to come that the prompt has already */
+    size_t n_sure;                  /* bytes of it that can't become part of a stop string: may be shown */
     const struct stop_string *stop; /* the stop string that came; NULL: none */
 };
 

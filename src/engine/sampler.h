@@ -28,7 +28,7 @@ struct sampler_input {
     size_t n_prompt;          /* of which the prompt */
     const int32_t *forbidden; /* ids that must not come now (end tokens before min_tokens); may be NULL */
     size_t n_forbidden;
-    const uint64_t *allowed;  /* NULL, or a bit for each id: all others must not come */
+    const uint64_t *allowed;       /* NULL, or a bit for each id: all others must not come */
     const struct healing *healing; /* NULL, or the prompt is being healed: n_spelled bytes have been spelled */
     size_t n_spelled;
     uint64_t position; /* index of the token to draw in the output: the random counter */

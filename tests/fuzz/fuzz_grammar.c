@@ -7,7 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-static const char *const texts[] = {"", "{}", "[1,-2.5,\"a\\u00e9\",null]", "{\"a\":{\"b\":[true,0]},\"c\":\"x\"}", "aab 12"};
+static const char *const texts[] = {"", "{}", "[1,-2.5,\"a\\u00e9\",null]", "{\"a\":{\"b\":[true,0]},\"c\":\"x\"}",
+                                    "aab 12"};
 
 static void try_texts(bn_grammar *grammar) {
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -24,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     if (size == 0) return 0;
     const char *text = (const char *)bytes + 1;
     bn_grammar_options options = {.size = sizeof options, .any_form = bytes[0] & 4};
-    bn_tools tools = {.size = sizeof tools, .json = text, .json_bytes = size - 1, .syntax = bn_tool_syntax_find("hermes")};
+    bn_tools tools = {
+        .size = sizeof tools, .json = text, .json_bytes = size - 1, .syntax = bn_tool_syntax_find("hermes")};
     bn_grammar *grammar;
     if (bytes[0] & 8) {
         if (bn_grammar_compile_tools(&tools, &grammar, NULL) == BN_OK) try_texts(grammar);

@@ -18,8 +18,9 @@ uint32_t automaton_symbol(struct automaton *a, const uint32_t *words, size_t n) 
 
 uint32_t automaton_lexeme(struct automaton *a, const struct lexeme *lexeme) {
     uint64_t dfa = (uintptr_t)lexeme->dfa, number = (uintptr_t)lexeme->number, bytes = (uintptr_t)lexeme->bytes;
-    uint32_t name[] = {lexeme->kind,     (uint32_t)dfa,   (uint32_t)(dfa >> 32),   (uint32_t)number, (uint32_t)(number >> 32),
-                       (uint32_t)bytes, (uint32_t)(bytes >> 32), lexeme->min, lexeme->max};
+    uint32_t name[] = {
+        lexeme->kind,    (uint32_t)dfa,           (uint32_t)(dfa >> 32), (uint32_t)number, (uint32_t)(number >> 32),
+        (uint32_t)bytes, (uint32_t)(bytes >> 32), lexeme->min,           lexeme->max};
     bool is_new;
     uint32_t id = intern_words(&a->work, &a->lexeme_names, name, sizeof name / sizeof *name, &is_new);
     if (!is_new) return id;
@@ -39,9 +40,11 @@ static uint32_t lex_number(struct automaton *a, uint32_t lexeme, const struct le
     uint32_t id = intern_words(&a->work, &a->lex_names, name, 1 + at->n, &is_new);
     if (!is_new) return id == INTERN_FAILED ? 0 : id;
     if (!work_reserve(&a->work, &a->lex, id + 1, &a->lex_capacity, sizeof *a->lex)) return 0;
-    a->lex[id] = (struct lex_state){
-        .at = *at, .lexeme = lexeme, .label = lexeme_label(&a->lexemes[lexeme], at), .distance = STATE_UNKNOWN,
-        .over = lexeme_is_over(&a->lexemes[lexeme], at)};
+    a->lex[id] = (struct lex_state){.at = *at,
+                                    .lexeme = lexeme,
+                                    .label = lexeme_label(&a->lexemes[lexeme], at),
+                                    .distance = STATE_UNKNOWN,
+                                    .over = lexeme_is_over(&a->lexemes[lexeme], at)};
     return id;
 }
 

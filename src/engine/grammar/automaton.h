@@ -28,16 +28,16 @@ struct local_mask;
 struct lex_state {
     struct lex_position at;
     uint32_t lexeme, label, distance;
-    bool over; /* nothing can follow */
+    bool over;      /* nothing can follow */
     uint32_t *next; /* [256] numbers, STATE_UNKNOWN for not yet; NULL: none yet. 0 is dead */
     struct local_mask *local;
 };
 
 struct automaton_state {
-    bool ends;        /* the text may end here … */
-    bool only_ends;   /* … and can't go on */
-    uint32_t *next;   /* [256], as above */
-    uint64_t *mask;   /* [mask words of the trie]; NULL: not computed */
+    bool ends;         /* the text may end here … */
+    bool only_ends;    /* … and can't go on */
+    uint32_t *next;    /* [256], as above */
+    uint64_t *mask;    /* [mask words of the trie]; NULL: not computed */
     uint32_t distance; /* bytes that complete the text; STATE_UNKNOWN: not computed */
 };
 

@@ -43,7 +43,8 @@ typedef void (*expand_function)(void *context, const uint32_t *words, size_t n, 
 void explore_accept(struct exploration *to, uint32_t label);
 void explore_edge(struct exploration *to, uint32_t first, uint32_t last, const uint32_t *words, size_t n);
 /* NULL after a failure (work->status), as everywhere below. */
-const struct dfa *dfa_explore(struct work *work, const uint32_t *start, size_t n, expand_function expand, void *context);
+const struct dfa *dfa_explore(struct work *work, const uint32_t *start, size_t n, expand_function expand,
+                              void *context);
 
 const struct dfa *dfa_everything(struct work *work);
 const struct dfa *dfa_nothing(struct work *work);
@@ -57,7 +58,8 @@ const struct dfa *dfa_words(struct work *work, const struct dfa_word *words, siz
 
 enum dfa_operation { DFA_AND, DFA_OR, DFA_WITHOUT };
 /* Labels are those of a, then of b. */
-const struct dfa *dfa_combine(struct work *work, const struct dfa *a, const struct dfa *b, enum dfa_operation operation);
+const struct dfa *dfa_combine(struct work *work, const struct dfa *a, const struct dfa *b,
+                              enum dfa_operation operation);
 /* The texts of a that have min … max characters (UINT32_MAX: no limit). */
 const struct dfa *dfa_limit(struct work *work, const struct dfa *a, uint32_t min, uint32_t max);
 /* The texts of a whose labels are allowed: bit label − 1 of the set. Distances are those to the end of what follows, for which

@@ -70,17 +70,25 @@ bn_status bn_grammar_compile(bn_grammar_kind kind, const char *text, size_t text
     bn_grammar_options own = {0};
     if (options) memcpy(&own, options, options->size ? min_size(options->size, sizeof own) : sizeof own);
     if (text_bytes > LONGEST_TEXT)
-        return fail(err, BN_STATUS_UNSUPPORTED, "the grammar has %zu bytes; the limit is %zu", text_bytes, LONGEST_TEXT);
+        return fail(err, BN_STATUS_UNSUPPORTED, "the grammar has %zu bytes; the limit is %zu", text_bytes,
+                    LONGEST_TEXT);
     bn_grammar *grammar = create();
     if (!grammar) return fail_no_memory(err, sizeof *grammar);
     switch (kind) {
     case BN_GRAMMAR_JSON_SCHEMA:
         grammar->schema = schema_compile(&grammar->work, text, text_bytes, own.any_form);
         break;
-    case BN_GRAMMAR_REGEX: grammar->text = pattern_compile(&grammar->work, text, text_bytes, PATTERN_WHOLE); break;
-    case BN_GRAMMAR_GBNF: grammar->rules = gbnf_compile(&grammar->work, text, text_bytes); break;
-    case BN_GRAMMAR_LARK: grammar->rules = lark_compile(&grammar->work, text, text_bytes); break;
-    default: work_fail(&grammar->work, BN_STATUS_BAD_ARGUMENT, "unknown kind of grammar: %d", (int)kind);
+    case BN_GRAMMAR_REGEX:
+        grammar->text = pattern_compile(&grammar->work, text, text_bytes, PATTERN_WHOLE);
+        break;
+    case BN_GRAMMAR_GBNF:
+        grammar->rules = gbnf_compile(&grammar->work, text, text_bytes);
+        break;
+    case BN_GRAMMAR_LARK:
+        grammar->rules = lark_compile(&grammar->work, text, text_bytes);
+        break;
+    default:
+        work_fail(&grammar->work, BN_STATUS_BAD_ARGUMENT, "unknown kind of grammar: %d", (int)kind);
     }
     return conclude(grammar, out, err);
 }
@@ -179,7 +187,8 @@ bn_status bn_grammar_accepts(bn_grammar *grammar, const char *text, size_t text_
     uint32_t state = STATE_DEAD;
     size_t n = 0;
     bool done = false;
-    for (int tries = 0; tries < 2 && !done; tries++) done = automaton_refresh(a) && read_bytes(a, text, text_bytes, &state, &n);
+    for (int tries = 0; tries < 2 && !done; tries++)
+        done = automaton_refresh(a) && read_bytes(a, text, text_bytes, &state, &n);
     if (done) {
         *accepted = n == text_bytes && a->states[state].ends;
         if (at) *at = n;

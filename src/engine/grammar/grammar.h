@@ -29,7 +29,7 @@ enum symbol_kind {
 
 struct bn_grammar {
     atomic_uint references;
-    struct work work;       /* everything below lies in it */
+    struct work work; /* everything below lies in it */
     /* What it begins with is the first of these that is there: */
     struct rules *rules;
     const struct dfa *text; /* a regular expression or choices */

@@ -196,18 +196,25 @@ static bool string_low(const struct lexeme *lexeme, uint32_t *at, uint8_t byte) 
 static bool string_next(const struct lexeme *lexeme, uint32_t *at, uint8_t byte) {
     bool complete;
     switch (at[PHASE]) {
-    case STRING_OPEN: at[PHASE] = STRING_CONTENT; return byte == '"';
-    case STRING_CONTENT: return string_content(lexeme, at, byte);
-    case STRING_ESCAPE: return string_escape(lexeme, at, byte);
-    case STRING_HEX: return string_hex(lexeme, at, byte);
+    case STRING_OPEN:
+        at[PHASE] = STRING_CONTENT;
+        return byte == '"';
+    case STRING_CONTENT:
+        return string_content(lexeme, at, byte);
+    case STRING_ESCAPE:
+        return string_escape(lexeme, at, byte);
+    case STRING_HEX:
+        return string_hex(lexeme, at, byte);
     case STRING_LOW_SLASH:
     case STRING_LOW_U:
-    case STRING_LOW_HEX: return string_low(lexeme, at, byte);
+    case STRING_LOW_HEX:
+        return string_low(lexeme, at, byte);
     case STRING_PARTIAL:
         if (!add_byte(&at[VALUE], byte, &complete)) return false;
         if (complete) return string_character(lexeme, at, at[VALUE]);
         return meets_partial(lexeme->dfa, at[STATE], at[VALUE]);
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -221,10 +228,18 @@ bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_positio
 void lexeme_start(const struct lexeme *lexeme, struct lex_position *out) {
     memset(out, 0, sizeof *out);
     switch (lexeme->kind) {
-    case LEXEME_TEXT: out->n = 2; break;
-    case LEXEME_STRING: out->n = 4; break;
-    case LEXEME_NUMBER: out->n = LEX_WORDS; break;
-    case LEXEME_BYTES: out->n = 1; break;
+    case LEXEME_TEXT:
+        out->n = 2;
+        break;
+    case LEXEME_STRING:
+        out->n = 4;
+        break;
+    case LEXEME_NUMBER:
+        out->n = LEX_WORDS;
+        break;
+    case LEXEME_BYTES:
+        out->n = 1;
+        break;
     }
 }
 
@@ -242,13 +257,14 @@ static void store_prefix(uint32_t *words, const struct number_prefix *p) {
     memcpy(words + 3, &p->value, sizeof p->value);
 }
 
-bool lexeme_next(const struct lexeme *lexeme, const struct lex_position *from, uint8_t byte,
-                 struct lex_position *out) {
+bool lexeme_next(const struct lexeme *lexeme, const struct lex_position *from, uint8_t byte, struct lex_position *out) {
     *out = *from;
     struct number_prefix prefix, next;
     switch (lexeme->kind) {
-    case LEXEME_TEXT: return text_next(lexeme, from->words, byte, out->words);
-    case LEXEME_STRING: return string_next(lexeme, out->words, byte);
+    case LEXEME_TEXT:
+        return text_next(lexeme, from->words, byte, out->words);
+    case LEXEME_STRING:
+        return string_next(lexeme, out->words, byte);
     case LEXEME_NUMBER:
         load_prefix(from->words, &prefix);
         if (!number_next(lexeme->number, &prefix, byte, &next)) return false;
@@ -264,20 +280,29 @@ bool lexeme_next(const struct lexeme *lexeme, const struct lex_position *from, u
 uint32_t lexeme_label(const struct lexeme *lexeme, const struct lex_position *at) {
     struct number_prefix prefix;
     switch (lexeme->kind) {
-    case LEXEME_TEXT: return at->words[1] ? 0 : lexeme->dfa->states[at->words[0]].label;
-    case LEXEME_STRING: return at->words[PHASE] == STRING_CLOSED ? at->words[STATE] : 0;
-    case LEXEME_NUMBER: load_prefix(at->words, &prefix); return number_accepts(lexeme->number, &prefix);
-    case LEXEME_BYTES: return at->words[0] == lexeme->n_bytes;
+    case LEXEME_TEXT:
+        return at->words[1] ? 0 : lexeme->dfa->states[at->words[0]].label;
+    case LEXEME_STRING:
+        return at->words[PHASE] == STRING_CLOSED ? at->words[STATE] : 0;
+    case LEXEME_NUMBER:
+        load_prefix(at->words, &prefix);
+        return number_accepts(lexeme->number, &prefix);
+    case LEXEME_BYTES:
+        return at->words[0] == lexeme->n_bytes;
     }
     return 0;
 }
 
 bool lexeme_is_over(const struct lexeme *lexeme, const struct lex_position *at) {
     switch (lexeme->kind) {
-    case LEXEME_TEXT: return !at->words[1] && lexeme->dfa->states[at->words[0]].n_edges == 0;
-    case LEXEME_STRING: return at->words[PHASE] == STRING_CLOSED;
-    case LEXEME_BYTES: return at->words[0] == lexeme->n_bytes;
-    case LEXEME_NUMBER: break;
+    case LEXEME_TEXT:
+        return !at->words[1] && lexeme->dfa->states[at->words[0]].n_edges == 0;
+    case LEXEME_STRING:
+        return at->words[PHASE] == STRING_CLOSED;
+    case LEXEME_BYTES:
+        return at->words[0] == lexeme->n_bytes;
+    case LEXEME_NUMBER:
+        break;
     }
     return false;
 }
@@ -286,9 +311,12 @@ uint32_t lexeme_distance(const struct lexeme *lexeme, const struct lex_position 
     const uint32_t *words = at->words;
     uint32_t missing;
     switch (lexeme->kind) {
-    case LEXEME_TEXT: return lexeme->dfa->states[words[0]].distance + (words[1] ? 4 : 0);
-    case LEXEME_BYTES: return 1;
-    case LEXEME_NUMBER: return 0;
+    case LEXEME_TEXT:
+        return lexeme->dfa->states[words[0]].distance + (words[1] ? 4 : 0);
+    case LEXEME_BYTES:
+        return 1;
+    case LEXEME_NUMBER:
+        return 0;
     case LEXEME_STRING:
         if (words[PHASE] == STRING_CLOSED) return 0;
         missing = lexeme->min > words[COUNT] ? lexeme->min - words[COUNT] : 0;

@@ -41,7 +41,8 @@ bn_status matcher_create(bn_grammar *grammar, const struct token_trie *trie, siz
     bool any = !status && matcher_is_complete(m, NULL, 0);
     for (size_t w = 0; w < trie->mask_words && !status; w++) any |= m->bits[w] != 0;
     if (!status && !any)
-        status = fail(err, BN_STATUS_BAD_ARGUMENT, "no token of the model's vocabulary can begin what the grammar asks for");
+        status =
+            fail(err, BN_STATUS_BAD_ARGUMENT, "no token of the model's vocabulary can begin what the grammar asks for");
     if (status) {
         matcher_destroy(m);
         return status;
@@ -63,7 +64,8 @@ static uint32_t read_token(struct matcher *m, uint32_t state, int32_t id) {
     size_t n;
     const char *bytes = token_trie_spelling(m->trie, id, &n);
     if (n == 0) return STATE_DEAD;
-    for (size_t i = 0; i < n && state != STATE_DEAD; i++) state = automaton_next(m->automaton, state, (uint8_t)bytes[i]);
+    for (size_t i = 0; i < n && state != STATE_DEAD; i++)
+        state = automaton_next(m->automaton, state, (uint8_t)bytes[i]);
     return state;
 }
 
@@ -90,14 +92,16 @@ static bool follow(struct matcher *m, const int32_t *ids, size_t n_ids) {
 static bn_status fail_automaton(const struct matcher *m, bn_error *err) {
     const struct work *work = &m->automaton->work;
     if (work->status == BN_STATUS_NO_MEMORY) return fail(err, work->status, "%s", work->error.message);
-    return fail(err, BN_STATUS_UNSUPPORTED, "the grammar is too complex to go on with this output: %s", work->error.message);
+    return fail(err, BN_STATUS_UNSUPPORTED, "the grammar is too complex to go on with this output: %s",
+                work->error.message);
 }
 
 /* Must the output think of its end? A token may open something that takes as long as the grammar's longest part; then it has
  * still to be closed, a byte a token at worst. */
 static bool ends_soon(const struct matcher *m, uint32_t state, size_t n_ids) {
     uint64_t left = m->capacity - n_ids;
-    return left > 0 && left <= (uint64_t)automaton_distance(m->automaton, state) + grammar_longest_part(m->grammar) + END_MARGIN;
+    return left > 0 &&
+           left <= (uint64_t)automaton_distance(m->automaton, state) + grammar_longest_part(m->grammar) + END_MARGIN;
 }
 
 /* Twice, because an automaton that was full is emptied for the second try. */
@@ -108,7 +112,8 @@ static bn_status allow(struct matcher *m, const int32_t *ids, size_t n_ids, bool
         const uint64_t *bits = automaton_mask(m->automaton, state);
         if (!bits) continue;
         memcpy(m->bits, bits, m->trie->mask_words * sizeof *bits);
-        if (ends_soon(m, state, n_ids) && !automaton_restrict(m->automaton, state, (uint32_t)(m->capacity - n_ids) - 1, m->bits))
+        if (ends_soon(m, state, n_ids) &&
+            !automaton_restrict(m->automaton, state, (uint32_t)(m->capacity - n_ids) - 1, m->bits))
             continue;
         *ends = m->automaton->states[state].ends;
         return BN_OK;

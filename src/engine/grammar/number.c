@@ -170,10 +170,14 @@ static bool whole_between(const struct number_automaton *a, wide low, wide high,
 static bool any_between(const struct number_automaton *a, int sign, wide from, bool from_open, wide to, bool to_open,
                         uint64_t shift) {
     if (a->none[sign]) return false;
-    if (a->low[sign] > from) from = a->low[sign], from_open = a->low_open[sign];
-    else if (a->low[sign] == from) from_open |= a->low_open[sign];
-    if (a->bounded[sign] && a->high[sign] < to) to = a->high[sign], to_open = a->high_open[sign];
-    else if (a->bounded[sign] && a->high[sign] == to) to_open |= a->high_open[sign];
+    if (a->low[sign] > from)
+        from = a->low[sign], from_open = a->low_open[sign];
+    else if (a->low[sign] == from)
+        from_open |= a->low_open[sign];
+    if (a->bounded[sign] && a->high[sign] < to)
+        to = a->high[sign], to_open = a->high_open[sign];
+    else if (a->bounded[sign] && a->high[sign] == to)
+        to_open |= a->high_open[sign];
     if (from > to || (from == to && (from_open || to_open))) return false;
     bool real = !a->must_be_whole && from < to; /* one that is no multiple of anything */
     return real || whole_between(a, from + from_open, to - to_open, shift);
@@ -220,7 +224,8 @@ static bool lives(const struct number_automaton *a, const struct number_prefix *
         wide unit = a->power[more + a->scale];
         if (p->value > a->power[36] / unit) return !a->bounded[sign];
         if (a->bounded[sign] && p->value * unit > a->high[sign]) return false;
-        if (any_between(a, sign, p->value * unit, false, (p->value + 1) * unit, true, shift_of(a, p, unit))) return true;
+        if (any_between(a, sign, p->value * unit, false, (p->value + 1) * unit, true, shift_of(a, p, unit)))
+            return true;
     }
     return !a->bounded[sign];
 }

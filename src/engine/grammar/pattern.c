@@ -78,7 +78,8 @@ static uint32_t build(struct nfa *nfa, const struct pattern_node *node, uint32_t
     uint32_t at = next;
     if (!work_ok(nfa->work)) return 0;
     switch (node->kind) {
-    case PATTERN_CHARS: return add(nfa, (struct nfa_node){NFA_CHARS, next, 0, &node->set});
+    case PATTERN_CHARS:
+        return add(nfa, (struct nfa_node){NFA_CHARS, next, 0, &node->set});
     case PATTERN_CONCAT:
         for (size_t i = node->n_items; i-- > 0;) at = build(nfa, node->items[i], at);
         return at;
@@ -87,13 +88,18 @@ static uint32_t build(struct nfa *nfa, const struct pattern_node *node, uint32_t
         for (size_t i = node->n_items - 1; i-- > 0;)
             at = add(nfa, (struct nfa_node){NFA_SPLIT, build(nfa, node->items[i], next), at, NULL});
         return at;
-    case PATTERN_REPEAT: return build_repeat(nfa, node, next);
-    case PATTERN_START: return add(nfa, (struct nfa_node){NFA_START, next, 0, NULL});
-    case PATTERN_END: return add(nfa, (struct nfa_node){NFA_END, next, 0, NULL});
-    case PATTERN_RULE: return build(nfa, nfa->body_of(nfa->context, node->rule), next);
+    case PATTERN_REPEAT:
+        return build_repeat(nfa, node, next);
+    case PATTERN_START:
+        return add(nfa, (struct nfa_node){NFA_START, next, 0, NULL});
+    case PATTERN_END:
+        return add(nfa, (struct nfa_node){NFA_END, next, 0, NULL});
+    case PATTERN_RULE:
+        return build(nfa, nfa->body_of(nfa->context, node->rule), next);
     case PATTERN_SPECIAL:
     case PATTERN_SCHEMA:
-    case PATTERN_DFA: break; /* not regular: rules.c sees to them */
+    case PATTERN_DFA:
+        break; /* not regular: rules.c sees to them */
     case PATTERN_LOOK:
         work_fail(nfa->work, BN_STATUS_UNSUPPORTED, "look-ahead inside of a group of the pattern isn't supported");
         return 0;
@@ -108,7 +114,10 @@ static uint32_t embed(struct nfa *nfa, const struct dfa *dfa) {
     for (uint32_t s = 0; s < dfa->n_states; s++) add(nfa, (struct nfa_node){NFA_NONE, 0, 0, NULL});
     for (uint32_t s = 0; s < dfa->n_states && work_ok(nfa->work); s++) {
         const struct dfa_state *state = &dfa->states[s];
-        uint32_t at = add(nfa, (struct nfa_node){dfa->everything ? NFA_ALL : state->label ? NFA_MATCH : NFA_NONE, 0, 0, NULL});
+        uint32_t at = add(nfa, (struct nfa_node){dfa->everything ? NFA_ALL
+                                                 : state->label  ? NFA_MATCH
+                                                                 : NFA_NONE,
+                                                 0, 0, NULL});
         for (uint32_t e = 0; e < state->n_edges && work_ok(nfa->work) && !dfa->everything; e++) {
             const struct dfa_edge *edge = &dfa->edges[state->first_edge + e];
             struct code_set *set = work_alloc(nfa->work, 1, sizeof *set);
@@ -182,7 +191,8 @@ static void close_over(struct nfa *nfa, uint32_t from, bool at_start, bool at_en
         } else if ((node->kind == NFA_START && at_start) || (node->kind == NFA_END && at_end)) {
             nfa->stack[n++] = node->next;
         }
-        bool counts = node->kind == NFA_CHARS || node->kind == NFA_END || node->kind == NFA_MATCH || node->kind == NFA_ALL;
+        bool counts =
+            node->kind == NFA_CHARS || node->kind == NFA_END || node->kind == NFA_MATCH || node->kind == NFA_ALL;
         if (counts) nfa->set[nfa->n_set++] = at;
     }
 }

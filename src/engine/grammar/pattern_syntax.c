@@ -107,7 +107,7 @@ void code_set_finish(struct work *work, struct code_set *set, bool negated) {
 
 static const struct code_range digits[] = {{'0', '9'}};
 static const struct code_range words[] = {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
-static const struct code_range spaces[] = {{9, 13},         {32, 32},         {0xa0, 0xa0},     {0x1680, 0x1680},
+static const struct code_range spaces[] = {{9, 13},          {32, 32},         {0xa0, 0xa0},     {0x1680, 0x1680},
                                            {0x2000, 0x200a}, {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f},
                                            {0x3000, 0x3000}, {0xfeff, 0xfeff}};
 static const struct code_range newlines[] = {{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}};
@@ -124,9 +124,20 @@ static void add_ranges(struct parser *p, struct code_set *set, const struct code
 /* General categories by their short names; long names of the large ones. */
 static const char *category_of_long_name(const char *name, size_t n) {
     static const char *const names[][2] = {
-        {"Letter", "L"},      {"Lowercase_Letter", "Ll"}, {"Uppercase_Letter", "Lu"}, {"Mark", "M"},   {"Number", "N"},
-        {"Decimal_Number", "Nd"}, {"digit", "Nd"},        {"Punctuation", "P"},       {"punct", "P"},  {"Symbol", "S"},
-        {"Separator", "Z"},   {"Space_Separator", "Zs"},  {"Other", "C"},             {"Control", "Cc"},
+        {"Letter", "L"},
+        {"Lowercase_Letter", "Ll"},
+        {"Uppercase_Letter", "Lu"},
+        {"Mark", "M"},
+        {"Number", "N"},
+        {"Decimal_Number", "Nd"},
+        {"digit", "Nd"},
+        {"Punctuation", "P"},
+        {"punct", "P"},
+        {"Symbol", "S"},
+        {"Separator", "Z"},
+        {"Space_Separator", "Zs"},
+        {"Other", "C"},
+        {"Control", "Cc"},
         {"Alphabetic", "L"},
     };
     for (size_t i = 0; i + 1 < sizeof names / sizeof names[0]; i++)
@@ -228,16 +239,26 @@ static uint32_t parse_escape(struct parser *p, struct code_set *set, bool in_cla
     case 'P':
         add_category(p, set, c == 'P');
         return IS_CLASS;
-    case 't': return '\t';
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 'f': return '\f';
-    case 'v': return '\v';
-    case 'a': return 7;
-    case 'e': return 27;
-    case 'x': return hex_digits(p, 2);
-    case 'u': return unicode_escape(p);
-    case 'c': return take_character(p) & 31;
+    case 't':
+        return '\t';
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 'f':
+        return '\f';
+    case 'v':
+        return '\v';
+    case 'a':
+        return 7;
+    case 'e':
+        return 27;
+    case 'x':
+        return hex_digits(p, 2);
+    case 'u':
+        return unicode_escape(p);
+    case 'c':
+        return take_character(p) & 31;
     case '0':
         if (p->at < p->n && p->text[p->at] >= '0' && p->text[p->at] <= '9') refuse(p, "an octal escape");
         return 0;
@@ -379,10 +400,14 @@ static struct pattern_node *parse_atom(struct parser *p) {
     struct code_set set = {0};
     uint32_t c = take_character(p);
     switch (c) {
-    case '(': return parse_group(p);
-    case '[': return parse_class(p);
-    case '^': return new_node(p, PATTERN_START);
-    case '$': return new_node(p, PATTERN_END);
+    case '(':
+        return parse_group(p);
+    case '[':
+        return parse_class(p);
+    case '^':
+        return new_node(p, PATTERN_START);
+    case '$':
+        return new_node(p, PATTERN_END);
     case '.':
         ADD_RANGES(p, &set, newlines, true);
         return chars_of(p, set, false);
@@ -396,7 +421,8 @@ static struct pattern_node *parse_atom(struct parser *p) {
     case '?':
         complain(p, "a repetition of nothing");
         return NULL;
-    default: return one_character(p, c);
+    default:
+        return one_character(p, c);
     }
 }
 

@@ -25,12 +25,12 @@ struct pattern_node {
     struct code_set set;         /* CHARS */
     struct pattern_node **items; /* CONCAT, ALTERNATIVES; REPEAT and LOOK have one */
     size_t n_items, items_capacity;
-    uint32_t min, max; /* REPEAT */
-    bool negative;     /* LOOK */
-    uint32_t rule;     /* RULE */
-    bool lexeme;       /* one token of a grammar */
+    uint32_t min, max;     /* REPEAT */
+    bool negative;         /* LOOK */
+    uint32_t rule;         /* RULE */
+    bool lexeme;           /* one token of a grammar */
     const struct dfa *dfa; /* DFA */
-    const char *bytes; /* SPECIAL, as in token_trie.h */
+    const char *bytes;     /* SPECIAL, as in token_trie.h */
     uint32_t n_bytes;
 };
 

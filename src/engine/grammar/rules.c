@@ -8,10 +8,10 @@
 #include "engine/grammar/grammar.h"
 #include "engine/grammar/token_trie.h"
 
-#define MOST_RULES     20000
-#define DEEPEST_BODY   400
-#define LEXEME_BYTES   ((size_t)8 << 20) /* what making a lexeme of a part may take, before the part is read piecewise */
-#define LEXEME_STEPS   ((size_t)400000)
+#define MOST_RULES   20000
+#define DEEPEST_BODY 400
+#define LEXEME_BYTES ((size_t)8 << 20) /* what making a lexeme of a part may take, before the part is read piecewise */
+#define LEXEME_STEPS ((size_t)400000)
 
 /* A part of a body, ready to run. */
 enum step_kind { STEP_LEXEME, STEP_SPECIAL, STEP_SCHEMA, STEP_CONCAT, STEP_CHOICE, STEP_REPEAT, STEP_RULE };
@@ -36,7 +36,9 @@ uint32_t rules_find(struct rules *rules, const char *name, size_t n) {
     for (uint32_t i = 0; i < rules->n; i++)
         if (rules->items[i].n_name == n && memcmp(rules->items[i].name, name, n) == 0) return i;
     char *copy = work_alloc(rules->work, n + 1, 1);
-    if (!copy || !work_reserve(rules->work, &rules->items, rules->n + 1, &rules->capacity, sizeof *rules->items) || !work_spend(rules->work, 1 + rules->n)) return 0;
+    if (!copy || !work_reserve(rules->work, &rules->items, rules->n + 1, &rules->capacity, sizeof *rules->items) ||
+        !work_spend(rules->work, 1 + rules->n))
+        return 0;
     if (rules->n >= MOST_RULES) {
         work_fail(rules->work, BN_STATUS_UNSUPPORTED, "more than %d rules", MOST_RULES);
         return 0;
@@ -118,8 +120,10 @@ static bool is_structure(const struct pattern_node *node) {
 
 static void walk_rule(struct rules *rules, struct traits *t, uint32_t rule, unsigned depth);
 
-static void walk_body(struct rules *rules, struct traits *t, const struct pattern_node *node, uint32_t in, unsigned depth) {
-    if (depth > DEEPEST_BODY) work_fail(rules->work, BN_STATUS_UNSUPPORTED, "rules are nested deeper than %d", DEEPEST_BODY);
+static void walk_body(struct rules *rules, struct traits *t, const struct pattern_node *node, uint32_t in,
+                      unsigned depth) {
+    if (depth > DEEPEST_BODY)
+        work_fail(rules->work, BN_STATUS_UNSUPPORTED, "rules are nested deeper than %d", DEEPEST_BODY);
     if (!node || !work_spend(rules->work, 1)) return;
     if (is_structure(node)) t->structured[in] = true;
     if (node->kind == PATTERN_RULE) {
@@ -145,8 +149,10 @@ static void walk_rule(struct rules *rules, struct traits *t, uint32_t rule, unsi
 static bool is_nullable(const struct traits *t, const struct pattern_node *node) {
     bool any = false;
     switch (node->kind) {
-    case PATTERN_RULE: return t->nullable[node->rule];
-    case PATTERN_REPEAT: return node->min == 0 || is_nullable(t, node->items[0]);
+    case PATTERN_RULE:
+        return t->nullable[node->rule];
+    case PATTERN_REPEAT:
+        return node->min == 0 || is_nullable(t, node->items[0]);
     case PATTERN_CONCAT:
         for (size_t i = 0; i < node->n_items; i++)
             if (!is_nullable(t, node->items[i])) return false;
@@ -154,8 +160,10 @@ static bool is_nullable(const struct traits *t, const struct pattern_node *node)
     case PATTERN_ALTERNATIVES:
         for (size_t i = 0; i < node->n_items; i++) any |= is_nullable(t, node->items[i]);
         return any;
-    case PATTERN_DFA: return node->dfa->n_states && node->dfa->states[0].label;
-    default: return node->kind == PATTERN_START || node->kind == PATTERN_END;
+    case PATTERN_DFA:
+        return node->dfa->n_states && node->dfa->states[0].label;
+    default:
+        return node->kind == PATTERN_START || node->kind == PATTERN_END;
     }
 }
 
@@ -199,10 +207,12 @@ static void check_left(struct rules *rules, const struct traits *t, uint8_t *sta
                        unsigned depth);
 
 /* Does a rule come back to itself before anything is read? */
-static void check_left_rule(struct rules *rules, const struct traits *t, uint8_t *state, uint32_t rule, unsigned depth) {
+static void check_left_rule(struct rules *rules, const struct traits *t, uint8_t *state, uint32_t rule,
+                            unsigned depth) {
     if (state[rule] == 2 || !work_ok(rules->work)) return;
     if (state[rule] == 1) {
-        work_fail(rules->work, BN_STATUS_UNSUPPORTED, "the rule '%.*s' begins with itself by way of others: write it as a repetition",
+        work_fail(rules->work, BN_STATUS_UNSUPPORTED,
+                  "the rule '%.*s' begins with itself by way of others: write it as a repetition",
                   (int)rules->items[rule].n_name, rules->items[rule].name);
         return;
     }
@@ -251,7 +261,8 @@ static const struct dfa *try_lexeme(struct rules *rules, const struct pattern_no
 }
 
 static uint32_t new_step(struct rules *rules, enum step_kind kind) {
-    rules->steps = work_grow(rules->work, rules->steps, rules->n_steps + 1, &rules->steps_capacity, sizeof *rules->steps);
+    rules->steps =
+        work_grow(rules->work, rules->steps, rules->n_steps + 1, &rules->steps_capacity, sizeof *rules->steps);
     if (!rules->steps) return 0;
     rules->steps[rules->n_steps] = (struct rule_step){.kind = kind, .distance = DISTANCE_FAR};
     return (uint32_t)rules->n_steps++;
@@ -281,8 +292,8 @@ static uint32_t make_lexeme(struct rules *rules, const struct dfa *dfa, bool ins
 }
 
 static uint32_t make_step(struct rules *rules, const struct traits *t, const struct pattern_node *node, bool inside) {
-    static const enum step_kind kinds[] = {[PATTERN_CONCAT] = STEP_CONCAT, [PATTERN_ALTERNATIVES] = STEP_CHOICE,
-                                           [PATTERN_REPEAT] = STEP_REPEAT};
+    static const enum step_kind kinds[] = {
+        [PATTERN_CONCAT] = STEP_CONCAT, [PATTERN_ALTERNATIVES] = STEP_CHOICE, [PATTERN_REPEAT] = STEP_REPEAT};
     if (!work_spend(rules->work, 1)) return 0;
     bool token = node->kind == PATTERN_RULE && rules->items[node->rule].lexeme;
     /* with something to ignore, only what is one token may be taken together */
@@ -305,7 +316,8 @@ static uint32_t make_step(struct rules *rules, const struct traits *t, const str
         return step;
     }
     if (node->kind != PATTERN_CONCAT && node->kind != PATTERN_ALTERNATIVES && node->kind != PATTERN_REPEAT) {
-        work_fail(rules->work, BN_STATUS_UNSUPPORTED, "an anchor or look-ahead in a part that isn't one regular expression");
+        work_fail(rules->work, BN_STATUS_UNSUPPORTED,
+                  "an anchor or look-ahead in a part that isn't one regular expression");
         return 0;
     }
     uint32_t step = new_step(rules, kinds[node->kind]);
@@ -329,10 +341,14 @@ static uint32_t sum(uint32_t a, uint32_t b) {
 static uint32_t distance_of(const struct rules *rules, const struct rule_step *step, uint32_t from) {
     uint32_t total = 0, best = DISTANCE_FAR;
     switch (step->kind) {
-    case STEP_LEXEME: return step->dfa->n_states ? step->dfa->states[0].distance : DISTANCE_FAR;
-    case STEP_SPECIAL: return 1;
-    case STEP_SCHEMA: return rules->schema_distance;
-    case STEP_RULE: return rules->steps[step->rule].distance;
+    case STEP_LEXEME:
+        return step->dfa->n_states ? step->dfa->states[0].distance : DISTANCE_FAR;
+    case STEP_SPECIAL:
+        return 1;
+    case STEP_SCHEMA:
+        return rules->schema_distance;
+    case STEP_RULE:
+        return rules->steps[step->rule].distance;
     case STEP_CHOICE:
         for (uint32_t i = 0; i < step->n_items; i++)
             if (rules->steps[step->items[i]].distance < best) best = rules->steps[step->items[i]].distance;
@@ -383,7 +399,8 @@ void rules_prepare(struct rules *rules, uint32_t start) {
     }
     find_nullable(rules, &t);
     for (uint32_t i = 0; i < n && work_ok(work); i++) check_left_rule(rules, &t, left, i, 0);
-    for (uint32_t i = 0; i < n && work_ok(work); i++) steps[i] = make_step(rules, &t, rules->items[i].body, rules->items[i].lexeme);
+    for (uint32_t i = 0; i < n && work_ok(work); i++)
+        steps[i] = make_step(rules, &t, rules->items[i].body, rules->items[i].lexeme);
     rules->start = start;
     if (!work_ok(work)) return;
     for (size_t i = 0; i < rules->n_steps; i++)
@@ -422,13 +439,22 @@ void rules_expand(struct automaton *a, const struct rules *rules, const uint32_t
     uint32_t from = words[2], next;
     struct lexeme special = {.kind = LEXEME_BYTES, .bytes = step->bytes, .n_bytes = step->n_bytes, .max = UINT32_MAX};
     switch (step->kind) {
-    case STEP_LEXEME: automaton_scan(a, automaton_text(a, step->dfa), frame); break;
-    case STEP_SPECIAL: automaton_scan(a, automaton_lexeme(a, &special), frame); break;
-    case STEP_SCHEMA: automaton_expand(a, grammar_schema_value(a), 1, frame); break;
-    case STEP_RULE: automaton_expand(a, step_symbol(a, step->rule, 0), 1, frame); break;
+    case STEP_LEXEME:
+        automaton_scan(a, automaton_text(a, step->dfa), frame);
+        break;
+    case STEP_SPECIAL:
+        automaton_scan(a, automaton_lexeme(a, &special), frame);
+        break;
+    case STEP_SCHEMA:
+        automaton_expand(a, grammar_schema_value(a), 1, frame);
+        break;
+    case STEP_RULE:
+        automaton_expand(a, step_symbol(a, step->rule, 0), 1, frame);
+        break;
     case STEP_CHOICE:
         for (uint32_t i = 0; i < step->n_items; i++)
-            if (rules->steps[step->items[i]].distance < DISTANCE_FAR) automaton_expand(a, step_symbol(a, step->items[i], 0), 1, frame);
+            if (rules->steps[step->items[i]].distance < DISTANCE_FAR)
+                automaton_expand(a, step_symbol(a, step->items[i], 0), 1, frame);
         break;
     case STEP_CONCAT:
         if (from == step->n_items) {
@@ -442,7 +468,8 @@ void rules_expand(struct automaton *a, const struct rules *rules, const uint32_t
         if (from >= step->min) automaton_return(a, frame, 1);
         if (from == step->max || rules->steps[step->items[0]].distance >= DISTANCE_FAR) break;
         next = step->max == PATTERN_UNLIMITED && from >= step->min ? from : from + 1;
-        automaton_expand(a, step_symbol(a, step->items[0], 0), 1, automaton_push(a, step_symbol(a, words[1], next), frame));
+        automaton_expand(a, step_symbol(a, step->items[0], 0), 1,
+                         automaton_push(a, step_symbol(a, words[1], next), frame));
         break;
     }
 }

@@ -60,8 +60,8 @@ struct dependency {
 /* The classes of names: each property, and what patterns tell apart of the others. */
 struct name_class {
     uint32_t node;
-    uint32_t exists; /* which of the shape's name_exists a member of the class may satisfy */
-    bool possible;   /* has the node values? */
+    uint32_t exists;                    /* which of the shape's name_exists a member of the class may satisfy */
+    bool possible;                      /* has the node values? */
     uint32_t choices[1 << MOST_CLAIMS]; /* made ready: its node where it has to satisfy these; NEVER if it can't */
 };
 
@@ -86,7 +86,7 @@ struct shape {
     enum value_type type;
     struct number_set number;
     const struct dfa *string; /* with … */
-    uint32_t min, max;        /* … so many characters; anything but 0 and UNBOUNDED only where all strings are in it */
+    uint32_t min, max; /* … so many characters; anything but 0 and UNBOUNDED only where all strings are in it */
     struct array_shape *array;
     struct object_shape *object;
     /* made ready: */
@@ -94,7 +94,7 @@ struct shape {
     const struct dfa *text;
     bool ready;
     uint32_t number_of; /* in schema->shapes */
-    uint32_t distance; /* bytes of its shortest value */
+    uint32_t distance;  /* bytes of its shortest value */
 };
 
 struct forms {
@@ -132,7 +132,7 @@ struct schema {
     size_t n_shapes, shapes_capacity;
     struct schema_index *index;
     uint32_t root, depth;
-    uint32_t farthest; /* the largest distance of a node */
+    uint32_t farthest;        /* the largest distance of a node */
     const struct dfa **fixed; /* white space and punctuation, see schema_run.c */
 };
 

@@ -11,7 +11,8 @@ static uint32_t product(uint32_t n, uint32_t a) {
 }
 
 /* Items from place n on, each behind a comma. */
-static uint32_t items_distance(const struct schema *s, const struct array_shape *array, uint32_t n, const uint32_t *counts) {
+static uint32_t items_distance(const struct schema *s, const struct array_shape *array, uint32_t n,
+                               const uint32_t *counts) {
     uint32_t total = 0, left = array->min > n ? array->min - n : 0;
     for (; left && n < array->n_prefix; left--, n++) total = sum(total, sum(1, s->nodes[array->prefix[n]].distance));
     if (left) total = sum(total, product(left, sum(1, s->nodes[array->rest].distance)));
@@ -49,12 +50,18 @@ static uint32_t shape_distance(const struct schema *s, const struct shape *shape
     static const uint32_t none[MOST_CLAIMS];
     switch (shape->type) {
     case TYPE_NULL:
-    case TYPE_TRUE: return 4;
-    case TYPE_FALSE: return 5;
-    case TYPE_NUMBER: return shape->text ? shape->text->states[0].distance : 20;
-    case TYPE_STRING: return shape->string->states[0].distance + shape->min + 2;
-    case TYPE_ARRAY: return sum(2, items_distance(s, shape->array, 0, none));
-    default: return sum(2, members_distance(s, shape->object, NULL, 0));
+    case TYPE_TRUE:
+        return 4;
+    case TYPE_FALSE:
+        return 5;
+    case TYPE_NUMBER:
+        return shape->text ? shape->text->states[0].distance : 20;
+    case TYPE_STRING:
+        return shape->string->states[0].distance + shape->min + 2;
+    case TYPE_ARRAY:
+        return sum(2, items_distance(s, shape->array, 0, none));
+    default:
+        return sum(2, members_distance(s, shape->object, NULL, 0));
     }
 }
 
@@ -74,7 +81,8 @@ void schema_measure(struct schema *s) {
         }
     }
     for (size_t i = 0; i < s->n_nodes; i++)
-        if (s->nodes[i].distance < DISTANCE_FAR && s->nodes[i].distance > s->farthest) s->farthest = s->nodes[i].distance;
+        if (s->nodes[i].distance < DISTANCE_FAR && s->nodes[i].distance > s->farthest)
+            s->farthest = s->nodes[i].distance;
 }
 
 /* Words of an object's place, as schema_run.c has them. */
@@ -105,19 +113,27 @@ uint32_t schema_distance(const struct schema *s, const uint32_t *words, size_t n
     const struct shape *shape = n > 1 && words[0] != SYMBOL_VALUE ? s->shapes[words[1]] : NULL;
     uint32_t counts[MOST_CLAIMS] = {0}, node;
     switch (words[0]) {
-    case SYMBOL_DOCUMENT: return s->nodes[s->root].distance;
-    case SYMBOL_SPACE: return 0;
-    case SYMBOL_VALUE: return s->nodes[words[1]].distance;
-    case SYMBOL_ARRAY_BEGIN: return sum(1, items_distance(s, shape->array, 0, counts));
+    case SYMBOL_DOCUMENT:
+        return s->nodes[s->root].distance;
+    case SYMBOL_SPACE:
+        return 0;
+    case SYMBOL_VALUE:
+        return s->nodes[words[1]].distance;
+    case SYMBOL_ARRAY_BEGIN:
+        return sum(1, items_distance(s, shape->array, 0, counts));
     case SYMBOL_ARRAY_ITEM:
     case SYMBOL_ARRAY_NEXT:
         for (size_t c = 0; c + 3 < n && c < MOST_CLAIMS; c++) counts[c] = words[3 + c];
         node = array_node_of(shape->array, words[2]);
         if (words[0] == SYMBOL_ARRAY_NEXT) return sum(1, items_distance(s, shape->array, words[2], counts));
         return sum(sum(1, s->nodes[node].distance), items_distance(s, shape->array, words[2] + 1, counts));
-    case SYMBOL_OBJECT_BEGIN: return sum(1, members_distance(s, shape->object, NULL, 0));
-    case SYMBOL_OBJECT_KEY: return key_distance(s, shape->object, words);
-    case SYMBOL_OBJECT_NEXT: return sum(1, members_distance(s, shape->object, words + PLACE_SEEN, words[PLACE_COUNT]));
-    default: return 0; /* SYMBOL_OBJECT_COLON: the key's automaton knows */
+    case SYMBOL_OBJECT_BEGIN:
+        return sum(1, members_distance(s, shape->object, NULL, 0));
+    case SYMBOL_OBJECT_KEY:
+        return key_distance(s, shape->object, words);
+    case SYMBOL_OBJECT_NEXT:
+        return sum(1, members_distance(s, shape->object, words + PLACE_SEEN, words[PLACE_COUNT]));
+    default:
+        return 0; /* SYMBOL_OBJECT_COLON: the key's automaton knows */
     }
 }

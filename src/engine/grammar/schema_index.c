@@ -113,7 +113,8 @@ static const char *absolute(struct schema *s, const char *reference, const char 
 
 /* ---- the document ---- */
 
-static const struct location *find(const struct schema_index *index, const char *uri, const char *anchor, bool dynamic) {
+static const struct location *find(const struct schema_index *index, const char *uri, const char *anchor,
+                                   bool dynamic) {
     size_t n = strlen(uri);
     for (size_t i = 0; i < index->n; i++) {
         const char *other = index->items[i].uri;
@@ -148,8 +149,10 @@ static const char *place_of(struct schema *s, const char *place, const char *key
     if (!text) return "#";
     to += sprintf(to, "%s/", place);
     for (; *key; key++) {
-        if (*key == '~' || *key == '/') *to++ = '~', *to++ = *key == '~' ? '0' : '1';
-        else *to++ = *key;
+        if (*key == '~' || *key == '/')
+            *to++ = '~', *to++ = *key == '~' ? '0' : '1';
+        else
+            *to++ = *key;
     }
     return text;
 }
@@ -166,10 +169,19 @@ static void look_at_list(struct schema *s, const json_t *list, const char *base,
 
 /* Subschemas: the keyword's value, the items of its array, the members of its object. */
 static void look_into(struct schema *s, const char *key, const json_t *value, const char *base, const char *place) {
-    static const char *const one[] = {"additionalProperties", "additionalItems", "items", "not", "if", "then", "else",
-                                      "contains", "propertyNames", "unevaluatedItems", "unevaluatedProperties"};
-    static const char *const many[] = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas",
-                                       "dependencies"};
+    static const char *const one[] = {"additionalProperties",
+                                      "additionalItems",
+                                      "items",
+                                      "not",
+                                      "if",
+                                      "then",
+                                      "else",
+                                      "contains",
+                                      "propertyNames",
+                                      "unevaluatedItems",
+                                      "unevaluatedProperties"};
+    static const char *const many[] = {"properties",  "patternProperties", "$defs",
+                                       "definitions", "dependentSchemas",  "dependencies"};
     static const char *const lists[] = {"allOf", "anyOf", "oneOf", "prefixItems", "items"};
     const char *name;
     json_t *member;
@@ -179,8 +191,8 @@ static void look_into(struct schema *s, const char *key, const json_t *value, co
         if (strcmp(key, lists[i]) == 0 && json_is_array(value)) look_at_list(s, value, base, place);
     for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
         if (strcmp(key, many[i]) != 0 || !json_is_object(value)) continue;
-        json_object_foreach((json_t *)value, name, member)
-            if (json_is_object(member)) look_at(s, member, base, place_of(s, place, name));
+        json_object_foreach((json_t *)value, name, member) if (json_is_object(member))
+            look_at(s, member, base, place_of(s, place, name));
     }
 }
 

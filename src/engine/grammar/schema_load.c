@@ -18,8 +18,10 @@ static const char *place_in(struct schema *s, const char *place, const char *key
     if (!text) return place;
     to += sprintf(to, "%s/", place);
     for (; *key; key++) {
-        if (*key == '~' || *key == '/') *to++ = '~', *to++ = *key == '~' ? '0' : '1';
-        else *to++ = *key;
+        if (*key == '~' || *key == '/')
+            *to++ = '~', *to++ = *key == '~' ? '0' : '1';
+        else
+            *to++ = *key;
     }
     return text;
 }
@@ -163,8 +165,11 @@ static struct shape *load_string(struct loading *l) {
     count_of(l, "maxLength", &shape->max);
     const json_t *pattern = keyword(l, "pattern");
     if (pattern) {
-        if (!json_is_string(pattern)) complain(l, "expected a string");
-        else shape->string = pattern_compile(s->work, json_string_value(pattern), json_string_length(pattern), PATTERN_SEARCH);
+        if (!json_is_string(pattern))
+            complain(l, "expected a string");
+        else
+            shape->string =
+                pattern_compile(s->work, json_string_value(pattern), json_string_length(pattern), PATTERN_SEARCH);
     }
     /* an annotation by the specification, meant as an assertion where somebody says what type it is */
     const json_t *format = json_object_get(l->object, "type") ? keyword(l, "format") : NULL;
@@ -212,8 +217,10 @@ static struct shape *load_array(struct loading *l) {
     if (!shape) return NULL;
     struct array_shape *array = shape->array;
     const json_t *prefix = keyword(l, "prefixItems"), *items = keyword(l, "items");
-    if (json_is_array(prefix)) load_prefix(l, array, prefix, "prefixItems");
-    else if (prefix) complain(l, "expected an array");
+    if (json_is_array(prefix))
+        load_prefix(l, array, prefix, "prefixItems");
+    else if (prefix)
+        complain(l, "expected an array");
     if (json_is_array(items)) { /* older drafts */
         load_prefix(l, array, items, "items");
         const json_t *additional = keyword(l, "additionalItems");
@@ -243,7 +250,8 @@ static void load_properties(struct loading *l, struct object_shape *object) {
 }
 
 static void load_group(struct loading *l, struct object_shape *object) {
-    const json_t *patterns = keyword(l, "patternProperties"), *additional = json_object_get(l->object, "additionalProperties");
+    const json_t *patterns = keyword(l, "patternProperties"),
+                 *additional = json_object_get(l->object, "additionalProperties");
     const char *name, *place = l->s->place;
     json_t *value;
     if (!patterns && !additional) return;
@@ -317,12 +325,14 @@ static void load_names(struct loading *l, struct object_shape *object) {
     for (uint32_t i = 0; i < forms->n; i++) {
         const struct shape *shape = forms->items[i];
         if (shape->type != TYPE_STRING) continue;
-        strings = dfa_combine(l->s->work, strings, dfa_limit(l->s->work, shape->string, shape->min, shape->max), DFA_OR);
+        strings =
+            dfa_combine(l->s->work, strings, dfa_limit(l->s->work, shape->string, shape->min, shape->max), DFA_OR);
     }
     if (!strings || strings->everything) return;
     object->names = strings;
     for (uint32_t p = 0; p < object->n_properties; p++)
-        if (!dfa_match(strings, object->properties[p].name, object->properties[p].n_name)) object->properties[p].node = NEVER;
+        if (!dfa_match(strings, object->properties[p].name, object->properties[p].n_name))
+            object->properties[p].node = NEVER;
 }
 
 static struct shape *load_object(struct loading *l) {
@@ -464,8 +474,10 @@ static void load_references(struct loading *l, struct forms *forms) {
     for (int i = 0; i < 2; i++) {
         const json_t *reference = keyword(l, words[i]);
         if (!reference) continue;
-        if (!json_is_string(reference)) complain(l, "expected a string");
-        else meet(l, schema_index_resolve(l->s, json_string_value(reference), l->base, i == 1), forms);
+        if (!json_is_string(reference))
+            complain(l, "expected a string");
+        else
+            meet(l, schema_index_resolve(l->s, json_string_value(reference), l->base, i == 1), forms);
     }
 }
 
@@ -480,12 +492,44 @@ static void refuse_unsupported(struct loading *l) {
 
 /* Does anything stand beside $ref that an older draft ignores and a newer one doesn't? */
 static bool has_siblings(const json_t *object) {
-    static const char *const words[] = {
-        "$id", "id", "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength",
-        "maxLength", "pattern", "format", "properties", "required", "additionalProperties", "patternProperties", "propertyNames",
-        "minProperties", "maxProperties", "dependencies", "dependentRequired", "dependentSchemas", "items", "prefixItems",
-        "additionalItems", "minItems", "maxItems", "uniqueItems", "contains", "allOf", "anyOf", "oneOf", "not", "if",
-        "unevaluatedItems", "unevaluatedProperties"};
+    static const char *const words[] = {"$id",
+                                        "id",
+                                        "type",
+                                        "enum",
+                                        "const",
+                                        "minimum",
+                                        "maximum",
+                                        "exclusiveMinimum",
+                                        "exclusiveMaximum",
+                                        "multipleOf",
+                                        "minLength",
+                                        "maxLength",
+                                        "pattern",
+                                        "format",
+                                        "properties",
+                                        "required",
+                                        "additionalProperties",
+                                        "patternProperties",
+                                        "propertyNames",
+                                        "minProperties",
+                                        "maxProperties",
+                                        "dependencies",
+                                        "dependentRequired",
+                                        "dependentSchemas",
+                                        "items",
+                                        "prefixItems",
+                                        "additionalItems",
+                                        "minItems",
+                                        "maxItems",
+                                        "uniqueItems",
+                                        "contains",
+                                        "allOf",
+                                        "anyOf",
+                                        "oneOf",
+                                        "not",
+                                        "if",
+                                        "unevaluatedItems",
+                                        "unevaluatedProperties"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (json_object_get(object, words[i])) return true;
     return false;
@@ -498,7 +542,8 @@ static void load_unevaluated(struct loading *l, struct forms *forms) {
         const json_t *value = l->s->old_draft ? NULL : keyword(l, words[i]);
         if (value) nodes[i] = subschema(l, value, l->s->place);
     }
-    if (nodes[0] != ANY || nodes[1] != ANY) schema_load_unevaluated(l->s, l->object, l->base, nodes[0], nodes[1], forms);
+    if (nodes[0] != ANY || nodes[1] != ANY)
+        schema_load_unevaluated(l->s, l->object, l->base, nodes[0], nodes[1], forms);
 }
 
 const json_t *schema_keep(struct schema *s, json_t *json) {
@@ -519,7 +564,8 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
     if (s->draft_unknown && json_object_get(node.json, "$ref") && json_object_get(s->json, "definitions") &&
         !json_object_get(s->json, "$defs") && has_siblings(node.json)) {
         keyword(&l, "$ref");
-        work_fail(s->work, BN_STATUS_UNSUPPORTED, "drafts differ about keywords beside $ref: say which one with $schema");
+        work_fail(s->work, BN_STATUS_UNSUPPORTED,
+                  "drafts differ about keywords beside $ref: say which one with $schema");
         return;
     }
     refuse_unsupported(&l);
@@ -546,7 +592,12 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
 
 /* Dialects that say what keywords mean; documents that are described by others mean something else. */
 static void check_dialect(struct schema *s) {
-    static const char *const old[] = {"draft-03", "draft-04", "draft-05", "draft-06", "draft-07", "json-schema.org/schema",
+    static const char *const old[] = {"draft-03",
+                                      "draft-04",
+                                      "draft-05",
+                                      "draft-06",
+                                      "draft-07",
+                                      "json-schema.org/schema",
                                       "com.snowplowanalytics.self-desc"};
     static const char *const recent[] = {"json-schema.org/draft/2019-09/schema", "json-schema.org/draft/2020-12/schema",
                                          "spec.openapis.org/oas/3.1"};

@@ -117,7 +117,8 @@ void object_classify(struct schema *s, struct object_shape *object) {
         words[p] = (struct dfa_word){property->name, property->n_name, 1 + p};
         object->classes[p].node = property->node;
         for (uint32_t e = 0; e < object->n_exists; e++)
-            if (dfa_match(object->exists[e].names, property->name, property->n_name)) object->classes[p].exists |= 1u << e;
+            if (dfa_match(object->exists[e].names, property->name, property->n_name))
+                object->classes[p].exists |= 1u << e;
     }
     for (uint32_t c = 0; c < sets->n && work_ok(s->work); c++) {
         struct name_class *class = &object->classes[object->n_properties + c];
@@ -174,8 +175,10 @@ static void prepare_array(struct schema *s, struct array_shape *array) {
             for (uint32_t c = 0; c < array->n_contains; c++) {
                 const struct contains *contains = &array->contains[c];
                 bool claimed = claims >> c & 1;
-                if (claimed) node = node_and(s, node, contains->node);
-                else if (contains->max != UNBOUNDED && i >= contains->from) node = node_and(s, node, contains->not_node);
+                if (claimed)
+                    node = node_and(s, node, contains->node);
+                else if (contains->max != UNBOUNDED && i >= contains->from)
+                    node = node_and(s, node, contains->not_node);
             }
             array->choices[at] = node;
             array->possible[at] = node_inhabited(s, node);
@@ -190,10 +193,17 @@ static void prepare_shape(struct schema *s, struct shape *shape) {
     shape->number_of = (uint32_t)s->n_shapes;
     s->shapes[s->n_shapes++] = shape;
     switch (shape->type) {
-    case TYPE_NUMBER: prepare_number(s, shape); break;
-    case TYPE_ARRAY: prepare_array(s, shape->array); break;
-    case TYPE_OBJECT: prepare_object(s, shape->object); break;
-    default: break;
+    case TYPE_NUMBER:
+        prepare_number(s, shape);
+        break;
+    case TYPE_ARRAY:
+        prepare_array(s, shape->array);
+        break;
+    case TYPE_OBJECT:
+        prepare_object(s, shape->object);
+        break;
+    default:
+        break;
     }
 }
 
@@ -265,15 +275,20 @@ static void expand_value(struct automaton *a, const struct schema *s, uint32_t n
             lexeme = (struct lexeme){.kind = LEXEME_NUMBER, .number = shape->automaton};
             automaton_scan(a, automaton_lexeme(a, &lexeme), frame);
             break;
-        case TYPE_STRING: automaton_scan(a, automaton_lexeme(a, &lexeme), frame); break;
+        case TYPE_STRING:
+            automaton_scan(a, automaton_lexeme(a, &lexeme), frame);
+            break;
         case TYPE_ARRAY:
-            automaton_scan(a, fixed_lexeme(a, s, FIXED_OPEN_ARRAY), automaton_push(a, automaton_symbol(a, inside, 2), frame));
+            automaton_scan(a, fixed_lexeme(a, s, FIXED_OPEN_ARRAY),
+                           automaton_push(a, automaton_symbol(a, inside, 2), frame));
             break;
         case TYPE_OBJECT:
             inside[0] = SYMBOL_OBJECT_BEGIN;
-            automaton_scan(a, fixed_lexeme(a, s, FIXED_OPEN_OBJECT), automaton_push(a, automaton_symbol(a, inside, 2), frame));
+            automaton_scan(a, fixed_lexeme(a, s, FIXED_OPEN_OBJECT),
+                           automaton_push(a, automaton_symbol(a, inside, 2), frame));
             break;
-        case N_TYPES: break; /* not a type */
+        case N_TYPES:
+            break; /* not a type */
         }
     }
 }
@@ -362,7 +377,9 @@ static void expand_array(struct automaton *a, const struct schema *s, const uint
         if (array_may_close(array, &at)) automaton_scan(a, fixed_lexeme(a, s, FIXED_CLOSE_EMPTY_ARRAY), frame);
         expand_item(a, shape, &at, frame);
         break;
-    case SYMBOL_ARRAY_ITEM: expand_item(a, shape, &at, frame); break;
+    case SYMBOL_ARRAY_ITEM:
+        expand_item(a, shape, &at, frame);
+        break;
     default:
         if (array_may_close(array, &at)) automaton_scan(a, fixed_lexeme(a, s, FIXED_CLOSE_ARRAY), frame);
         if (array_may_go_on(array, &at))
@@ -395,7 +412,8 @@ static bool must_come(const struct object_shape *object, const uint32_t *place, 
     return false;
 }
 
-static bool may_come(const struct schema *s, const struct object_shape *object, const uint32_t *place, uint32_t property) {
+static bool may_come(const struct schema *s, const struct object_shape *object, const uint32_t *place,
+                     uint32_t property) {
     return object->classes[property].possible && !seen(place, property) &&
            (s->any_form || property >= place[OBJECT_NEXT_PROPERTY]);
 }
@@ -537,8 +555,12 @@ static void expand_object(struct automaton *a, const struct schema *s, const uin
         if (object_may_close(object, place)) automaton_scan(a, fixed_lexeme(a, s, FIXED_CLOSE_EMPTY_OBJECT), frame);
         expand_key(a, s, shape, place, frame);
         break;
-    case SYMBOL_OBJECT_KEY: expand_key(a, s, shape, place, frame); break;
-    case SYMBOL_OBJECT_COLON: expand_colon(a, s, shape, place, label, frame); break;
+    case SYMBOL_OBJECT_KEY:
+        expand_key(a, s, shape, place, frame);
+        break;
+    case SYMBOL_OBJECT_COLON:
+        expand_colon(a, s, shape, place, label, frame);
+        break;
     default: {
         uint32_t *allowed = work_alloc(&a->work, (object->n_classes + 31) / 32, sizeof *allowed);
         uint32_t *key = object_copy(a, object, place, SYMBOL_OBJECT_KEY);
@@ -554,12 +576,21 @@ static void expand_object(struct automaton *a, const struct schema *s, const uin
 void schema_expand(struct automaton *a, const struct schema *s, const uint32_t *words, size_t n, uint32_t label,
                    uint32_t frame) {
     switch (words[0]) {
-    case SYMBOL_DOCUMENT: expand_document(a, s, frame); break;
-    case SYMBOL_SPACE: automaton_scan(a, fixed_lexeme(a, s, FIXED_SPACE), frame); break;
-    case SYMBOL_VALUE: expand_value(a, s, words[1], frame); break;
+    case SYMBOL_DOCUMENT:
+        expand_document(a, s, frame);
+        break;
+    case SYMBOL_SPACE:
+        automaton_scan(a, fixed_lexeme(a, s, FIXED_SPACE), frame);
+        break;
+    case SYMBOL_VALUE:
+        expand_value(a, s, words[1], frame);
+        break;
     case SYMBOL_ARRAY_BEGIN:
     case SYMBOL_ARRAY_ITEM:
-    case SYMBOL_ARRAY_NEXT: expand_array(a, s, words, n, frame); break;
-    default: expand_object(a, s, words, label, frame);
+    case SYMBOL_ARRAY_NEXT:
+        expand_array(a, s, words, n, frame);
+        break;
+    default:
+        expand_object(a, s, words, label, frame);
     }
 }

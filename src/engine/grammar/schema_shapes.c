@@ -16,7 +16,8 @@ static uint32_t new_node(struct schema *s, const uint32_t *name, size_t n, enum 
     uint32_t id = intern_words(s->work, &s->names, name, n, &is_new);
     if (id == INTERN_FAILED) return NEVER;
     if (!is_new) return id;
-    if (!work_reserve(s->work, &s->nodes, id + 1, &s->nodes_capacity, sizeof *s->nodes) || !work_spend(s->work, 4 + n)) return NEVER;
+    if (!work_reserve(s->work, &s->nodes, id + 1, &s->nodes_capacity, sizeof *s->nodes) || !work_spend(s->work, 4 + n))
+        return NEVER;
     s->nodes[id] = (struct node){.kind = kind};
     s->n_nodes = id + 1;
     return id;
@@ -162,8 +163,7 @@ static bool and_arrays(struct schema *s, const struct array_shape *a, const stru
     out->prefix = work_alloc(s->work, out->n_prefix, sizeof *out->prefix);
     out->contains = work_alloc(s->work, a->n_contains + b->n_contains, sizeof *out->contains);
     if (!out->prefix || !out->contains) return false;
-    for (uint32_t i = 0; i < out->n_prefix; i++)
-        out->prefix[i] = node_and(s, array_node_of(a, i), array_node_of(b, i));
+    for (uint32_t i = 0; i < out->n_prefix; i++) out->prefix[i] = node_and(s, array_node_of(a, i), array_node_of(b, i));
     out->rest = node_and(s, a->rest, b->rest);
     out->min = a->min > b->min ? a->min : b->min;
     out->max = a->max < b->max ? a->max : b->max;
@@ -267,13 +267,19 @@ static struct shape *shape_and(struct schema *s, const struct shape *a, const st
     switch (a->type) {
     case TYPE_NUMBER:
         out->number = a->number;
-        if (!number_set_and(&out->number, &b->number))
-            work_fail(s->work, BN_STATUS_UNSUPPORTED, "too many multipleOf");
+        if (!number_set_and(&out->number, &b->number)) work_fail(s->work, BN_STATUS_UNSUPPORTED, "too many multipleOf");
         break;
-    case TYPE_STRING: some = and_strings(s, a, b, out); break;
-    case TYPE_ARRAY: some = and_arrays(s, a->array, b->array, out->array); break;
-    case TYPE_OBJECT: some = and_objects(s, a->object, b->object, out->object); break;
-    default: break;
+    case TYPE_STRING:
+        some = and_strings(s, a, b, out);
+        break;
+    case TYPE_ARRAY:
+        some = and_arrays(s, a->array, b->array, out->array);
+        break;
+    case TYPE_OBJECT:
+        some = and_objects(s, a->object, b->object, out->object);
+        break;
+    default:
+        break;
     }
     return some && work_ok(s->work) ? out : NULL;
 }
@@ -448,11 +454,20 @@ static void not_object(struct schema *s, const struct object_shape *object, stru
 static void shape_not(struct schema *s, const struct shape *shape, struct forms *out) {
     *out = (struct forms){0};
     switch (shape->type) {
-    case TYPE_NUMBER: not_number(s, shape, out); break;
-    case TYPE_STRING: not_string(s, shape, out); break;
-    case TYPE_ARRAY: not_array(s, shape->array, out); break;
-    case TYPE_OBJECT: not_object(s, shape->object, out); break;
-    default: break;
+    case TYPE_NUMBER:
+        not_number(s, shape, out);
+        break;
+    case TYPE_STRING:
+        not_string(s, shape, out);
+        break;
+    case TYPE_ARRAY:
+        not_array(s, shape->array, out);
+        break;
+    case TYPE_OBJECT:
+        not_object(s, shape->object, out);
+        break;
+    default:
+        break;
     }
 }
 
@@ -491,10 +506,10 @@ bool decimal_of_json(const json_t *json, struct decimal *out) {
 }
 
 static struct shape *const_shape(struct schema *s, const json_t *json, const char *place) {
-    static const enum value_type types[] = {[JSON_OBJECT] = TYPE_OBJECT, [JSON_ARRAY] = TYPE_ARRAY,
-                                            [JSON_STRING] = TYPE_STRING, [JSON_INTEGER] = TYPE_NUMBER,
-                                            [JSON_REAL] = TYPE_NUMBER,   [JSON_TRUE] = TYPE_TRUE,
-                                            [JSON_FALSE] = TYPE_FALSE,   [JSON_NULL] = TYPE_NULL};
+    static const enum value_type types[] = {
+        [JSON_OBJECT] = TYPE_OBJECT,  [JSON_ARRAY] = TYPE_ARRAY, [JSON_STRING] = TYPE_STRING,
+        [JSON_INTEGER] = TYPE_NUMBER, [JSON_REAL] = TYPE_NUMBER, [JSON_TRUE] = TYPE_TRUE,
+        [JSON_FALSE] = TYPE_FALSE,    [JSON_NULL] = TYPE_NULL};
     struct shape *shape = shape_new(s, types[json_typeof(json)]);
     struct decimal value;
     const char *name;
@@ -509,8 +524,7 @@ static struct shape *const_shape(struct schema *s, const json_t *json, const cha
         shape->number.min = shape->number.max = (struct number_bound){true, false, value};
         break;
     case JSON_STRING:
-        shape->string = dfa_words(
-            s->work, &(struct dfa_word){json_string_value(json), json_string_length(json), 1}, 1);
+        shape->string = dfa_words(s->work, &(struct dfa_word){json_string_value(json), json_string_length(json), 1}, 1);
         break;
     case JSON_ARRAY:
         shape->array->n_prefix = shape->array->min = shape->array->max = (uint32_t)json_array_size(json);
@@ -531,7 +545,8 @@ static struct shape *const_shape(struct schema *s, const json_t *json, const cha
         shape->object->groups[0].additional = NEVER;
         shape->object->n_groups = 1;
         break;
-    default: break;
+    default:
+        break;
     }
     return shape;
 }
@@ -563,10 +578,17 @@ static void work_out(struct schema *s, uint32_t id, struct forms *out) {
     const struct node node = s->nodes[id]; /* nodes move */
     const struct forms *first;
     switch (node.kind) {
-    case NODE_ANY: forms_all(s, out); break;
-    case NODE_NEVER: break;
-    case NODE_SCHEMA: schema_load(s, id, out); break;
-    case NODE_CONST: forms_add(s, out, const_shape(s, node.json, node.place)); break;
+    case NODE_ANY:
+        forms_all(s, out);
+        break;
+    case NODE_NEVER:
+        break;
+    case NODE_SCHEMA:
+        schema_load(s, id, out);
+        break;
+    case NODE_CONST:
+        forms_add(s, out, const_shape(s, node.json, node.place));
+        break;
     case NODE_AND:
         first = node_forms(s, node.parts[0]);
         if (first) {
@@ -595,7 +617,8 @@ const struct forms *node_forms(struct schema *s, uint32_t id) {
     if (s->nodes[id].place) s->place = s->nodes[id].place;
     if (s->nodes[id].state == NODE_BUSY || s->depth > DEEPEST_NODE) {
         work_fail(s->work, BN_STATUS_UNSUPPORTED,
-                  s->depth > DEEPEST_NODE ? "schemas are nested too deeply" : "the schema refers to itself, and to nothing else");
+                  s->depth > DEEPEST_NODE ? "schemas are nested too deeply"
+                                          : "the schema refers to itself, and to nothing else");
         return NULL;
     }
     s->nodes[id].state = NODE_BUSY;
@@ -623,7 +646,8 @@ static bool array_inhabited(struct schema *s, const struct array_shape *array, b
     for (uint32_t i = 0; i < array->n_contains; i++)
         if (array->contains[i].min > wanted) wanted = array->contains[i].min;
     if (wanted > array->max) return false;
-    while (n_possible < array->n_prefix && n_possible < wanted && ask(s, array->prefix[n_possible], assumed)) n_possible++;
+    while (n_possible < array->n_prefix && n_possible < wanted && ask(s, array->prefix[n_possible], assumed))
+        n_possible++;
     bool rest = n_possible == array->n_prefix && n_possible < wanted && ask(s, array->rest, assumed);
     if (n_possible < wanted && !rest) return false;
     for (uint32_t c = 0; c < array->n_contains && work_ok(s->work); c++) {
@@ -673,10 +697,14 @@ static bool shape_inhabited(struct schema *s, struct shape *shape, bool *assumed
             return false;
         }
         return number_automaton_inhabited(&automaton);
-    case TYPE_STRING: return shape->string->n_states > 0 && shape->min <= shape->max;
-    case TYPE_ARRAY: return array_inhabited(s, shape->array, assumed);
-    case TYPE_OBJECT: return object_inhabited(s, shape->object, assumed);
-    default: return true;
+    case TYPE_STRING:
+        return shape->string->n_states > 0 && shape->min <= shape->max;
+    case TYPE_ARRAY:
+        return array_inhabited(s, shape->array, assumed);
+    case TYPE_OBJECT:
+        return object_inhabited(s, shape->object, assumed);
+    default:
+        return true;
     }
 }
 

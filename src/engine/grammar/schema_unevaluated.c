@@ -46,7 +46,8 @@ static struct way joined(struct schema *s, const struct way *a, const struct way
 static void join(struct schema *s, struct ways *ways, const struct ways *other) {
     struct ways out = {0};
     for (size_t i = 0; i < ways->n; i++)
-        for (size_t j = 0; j < other->n && work_ok(s->work); j++) add_way(s, &out, joined(s, &ways->items[i], &other->items[j]));
+        for (size_t j = 0; j < other->n && work_ok(s->work); j++)
+            add_way(s, &out, joined(s, &ways->items[i], &other->items[j]));
     *ways = out;
 }
 
@@ -80,7 +81,8 @@ static struct ways ways_of_failure(struct schema *s, const json_t *json, const c
 /* What the keywords of the object itself look at. */
 static struct way looked_at(struct schema *s, const json_t *json, bool outermost) {
     struct way way = {.node = ANY, .names = dfa_nothing(s->work)};
-    const json_t *properties = json_object_get(json, "properties"), *patterns = json_object_get(json, "patternProperties");
+    const json_t *properties = json_object_get(json, "properties"),
+                 *patterns = json_object_get(json, "patternProperties");
     const json_t *prefix = json_object_get(json, "prefixItems"), *items = json_object_get(json, "items");
     const char *name;
     json_t *value;
@@ -153,7 +155,8 @@ static void join_condition(struct schema *s, const json_t *json, const char *bas
 }
 
 /* With the property, and then as its schema says, or without it. */
-static void join_dependent(struct schema *s, const json_t *schemas, const char *base, struct ways *ways, unsigned depth) {
+static void join_dependent(struct schema *s, const json_t *schemas, const char *base, struct ways *ways,
+                           unsigned depth) {
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)schemas, name, value) {
@@ -171,7 +174,8 @@ static void join_dependent(struct schema *s, const json_t *schemas, const char *
 static struct ways ways_inside(struct schema *s, const json_t *json, const char *base, bool outermost, unsigned depth) {
     struct ways ways = {0};
     if (depth > DEEPEST_CHAIN)
-        work_fail(s->work, BN_STATUS_UNSUPPORTED, "an unevaluated keyword beside a schema that refers to itself isn't supported");
+        work_fail(s->work, BN_STATUS_UNSUPPORTED,
+                  "an unevaluated keyword beside a schema that refers to itself isn't supported");
     if (!work_ok(s->work)) return ways;
     add_way(s, &ways, looked_at(s, json, outermost));
     join_reference(s, json, "$ref", base, &ways, depth);
@@ -229,8 +233,8 @@ static struct shape *rest_of_array(struct schema *s, const struct way *way, uint
     return shape;
 }
 
-void schema_load_unevaluated(struct schema *s, const json_t *json, const char *base, uint32_t properties, uint32_t items,
-                             struct forms *forms) {
+void schema_load_unevaluated(struct schema *s, const json_t *json, const char *base, uint32_t properties,
+                             uint32_t items, struct forms *forms) {
     struct forms out = {0}, some, both;
     if (items != ANY && has_contains(json, 0))
         work_fail(s->work, BN_STATUS_UNSUPPORTED, "unevaluatedItems beside contains isn't supported");

@@ -50,10 +50,12 @@ static void add_tool(struct work *work, const bn_tools *tools, json_t *tool, jso
         work_fail(work, BN_STATUS_BAD_ARGUMENT, "tools: two tools are called '%s'", json_string_value(name));
         return;
     }
-    bool none = !parameters || json_is_null(parameters) || (json_is_object(parameters) && !json_object_size(parameters));
+    bool none =
+        !parameters || json_is_null(parameters) || (json_is_object(parameters) && !json_object_size(parameters));
     json_t *schema = none ? json_pack("{s:s}", "type", "object") : json_deep_copy(parameters);
     if (!none && !json_is_object(schema)) {
-        work_fail(work, BN_STATUS_BAD_ARGUMENT, "tools: the parameters of '%s' must be a schema", json_string_value(name));
+        work_fail(work, BN_STATUS_BAD_ARGUMENT, "tools: the parameters of '%s' must be a schema",
+                  json_string_value(name));
         json_decref(schema);
         return;
     }
@@ -61,10 +63,10 @@ static void add_tool(struct work *work, const bn_tools *tools, json_t *tool, jso
     snprintf(id, sizeof id, "tool:%zu", json_object_size(definitions));
     json_object_set_new(schema, "$id", json_string(id));
     json_object_set_new(definitions, json_string_value(name), schema);
-    json_array_append_new(calls, json_pack("{s:s, s:{s:{s:s}, s:{s:s, s:s}}, s:[s, s], s:b}", "type", "object", "properties",
-                                           "name", "const", json_string_value(name), tools->syntax->arguments, "type",
-                                           "object", "$ref", id, "required", "name", tools->syntax->arguments,
-                                           "additionalProperties", 0));
+    json_array_append_new(calls, json_pack("{s:s, s:{s:{s:s}, s:{s:s, s:s}}, s:[s, s], s:b}", "type", "object",
+                                           "properties", "name", "const", json_string_value(name),
+                                           tools->syntax->arguments, "type", "object", "$ref", id, "required", "name",
+                                           tools->syntax->arguments, "additionalProperties", 0));
 }
 
 static json_t *schema_of_calls(struct work *work, const bn_tools *tools) {
@@ -164,12 +166,14 @@ static const struct dfa *pattern_with(struct work *work, const char *before, con
 static struct pattern_node *free_until(struct rules *rules, const char *begin, struct pattern_node **free_text) {
     struct work *work = rules->work;
     const char *text = escaped(work, begin);
-    const struct dfa *without = dfa_combine(work, dfa_everything(work), pattern_with(work, "", text, "", PATTERN_SEARCH), DFA_WITHOUT);
+    const struct dfa *without =
+        dfa_combine(work, dfa_everything(work), pattern_with(work, "", text, "", PATTERN_SEARCH), DFA_WITHOUT);
     const struct dfa *until = dfa_combine(work, pattern_with(work, "[\\s\\S]*", text, "", PATTERN_WHOLE),
                                           pattern_with(work, "", text, "[\\s\\S]", PATTERN_SEARCH), DFA_WITHOUT);
     if (!without || !until) return NULL;
     *free_text = dfa_body(rules, without);
-    return one_of(rules, dfa_body(rules, until), in_order(rules, *free_text, body_special(rules, begin, strlen(begin))));
+    return one_of(rules, dfa_body(rules, until),
+                  in_order(rules, *free_text, body_special(rules, begin, strlen(begin))));
 }
 
 static struct pattern_node *answer(struct rules *rules, const bn_tools *tools) {
@@ -180,7 +184,8 @@ static struct pattern_node *answer(struct rules *rules, const bn_tools *tools) {
         return one_of(rules, one, pattern_body(rules, "(?:[^{\\s][\\s\\S]*)?"));
     }
     if (tools->parallel && !syntax->list) {
-        struct pattern_node *more = in_order(rules, pattern_body(rules, "\\n?"), in_order(rules, mark(rules, syntax->begin), one));
+        struct pattern_node *more =
+            in_order(rules, pattern_body(rules, "\\n?"), in_order(rules, mark(rules, syntax->begin), one));
         calls = in_order(rules, one, body_repeat(rules, more, 0, PATTERN_UNLIMITED));
     }
     if (tools->required) return in_order(rules, mark(rules, syntax->begin), calls);

@@ -81,8 +81,7 @@ bn_status chat_encode(const struct chat *chat, const json_t *messages, int32_t *
 
 bn_status encode_prompt(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes, bool add_special,
                         int32_t **ids, size_t *n, bn_error *err) {
-    if (!tokenizer)
-        return fail(err, BN_STATUS_UNSUPPORTED, "the model has no tokenizer: give the prompt as token ids");
+    if (!tokenizer) return fail(err, BN_STATUS_UNSUPPORTED, "the model has no tokenizer: give the prompt as token ids");
     const bn_encode_options options = {.size = sizeof options, .add_special = add_special, .parse_special = true};
     bn_status status = bn_tokenizer_encode(tokenizer, text ? text : "", text_bytes, &options, ids, n, err);
     int32_t bos = bn_tokenizer_bos(tokenizer);
