@@ -210,7 +210,7 @@ static void finish_set(struct nfa *nfa) {
         nfa->n_set = 1;
         return;
     }
-    qsort(nfa->set, nfa->n_set, sizeof *nfa->set, compare_numbers);
+    if (work_spend(nfa->work, 8 * nfa->n_set)) qsort(nfa->set, nfa->n_set, sizeof *nfa->set, compare_numbers);
 }
 
 /* May the text end in this set? Through $ and what follows it. */
