@@ -105,7 +105,8 @@ bitnet generate demo --tokens 5000 -n 1
 check "an id beyond the vocabulary" eval 'exits 2 && says 5000'
 
 # interruption and pipes
-run timeout --preserve-status -s INT 0.7 "$BITNET" generate demo --tokens 1688 --ignore-eos -t 1 --isa scalar --n 32 --json
+# in the foreground: else timeout sends the signal to its whole group too, and a second one means "at once"
+run timeout --foreground --preserve-status -s INT 0.7 "$BITNET" generate demo --tokens 1688 --ignore-eos -t 1 --isa scalar --n 32 --json
 check "Ctrl-C ends it with status 130" exits 130
 check "and what there is comes out" same "$(json finish_reason)" cancelled
 "$BITNET" generate demo -p 'Once upon a time' -n 400 --ignore-eos 2>err | head -c 1 >/dev/null

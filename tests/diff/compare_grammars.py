@@ -114,7 +114,7 @@ def compare_own(options):
     good, bad, near_texts, refused = 0, [], 0, []
     for i, schema in enumerate(schemas.schemas(options.count)):
         validator = DRAFTS["draft7" if "draft-07" in schema.get("$schema", "") else "draft2020-12"](
-            schema, format_checker=jsonschema.FormatChecker())
+            schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
         _, error = check(options, schema, [])
         if error:
             refused.append((error, json.dumps(schema)))

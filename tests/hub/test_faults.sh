@@ -150,7 +150,7 @@ check "with space again: continues, whole" eval 'exits 0 && cmp "$weights" "$blo
 # Ctrl-C, and the limit on the bandwidth
 fresh
 fault '{"path": "/store/*", "slow": 0.3}'
-run timeout --preserve-status -s INT 0.7 "$BITNET" model download ours/small --json
+run timeout --foreground --preserve-status -s INT 0.7 "$BITNET" model download ours/small --json
 check "Ctrl-C" eval 'exits 130 && grep -q "\"error\":\"interrupted\"" out && nothing_visible ours/small'
 bitnet model download ours/small
 check "continues afterwards" eval 'exits 0 && cmp "$weights" "$blobs/$blob"'
