@@ -29,6 +29,16 @@ static double seconds_since(uint64_t start_ns) {
     return (double)(clock_now_ns() - start_ns) * 1e-9;
 }
 
+/* A program's peak, as wait4 reports it, starts with that of the process which it was started from (exec keeps the larger
+ * of both), so a parent that once held a model would hide what its children need. */
+static void forget_own_peak(void) {
+    int file = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    if (file < 0) return;
+    ssize_t ignored = write(file, "5", 1); /* proc(5): resets the peak of resident pages to what there is now */
+    (void)ignored;
+    close(file);
+}
+
 static bn_status start(struct child *child, char *const argv[], bn_error *err) {
     int ends[2];
     child->errors = memfd_create("errors", MFD_CLOEXEC);
@@ -41,6 +51,7 @@ static bn_status start(struct child *child, char *const argv[], bn_error *err) {
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, child->errors, STDERR_FILENO);
+    forget_own_peak();
     child->start_ns = clock_now_ns();
     int code = posix_spawnp(&child->pid, argv[0], &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);

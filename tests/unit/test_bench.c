@@ -2,7 +2,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "bench/model_cost.h"
+#include "bench/process.h"
 #include "bench/speed.h"
 #include "bench/statistics.h"
 #include "test.h"
@@ -122,10 +124,26 @@ static void test_names(void **state) {
     assert_string_equal(name, "pp64+tg16@d4096x12");
 }
 
+/* What this process once held isn't its children's. */
+static void test_peak_of_children(void **state) {
+    (void)state;
+    enum { HELD = 256 << 20 };
+    char *held = mem_map(HELD);
+    assert_non_null(held);
+    memset(held, 1, HELD);
+    mem_unmap(held, HELD);
+    struct process_result result;
+    bn_error error;
+    assert_int_equal(process_run((char *[]){(char *)"true", NULL}, 10, &result, &error), BN_OK);
+    mem_free(result.output);
+    if (result.peak_bytes >= HELD) test_fail("'true' took %zu bytes", result.peak_bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_summary),  cmocka_unit_test(test_significance), cmocka_unit_test(test_cost_of_steps),
         cmocka_unit_test(test_roofline), cmocka_unit_test(test_cost_of_demo), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_peak_of_children),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
