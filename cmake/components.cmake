@@ -28,7 +28,13 @@ if(BITNET_SERVER)
   find_path(WSLAY_INCLUDE wslay/wslay.h REQUIRED)
   pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
   pkg_check_modules(SERVER_CODINGS REQUIRED IMPORTED_TARGET zlib libzstd)
-  add_layer(server LINK layer_engine PkgConfig::EVENT PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::SERVER_CODINGS
+  set(server_libraries layer_engine PkgConfig::EVENT PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::SERVER_CODINGS
     ${WSLAY_LIBRARY})
+  if(BITNET_HUB) # src/server/hub: routes that change the registry and reach hubs
+    add_layer(server LINK ${server_libraries} layer_hub layer_registry)
+    target_compile_definitions(layer_server PRIVATE BITNET_HUB)
+  else()
+    add_layer(server EXCLUDE "/server/hub/" LINK ${server_libraries})
+  endif()
   list(APPEND BITNET_COMPONENT_LAYERS layer_server)
 endif()

@@ -126,6 +126,12 @@ json_t *json_text(const char *text, size_t n) {
     return value;
 }
 
+json_t *json_array_tail(const json_t *array, size_t from) {
+    json_t *tail = json_array();
+    for (size_t i = from; i < json_array_size(array); i++) json_array_append(tail, json_array_get(array, i));
+    return tail;
+}
+
 json_t *json_ids(const int32_t *ids, size_t n) {
     json_t *array = json_array();
     for (size_t i = 0; array && i < n; i++)

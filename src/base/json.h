@@ -29,6 +29,8 @@ bn_status json_get_text(const json_t *object, const char *key, const char **out,
 
 /* A string of any bytes: invalid UTF-8 becomes U+FFFD. */
 json_t *json_text(const char *text, size_t n);
+/* Items of an array from `from` on; an empty array for none. */
+json_t *json_array_tail(const json_t *array, size_t from);
 json_t *json_ids(const int32_t *ids, size_t n);
 /* null for NaN and infinities, which JSON lacks. */
 json_t *json_number(double value);

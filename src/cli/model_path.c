@@ -234,27 +234,30 @@ static char *downloaded(const char *name, bn_error *err) {
 }
 
 /* The registry's models come before those of the models folder. *path stays NULL for a name that neither has. */
-static bn_status find_name(const char *name, char **path, size_t *n_gguf, bn_error *err) {
+static bn_status find_name(const char *name, char **path, int *lease, size_t *n_gguf, bn_error *err) {
     bn_status status = BN_OK;
 #ifdef BITNET_HUB
-    status = registry_path(name, path, err);
+    status = registry_path(name, path, lease, err);
+#else
+    (void)lease;
 #endif
     if (!status && !*path) *path = in_models_folder(name, n_gguf);
     if (!status && !*path && !*n_gguf) *path = downloaded(name, err);
     return status;
 }
 
-bn_status model_path_resolve(const char *name, char **path, bn_error *err) {
+bn_status model_path_take(const char *name, char **path, int *lease, bn_error *err) {
     size_t n_gguf = 0;
     bn_status status = BN_OK;
     *path = NULL;
+    if (lease) *lease = -1;
     if (!*name) return fail(err, BN_STATUS_BAD_ARGUMENT, "the model's name is empty");
     if (file_exists(name) || strchr(name, '\n'))
         *path = mem_strdup(name);
     else if (strcmp(name, "demo") == 0)
         *path = demo_model_path();
     else if (name[0] != '/' && name[0] != '.')
-        status = find_name(name, path, &n_gguf, err);
+        status = find_name(name, path, lease, &n_gguf, err);
     if (*path || status) return status;
     if (strcmp(name, "demo") == 0)
         return fail(err, BN_STATUS_NOT_FOUND,
@@ -263,4 +266,8 @@ bn_status model_path_resolve(const char *name, char **path, bn_error *err) {
         return fail(err, BN_STATUS_NOT_FOUND, "'%s' has %zu .gguf files: name one of them, %s/FILE.gguf", name, n_gguf,
                     name);
     return not_found(name, err);
+}
+
+bn_status model_path_resolve(const char *name, char **path, bn_error *err) {
+    return model_path_take(name, path, NULL, err);
 }

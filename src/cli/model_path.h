@@ -9,6 +9,8 @@
  * folder there), or what was downloaded from a hub (owner/name[@revision][:file or variant]). *path is newly allocated.
  * BN_STATUS_NOT_FOUND proposes a similar name. */
 bn_status model_path_resolve(const char *name, char **path, bn_error *err);
+/* The same; a version of the registry stays only until *lease (a descriptor; -1: none) is closed. */
+bn_status model_path_take(const char *name, char **path, int *lease, bn_error *err);
 
 /* $BITNET_MODELS, else models in the data folder (base/folders.h). Newly allocated; NULL when there is no home. It need
  * not exist. */

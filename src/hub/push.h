@@ -16,6 +16,14 @@ struct hub_push_file {
     char sha256[65];
 };
 
+/* The files of a folder, or one file. Begin with zeros; release in any case. */
+struct hub_push_list {
+    struct hub_push_file *files; /* paths and names are the list's own */
+    size_t n;
+};
+bn_status hub_push_list(const char *path, struct hub_push_list *list, bn_error *err);
+void hub_push_list_release(struct hub_push_list *list);
+
 struct hub_push_options {
     const char *message;     /* NULL: a usual one */
     const char *description; /* NULL: none */

@@ -409,3 +409,23 @@ bn_status registry_add_location(struct registry *registry, const char *folder, c
         return fail(err, BN_STATUS_BAD_ARGUMENT, "%s: the path of a folder that stays must be absolute", folder);
     return add(registry, folder, false, facts, progress, out, added, err);
 }
+
+bn_status registry_add_snapshot(struct registry *registry, const struct hub_snapshot *snapshot, json_t *origin,
+                                struct model_version *out, bn_error *err) {
+    const char *slash = strrchr(snapshot->folder, '/');
+    bool named = snapshot->variant && model_word_valid(snapshot->variant), added;
+    *out = (struct model_version){0};
+    const struct version_facts facts = {
+        .name = snapshot->repository, .variant = named ? snapshot->variant : NULL, .origin = origin};
+    json_object_set_new(origin, "revision", json_string(snapshot->revision));
+    json_object_set_new(origin, "commit", json_string(slash ? slash + 1 : snapshot->folder));
+    bn_status status = registry_add_location(registry, snapshot->folder, &facts, NULL, out, &added, err);
+    if (status || !model_tag_valid(snapshot->revision)) return status;
+    struct model_reference reference = {.version = out->number};
+    struct model_version tagged = {0};
+    snprintf(reference.name, sizeof reference.name, "%s", out->name);
+    snprintf(reference.variant, sizeof reference.variant, "%s", out->variant);
+    status = registry_tag(registry, &reference, snapshot->revision, false, &tagged, err);
+    model_version_release(&tagged);
+    return status;
+}

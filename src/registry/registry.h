@@ -92,6 +92,16 @@ bn_status registry_add_location(struct registry *registry, const char *folder, c
                                 const struct byte_progress *progress, struct model_version *out, bool *added,
                                 bn_error *err);
 
+/* What was downloaded from a hub, where it lies in the cache: a version of the repository's name and of the variant that
+ * was asked for (if it is a word), with the revision as its tag (if it can be one). origin as in the facts. *out: to be
+ * released either way. */
+struct hub_snapshot {
+    const char *repository, *variant, *revision; /* "owner/name", "" or NULL, "main" */
+    const char *folder;                          /* …/snapshots/COMMIT */
+};
+bn_status registry_add_snapshot(struct registry *registry, const struct hub_snapshot *snapshot, json_t *origin,
+                                struct model_version *out, bn_error *err);
+
 /* For what is made here: a folder to write the version's files into; commit makes a version of them, discard (also
  * after a failed commit) removes the folder. */
 struct staging {

@@ -93,9 +93,14 @@ static void append_line(struct buffer *out, const struct exchange *exchange, boo
                   request->protocol, http_method_name(request->method));
     const char *path = request->path ? request->path : "";
     buffer_append_json_string(out, path, strlen(path));
-    buffer_printf(out, ",\"status\":%d,\"in\":%zu,\"out\":%llu,\"ms\":%.3f%s}\n", exchange->status,
+    buffer_printf(out, ",\"status\":%d,\"in\":%zu,\"out\":%llu,\"ms\":%.3f%s", exchange->status,
                   exchange->body_received, (unsigned long long)exchange->bytes_sent,
                   (double)(clock_now_ns() - request->start_ns) / 1e6, gone ? ",\"gone\":true" : "");
+    if (*exchange->note) {
+        buffer_append_text(out, ",\"note\":");
+        buffer_append_json_string(out, exchange->note, strlen(exchange->note));
+    }
+    buffer_append_text(out, "}\n");
 }
 
 void access_log_add(struct access_log *log, struct exchange *exchange, bool gone) {

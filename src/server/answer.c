@@ -61,6 +61,11 @@ json_t *token_logprob_json(const struct model *model, int32_t id, float logprob)
                      isfinite(logprob) ? (double)logprob : -9999.0, "bytes", bytes);
 }
 
+json_t *answer_call_arguments(const struct answer_call *call) {
+    json_t *value = call->arguments.size ? json_loadb(call->arguments.data, call->arguments.size, 0, NULL) : NULL;
+    return value ? value : json_object();
+}
+
 /* ---- from the parser ---- */
 
 static void on_text(void *context, const char *text, size_t n) {
@@ -170,23 +175,13 @@ static bool on_token(void *context, size_t prompt, const bn_token_event *event) 
     return !answer->failed;
 }
 
-static void on_answered(void *context, size_t prompt, const bn_request *request) {
-    (void)context, (void)prompt, (void)request;
-}
-
 static void on_end(void *context, const bn_error *error) {
     struct answer *answer = context;
-    struct failure failure = {0};
-    if (answer->failed)
-        succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
-    else if (error->status == BN_STATUS_CANCELLED)
-        failure.status = STATUS_CANCELLED;
-    else
-        succeeded(&failure, error->status, error);
+    struct failure failure = failure_of_end(error, answer->failed);
     answer->format->end(answer->context, &failure);
 }
 
-static const struct generation_sink sink = {on_token, on_answered, on_end};
+static const struct generation_sink sink = {.on_token = on_token, .on_end = on_end};
 
 /* ---- life ---- */
 

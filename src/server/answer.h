@@ -26,6 +26,9 @@ struct answer_choice {
     char stop[64];             /* the beginning of the stop string that ended it; "": none did */
 };
 
+/* What it wrote as arguments, as an object; {} for what was cut off in the middle. A new reference. */
+json_t *answer_call_arguments(const struct answer_call *call);
+
 /* How an API shows an answer. Callbacks come one at a time, on threads that drive the engine; any but end may be NULL. */
 struct answer_format {
     void (*text)(void *context, struct answer_choice *choice, const char *text, size_t n);
@@ -54,8 +57,6 @@ bn_usage answer_usage(const struct answer *answer);
 uint64_t answer_seed(const struct answer *answer);
 /* The ids of the prompt. */
 const struct generation_prompt *answer_prompt(const struct answer *answer);
-
-#define STATUS_CANCELLED 499
 
 /* An id such as "call_8f…": prefix and 24 random letters and digits. size ≥ strlen(prefix) + 25. */
 void make_id(char *out, size_t size, const char *prefix);

@@ -214,12 +214,6 @@ static json_t *usage_json_of(size_t input, size_t cached, size_t output) {
                      "output_tokens", (json_int_t)output);
 }
 
-static json_t *input_json(const struct answer_call *call) {
-    json_t *input = json_loadb(call->arguments.data ? call->arguments.data : "{}",
-                               call->arguments.data ? call->arguments.size : 2, 0, NULL);
-    return input ? input : json_object(); /* cut off in the middle */
-}
-
 static json_t *content_json(const struct answer_choice *choice) {
     json_t *content = json_array();
     if (choice->reasoning.size)
@@ -228,9 +222,9 @@ static json_t *content_json(const struct answer_choice *choice) {
     if (choice->text.size)
         json_array_append_new(content, json_pack("{s:s, s:o}", "type", "text", "text", buffer_json(&choice->text)));
     for (size_t i = 0; i < choice->n_calls; i++)
-        json_array_append_new(content,
-                              json_pack("{s:s, s:s, s:o, s:o}", "type", "tool_use", "id", choice->calls[i].id, "name",
-                                        buffer_json(&choice->calls[i].name), "input", input_json(&choice->calls[i])));
+        json_array_append_new(content, json_pack("{s:s, s:s, s:o, s:o}", "type", "tool_use", "id", choice->calls[i].id,
+                                                 "name", buffer_json(&choice->calls[i].name), "input",
+                                                 answer_call_arguments(&choice->calls[i])));
     return content;
 }
 
@@ -355,12 +349,6 @@ static const struct answer_format stream_format = {
 
 /* ---- the routes ---- */
 
-static void release(void *context) {
-    struct message *message = context;
-    delivery_release(&message->delivery);
-    mem_free(message);
-}
-
 /* The request of a body in this API's form. */
 static bool read_request(const struct api *api, struct exchange *exchange, struct chat_request *request,
                          struct failure *failure) {
@@ -373,16 +361,13 @@ static bool read_request(const struct api *api, struct exchange *exchange, struc
 void handle_messages(struct exchange *exchange, void *service) {
     struct chat_request request;
     struct failure failure = {0};
-    struct message *message = mem_calloc(1, sizeof *message);
-    if (!message) succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
-    if (!message || !read_request(service, exchange, &request, &failure)) {
-        mem_free(message);
-        failure_send(exchange, &failure);
-        return;
-    }
     bool stream = json_bool_or(exchange_request(exchange)->json, "stream", false);
-    delivery_init(&message->delivery, exchange, "msg_", stream, release);
-    delivery_start_answer(&message->delivery, &request, stream ? &stream_format : &whole_format);
+    struct message *message = delivery_create(exchange, sizeof *message, "msg_", stream, NULL);
+    if (!message) return;
+    if (read_request(service, exchange, &request, &failure))
+        delivery_start_answer(&message->delivery, &request, stream ? &stream_format : &whole_format);
+    else
+        delivery_refuse(&message->delivery, &failure);
 }
 
 void handle_count_tokens(struct exchange *exchange, void *service) {

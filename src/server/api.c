@@ -9,6 +9,7 @@
 #include "server/files.h"
 #include "server/json_store.h"
 #include "server/llama.h"
+#include "server/ollama.h"
 #include "server/openai.h"
 #include "server/responses.h"
 #include "server/tokens.h"
@@ -90,6 +91,7 @@ static const struct route stored_routes[] = {
 
 bn_status api_add_routes(struct api *api, struct router *router, bn_error *err) {
     bn_status status = router_add(router, &(struct route_table){routes, api}, err);
+    if (!status) status = ollama_add_routes(api, router, err);
     if (status || !api->files) return status;
     return router_add(router, &(struct route_table){stored_routes, api}, err);
 }
@@ -101,11 +103,13 @@ bn_status api_open(struct api *api, struct models *models, const struct api_opti
     if (!status) status = replay_open(&api->replay, options->cache_bytes, err);
     if (!status && folder) status = files_create(folder, &api->files, err);
     if (!status && folder) status = batches_create(folder, api, &api->batches, err);
+    if (!status) status = ollama_open(api, err);
     if (status) api_close(api);
     return status;
 }
 
 void api_close(struct api *api) {
+    ollama_close(api);
     batches_destroy(api->batches);
     files_destroy(api->files);
     replay_close(&api->replay);

@@ -11,6 +11,7 @@
 struct json_store;
 struct files;
 struct batches;
+struct ollama_tasks;
 
 struct api {
     struct models *models;
@@ -18,6 +19,7 @@ struct api {
     struct replay replay;
     struct files *files; /* NULL: there is no folder for state, so no files and batches either */
     struct batches *batches;
+    struct ollama_tasks *tasks; /* pulls, pushes and the like; NULL: this build has no hub */
 };
 
 struct api_options {

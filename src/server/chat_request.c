@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "server/constraint.h"
+#include "server/preset.h"
 
 enum { MAX_MESSAGES = 100000, MAX_TOOLS = 1024, MAX_CHOICES = 128 };
 
@@ -33,7 +34,7 @@ static const struct schema_field tool_fields[] = {
     {"function", {.types = SCHEMA_OBJECT, .required = true, .fields = function_fields}},
     {0},
 };
-static const struct schema tool_schema = {.name = "Tool", .types = SCHEMA_OBJECT, .fields = tool_fields};
+const struct schema chat_tool_schema = {.name = "Tool", .types = SCHEMA_OBJECT, .fields = tool_fields};
 
 static const struct schema_field stream_option_fields[] = {
     {"include_usage", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
@@ -53,7 +54,7 @@ static const struct schema_field chat_fields[] = {
     {"stream_options", {.types = SCHEMA_OBJECT | SCHEMA_NULL, .fields = stream_option_fields}},
     {"logprobs", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
     {"top_logprobs", {.types = SCHEMA_INTEGER | SCHEMA_NULL, .min = 0, .max = 20}},
-    {"tools", {.types = SCHEMA_ARRAY | SCHEMA_NULL, .max_size = MAX_TOOLS, .items = &tool_schema}},
+    {"tools", {.types = SCHEMA_ARRAY | SCHEMA_NULL, .max_size = MAX_TOOLS, .items = &chat_tool_schema}},
     {"tool_choice", {.types = SCHEMA_STRING | SCHEMA_OBJECT | SCHEMA_NULL}},
     {"parallel_tool_calls", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
     {"response_format", {.types = SCHEMA_OBJECT | SCHEMA_NULL}},
@@ -178,8 +179,10 @@ static bool continues_final(const json_t *body) {
     return json_bool_or(body, "continue_final_message", prefill);
 }
 
-static json_t *template_input(const json_t *body, struct failure *failure) {
-    json_t *messages = messages_for_template(json_object_get(body, "messages"), failure);
+static json_t *template_input(const json_t *preset, const json_t *body, struct failure *failure) {
+    json_t *said = messages_for_template(json_object_get(body, "messages"), failure);
+    json_t *messages = said ? preset_messages(preset, said) : NULL;
+    json_decref(said);
     if (!messages) return NULL;
     json_t *input = json_object(), *value;
     const char *name;
@@ -196,7 +199,7 @@ static json_t *template_input(const json_t *body, struct failure *failure) {
     return input;
 }
 
-/* Without a template what was said is simply continued, as 'bitnet run' does. */
+/* As 'bitnet run' does without a template. */
 static void join_messages(const json_t *input, struct buffer *out) {
     size_t i;
     json_t *message;
@@ -206,14 +209,15 @@ static void join_messages(const json_t *input, struct buffer *out) {
     }
 }
 
-bool chat_render_prompt(const struct model *model, const json_t *body, struct buffer *out, struct failure *failure) {
+bool chat_render_prompt(const struct model *model, const struct chat *chat, const json_t *body, struct buffer *out,
+                        struct failure *failure) {
     bn_error error = {0};
     buffer_init(out);
-    json_t *input = template_input(body, failure);
-    if (!input) return false;
+    json_t *input = template_input(model->preset, body, failure);
+    if (!input) return failure->status ? false : out_of_memory(failure);
     bool ok = true;
-    if (model->chat)
-        ok = succeeded(failure, chat_render(model->chat, input, out, &error), &error);
+    if (chat)
+        ok = succeeded(failure, chat_render(chat, input, out, &error), &error);
     else
         join_messages(input, out);
     if (!ok && !*failure->param) snprintf(failure->param, sizeof failure->param, "messages");
@@ -227,22 +231,23 @@ static bool ends_with(const struct buffer *text, const char *word) {
     return end >= n && memcmp(text->data + end - n, word, n) == 0;
 }
 
-static bool make_prompt(struct chat_request *request, const json_t *body, struct failure *failure) {
+bool chat_request_prompt(struct chat_request *request, const struct chat *chat, const json_t *body,
+                         struct failure *failure) {
     const struct model *model = request->model;
+    struct generation_prompt *prompt = &request->prompt;
     struct buffer text;
     bn_error error = {0};
-    bool ok = chat_render_prompt(model, body, &text, failure);
+    bool ok = chat_render_prompt(model, chat, body, &text, failure);
     if (ok) {
+        bn_free(prompt->ids);
+        *prompt = (struct generation_prompt){0};
         request->in_reasoning = ends_with(&text, "<think>");
-        bn_status status = model->chat ? chat_encode_prompt(model->chat, text.data, text.size, &request->prompt.ids,
-                                                            &request->prompt.n_ids, &error)
-                                       : encode_prompt(model->tokenizer, text.data, text.size, true,
-                                                       &request->prompt.ids, &request->prompt.n_ids, &error);
+        bn_status status =
+            chat ? chat_encode_prompt(chat, text.data, text.size, &prompt->ids, &prompt->n_ids, &error)
+                 : encode_prompt(model->tokenizer, text.data, text.size, true, &prompt->ids, &prompt->n_ids, &error);
         ok = succeeded(failure, status, &error);
     }
     buffer_release(&text);
-    if (ok && request->prompt.n_ids >= model->context_length)
-        return refuse_overflow(failure, request->prompt.n_ids, model->context_length);
     return ok;
 }
 
@@ -284,14 +289,15 @@ static bool read_tools(struct chat_request *request, const json_t *body, struct 
         request->tool_names[i] = arena_strndup(&request->settings.arena, name, strlen(name));
         if (!request->tool_names[i]) return out_of_memory(failure);
     }
-    request->tools = tool_syntax_of_template(bn_tokenizer_chat_template(request->model->tokenizer));
+    request->tools = tool_syntax_of_template(request->model->chat_template);
     return force_call(request, tools, choice, failure);
 }
 
 static bool read_counts(struct chat_request *request, const json_t *body, struct failure *failure) {
     bn_request_options *o = &request->settings.options;
-    json_int_t most = json_integer_or(body, "max_completion_tokens", json_integer_or(body, "max_tokens", 0));
-    o->max_tokens = (size_t)most;
+    json_int_t preset = json_integer_or(json_member(request->model->preset, "parameters"), "num_predict", 0);
+    json_int_t most = json_integer_or(body, "max_completion_tokens", json_integer_or(body, "max_tokens", preset));
+    o->max_tokens = most > 0 ? (size_t)most : 0;
     o->n = (size_t)json_integer_or(body, "n", 1);
     json_int_t top = json_integer_or(body, "top_logprobs", 0);
     if (json_bool_or(body, "logprobs", false))
@@ -302,20 +308,32 @@ static bool read_counts(struct chat_request *request, const json_t *body, struct
     return true;
 }
 
+bool chat_request_options(struct chat_request *request, const struct model *model, const json_t *body,
+                          struct failure *failure) {
+    *request = (struct chat_request){.model = model, .reasoning = true};
+    if (!model->tokenizer) return refuse(failure, "model", "the model has no tokenizer: it can't chat");
+    return settings_read(&request->settings, body, model, failure) &&
+           constraint_read(body, &request->settings.options.grammar, failure) && read_counts(request, body, failure) &&
+           read_tools(request, body, failure);
+}
+
 bool chat_request_read(struct chat_request *request, struct models *models, const json_t *body,
                        struct failure *failure) {
-    *request = (struct chat_request){.reasoning = true};
     bn_error error = {0};
+    const struct model *model = NULL;
+    *request = (struct chat_request){0};
     *failure = (struct failure){0};
-    bn_status status = models_acquire(models, json_text_or(body, "model", ""), &request->model, &error);
+    bn_status status = models_acquire(models, json_text_or(body, "model", ""), &model, &error);
     if (!succeeded(failure, status, &error)) {
         if (status == BN_STATUS_NOT_FOUND) snprintf(failure->param, sizeof failure->param, "model");
         return false;
     }
-    if (!request->model->tokenizer) return refuse(failure, "model", "the model has no tokenizer: it can't chat");
-    return settings_read(&request->settings, body, request->model, failure) &&
-           constraint_read(body, &request->settings.options.grammar, failure) && read_counts(request, body, failure) &&
-           read_tools(request, body, failure) && make_prompt(request, body, failure);
+    if (!chat_request_options(request, model, body, failure) ||
+        !chat_request_prompt(request, model->chat, body, failure))
+        return false;
+    if (request->prompt.n_ids >= model->context_length)
+        return refuse_overflow(failure, request->prompt.n_ids, model->context_length);
+    return true;
 }
 
 void chat_request_release(struct chat_request *request) {

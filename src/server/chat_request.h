@@ -7,7 +7,7 @@
 #include "server/output_parser.h"
 #include "server/settings.h"
 
-extern const struct schema chat_request_schema;
+extern const struct schema chat_request_schema, chat_tool_schema;
 
 struct chat_request {
     const struct model *model; /* held */
@@ -24,9 +24,17 @@ struct chat_request {
  * also after a failure. */
 bool chat_request_read(struct chat_request *request, struct models *models, const json_t *body,
                        struct failure *failure);
+/* The two halves of it. All but the prompt, for a model that the caller has acquired (taken over, always): */
+bool chat_request_options(struct chat_request *request, const struct model *model, const json_t *body,
+                          struct failure *failure);
+/* and the prompt, however long it is. chat: the template to use, or NULL. */
+bool chat_request_prompt(struct chat_request *request, const struct chat *chat, const json_t *body,
+                         struct failure *failure);
 void chat_request_release(struct chat_request *request);
 
-/* The prompt's text alone. model: held by the caller. out: to be released. */
-bool chat_render_prompt(const struct model *model, const json_t *body, struct buffer *out, struct failure *failure);
+/* The prompt's text alone, by the template `chat`; NULL: what was said is simply continued. model: held by the caller.
+ * out: to be released. */
+bool chat_render_prompt(const struct model *model, const struct chat *chat, const json_t *body, struct buffer *out,
+                        struct failure *failure);
 
 #endif

@@ -16,9 +16,10 @@ static void cancel(struct delivery *d) {
 /* ---- writing; the stream begins with the first thing written ---- */
 
 static void write_bytes(struct delivery *d, const char *bytes, size_t n) {
-    static const struct header headers[] = {{"content-type", "text/event-stream; charset=utf-8"},
-                                            {"cache-control", "no-cache"},
-                                            {"x-accel-buffering", "no"}};
+    const struct header headers[] = {
+        {"content-type", d->lines ? "application/x-ndjson" : "text/event-stream; charset=utf-8"},
+        {"cache-control", "no-cache"},
+        {"x-accel-buffering", "no"}};
     pthread_mutex_lock(&d->lock);
     if (!d->started) exchange_start(d->exchange, 200, headers, sizeof headers / sizeof *headers);
     d->started = true;
@@ -34,9 +35,9 @@ void delivery_event(struct delivery *d, const char *name) {
     struct buffer event;
     buffer_init(&event);
     if (name) buffer_printf(&event, "event: %s\n", name);
-    buffer_append_text(&event, "data: ");
+    if (!d->lines) buffer_append_text(&event, "data: ");
     buffer_append(&event, d->line.data, d->line.size);
-    buffer_append_text(&event, "\n\n");
+    buffer_append_text(&event, d->lines ? "\n" : "\n\n");
     if (event.failed || d->line.failed)
         cancel(d);
     else
@@ -76,38 +77,51 @@ static void on_cut(void *context, enum cut_reason reason) {
 }
 
 static void on_idle(void *context) {
-    struct delivery *d = context;
-    if (d->stream) delivery_write(d, ": ping\n\n");
+    delivery_write(context, ": ping\n\n");
 }
 
-static void on_release(void *context) {
-    struct delivery *d = context;
-    d->release(d);
-}
-
-void delivery_release(struct delivery *d) {
+void delivery_destroy(struct delivery *d) {
+    if (d->release) d->release(d);
     answer_destroy(d->answer);
     generation_destroy(d->generation);
     replay_ticket_release(&d->ticket);
     buffer_release(&d->line);
     pthread_mutex_destroy(&d->lock);
+    mem_free(d);
 }
 
-void delivery_init(struct delivery *d, struct exchange *exchange, const char *id_prefix, bool stream,
-                   void (*release)(void *context)) {
+static void on_release(void *context) {
+    delivery_destroy(context);
+}
+
+void delivery_refuse(struct delivery *d, const struct failure *failure) {
+    failure_send(d->exchange, failure);
+    delivery_destroy(d);
+}
+
+void *delivery_create(struct exchange *exchange, size_t size, const char *id_prefix, bool stream,
+                      void (*release)(void *context)) {
+    struct delivery *d = mem_calloc(1, size);
+    if (!d) {
+        struct failure failure;
+        succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
+        failure_send(exchange, &failure);
+        return NULL;
+    }
     d->exchange = exchange;
     d->created = (int64_t)time(NULL);
     d->stream = stream;
     d->release = release;
     make_id(d->id, sizeof d->id, id_prefix);
     pthread_mutex_init(&d->lock, NULL);
+    return d;
 }
 
 static void watch(struct delivery *d) {
     const struct exchange_watch callbacks = {.on_closed = on_closed,
                                              .on_cut = on_cut,
                                              .on_idle = on_idle,
-                                             .idle_ms = d->stream ? PING_MS : 0,
+                                             .idle_ms = d->stream && !d->lines ? PING_MS : 0,
                                              .on_release = on_release};
     exchange_watch(d->exchange, &callbacks, d);
 }
@@ -115,8 +129,7 @@ static void watch(struct delivery *d) {
 static void fail_to_start(struct delivery *d) {
     struct failure failure;
     succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
-    failure_send(d->exchange, &failure);
-    d->release(d);
+    delivery_refuse(d, &failure);
 }
 
 void delivery_start_answer(struct delivery *d, struct chat_request *request, const struct answer_format *format) {

@@ -16,8 +16,9 @@ struct delivery {
     const struct model *model;     /* that works on it */
     char id[48];
     int64_t created;                /* seconds since 1970 */
-    bool stream;                    /* server-sent events */
-    void (*release)(void *context); /* of the API's context */
+    bool stream;                    /* events, … */
+    bool lines;                     /* … which are lines of JSON, instead of server-sent events */
+    void (*release)(void *context); /* of what the API's context holds; NULL: nothing */
     struct buffer line;             /* of an event that is being made */
     atomic_int cut;                 /* why it had to end: enum cut_reason + 1; 0: it hadn't */
     pthread_mutex_t lock;           /* writing: the engine's thread, and pings */
@@ -25,18 +26,19 @@ struct delivery {
     struct replay_ticket ticket;    /* for the answer, if it is to be given again */
 };
 
-/* For the handler of an exchange: fills in the struct. */
-void delivery_init(struct delivery *d, struct exchange *exchange, const char *id_prefix, bool stream,
-                   void (*release)(void *context));
-/* Creates the answer of a request (taken over, always) and starts it; from here on the format's callbacks come, and
- * release at the very end. On failure the exchange is answered and `release` called. */
+/* For the handler of an exchange: an API's context of `size` bytes, zeroed behind its delivery. NULL without memory: then
+ * the exchange is answered. Starting it hands it over: it is freed, and `release` called before, when the exchange is gone. */
+void *delivery_create(struct exchange *exchange, size_t size, const char *id_prefix, bool stream,
+                      void (*release)(void *context));
+/* Instead of starting: frees it; delivery_refuse answers the exchange, too. */
+void delivery_destroy(struct delivery *d);
+void delivery_refuse(struct delivery *d, const struct failure *failure);
+/* Creates the answer of a request (taken over, always) and starts it; from here on the format's callbacks come. On
+ * failure the exchange is answered. */
 void delivery_start_answer(struct delivery *d, struct chat_request *request, const struct answer_format *format);
 /* The same for prompts; the model's hold and the ids are taken over, always. */
 void delivery_start_generation(struct delivery *d, const struct model *model, const struct generation_prompt *prompts,
                                size_t n_prompts, const struct generation_sink *sink, const struct settings *settings);
-/* For release: what the struct holds. */
-void delivery_release(struct delivery *d);
-
 /* Sends `line` as an event: "data: …", with "event: name" before it unless NULL, and clears it. */
 void delivery_event(struct delivery *d, const char *name);
 /* The same for a value, which is stolen. */

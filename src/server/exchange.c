@@ -229,6 +229,13 @@ size_t exchange_pending(struct exchange *exchange) {
     return n;
 }
 
+void exchange_note(struct exchange *exchange, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(exchange->note, sizeof exchange->note, format, arguments);
+    va_end(arguments);
+}
+
 bool exchange_closed(struct exchange *exchange) {
     pthread_mutex_lock(&exchange->lock);
     bool closed = exchange->closed;

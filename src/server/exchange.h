@@ -92,6 +92,9 @@ void exchange_fail_status(struct exchange *exchange, const bn_error *error);
  * reference; NULL without memory. */
 json_t *exchange_error_json(const struct exchange *exchange, const struct api_error *error, const char *message);
 
+/* A remark for the access log's line, such as what of the request was ignored. Before the exchange is given up. */
+void exchange_note(struct exchange *exchange, const char *format, ...) PRINTF_LIKE(2, 3);
+
 /* ---- watching ---- */
 
 /* Why an exchange has to end before it is done. The handler should write what tells the client (an error event) and end

@@ -47,6 +47,7 @@ struct exchange {
     const char *cors_origin;  /* to be allowed, in `block`; NULL: none */
     unsigned allowed_methods; /* for Allow; 0: no such header */
     char id[40], client[32];
+    char note[200]; /* for the access log */
 
     /* the answer */
     pthread_mutex_t lock;

@@ -64,6 +64,17 @@ bool succeeded(struct failure *failure, bn_status status, const bn_error *error)
     return false;
 }
 
+struct failure failure_of_end(const bn_error *error, bool no_memory) {
+    struct failure failure = {0};
+    if (no_memory)
+        succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
+    else if (error->status == BN_STATUS_CANCELLED)
+        failure.status = STATUS_CANCELLED;
+    else
+        succeeded(&failure, error->status, error);
+    return failure;
+}
+
 static struct api_error api_error_of(const struct failure *failure) {
     struct api_error error = {.status = failure->status,
                               .type = failure->type,

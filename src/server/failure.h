@@ -18,6 +18,9 @@ struct failure {
 bool refuse(struct failure *failure, const char *param, const char *format, ...) PRINTF_LIKE(3, 4);
 /* From the library's status; true when that is BN_OK. */
 bool succeeded(struct failure *failure, bn_status status, const bn_error *error);
+/* Why what was being generated has ended, from the engine's error; no_memory: on this side of it. */
+struct failure failure_of_end(const bn_error *error, bool no_memory);
+#define STATUS_CANCELLED 499 /* of a generation that was cancelled: nobody is told */
 /* 400: the prompt has n tokens, the context holds fewer. In the words of both APIs that clients look for. */
 bool refuse_overflow(struct failure *failure, size_t n_prompt_tokens, size_t context_length);
 

@@ -93,7 +93,8 @@ static void on_ended(struct engine_job *job, bn_status status, const bn_error *e
     part->usage.size = sizeof part->usage;
     bn_request_usage(job->request, &part->usage);
     bool timed_out = atomic_load(&job->timed_out);
-    if (!status || timed_out) generation->sink->on_answered(generation->context, part->index, job->request);
+    if ((!status || timed_out) && generation->sink->on_answered)
+        generation->sink->on_answered(generation->context, part->index, job->request);
     pthread_mutex_lock(&generation->lock);
     part->submitted = false;
     if (status && status != BN_STATUS_CANCELLED && !generation->error.status) generation->error = *error;

@@ -11,7 +11,7 @@ struct generation;
 struct generation_sink {
     /* A token, or the last event of a choice (event->finish). Returns false to stop everything. */
     bool (*on_token)(void *context, size_t prompt, const bn_token_event *event);
-    /* The prompt of that number has been answered, or its time is over: the request can still be read. */
+    /* The prompt of that number has been answered, or its time is over: the request can still be read. May be NULL. */
     void (*on_answered)(void *context, size_t prompt, const bn_request *request);
     /* Everything is over; error->status is BN_OK if all went well, CANCELLED if generation_cancel was called. The last
      * callback: the generation may be destroyed in it. */

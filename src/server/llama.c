@@ -71,17 +71,12 @@ static const char *stop_type_of(const bn_token_event *event) {
     return event->stop ? "word" : "eos";
 }
 
-static json_t *slice(const json_t *array, size_t from) {
-    json_t *out = json_array();
-    for (size_t i = from; i < json_array_size(array); i++) json_array_append(out, json_array_get(array, i));
-    return out;
-}
-
 static json_t *piece_json(struct llama_completion *c, const char *text, size_t n, bool stop) {
     size_t from = c->delivery.stream ? c->n_sent : 0;
     json_t *piece = json_pack("{s:i, s:o, s:o, s:b, s:i}", "index", 0, "content", json_text(text, n), "tokens",
-                              c->tokens ? slice(c->tokens, from) : json_array(), "stop", stop, "id_slot", 0);
-    if (c->probabilities) json_object_set_new(piece, "completion_probabilities", slice(c->probabilities, from));
+                              json_array_tail(c->tokens, from), "stop", stop, "id_slot", 0);
+    if (c->probabilities)
+        json_object_set_new(piece, "completion_probabilities", json_array_tail(c->probabilities, from));
     c->n_sent = max_size(json_array_size(c->tokens), json_array_size(c->probabilities));
     return piece;
 }
@@ -101,20 +96,10 @@ static bool on_token(void *context, size_t prompt, const bn_token_event *event) 
     return !c->failed;
 }
 
-static void on_answered(void *context, size_t prompt, const bn_request *request) {
-    (void)context, (void)prompt, (void)request;
-}
-
 static void on_end(void *context, const bn_error *error) {
     struct llama_completion *c = context;
     struct delivery *d = &c->delivery;
-    struct failure failure = {0};
-    if (c->failed)
-        succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
-    else if (error->status == BN_STATUS_CANCELLED)
-        failure.status = STATUS_CANCELLED;
-    else
-        succeeded(&failure, error->status, error);
+    struct failure failure = failure_of_end(error, c->failed);
     if (!delivery_succeeded(d, &failure, NULL, NULL)) return;
     const bn_usage usage = generation_usage(d->generation);
     json_t *last = piece_json(c, d->stream || !c->text.data ? "" : c->text.data, d->stream ? 0 : c->text.size, true);
@@ -133,15 +118,13 @@ static void on_end(void *context, const bn_error *error) {
     exchange_end(d->exchange);
 }
 
-static const struct generation_sink sink = {on_token, on_answered, on_end};
+static const struct generation_sink sink = {.on_token = on_token, .on_end = on_end};
 
 static void release(void *context) {
     struct llama_completion *c = context;
-    delivery_release(&c->delivery);
     buffer_release(&c->text);
     json_decref(c->tokens);
     json_decref(c->probabilities);
-    mem_free(c);
 }
 
 /* Starts it; takes over the model's hold and the prompt. */
@@ -149,10 +132,15 @@ static void start(struct exchange *exchange, const json_t *body, const struct mo
                   struct generation_prompt *prompt) {
     struct settings settings;
     struct failure failure = {0};
-    struct llama_completion *c = mem_calloc(1, sizeof *c);
+    bool stream = json_bool_or(body, "stream", false);
+    struct llama_completion *c = delivery_create(exchange, sizeof *c, "cmpl-", stream, release);
+    if (!c) {
+        bn_free(prompt->ids);
+        model_release(model);
+        return;
+    }
     bool ok =
         settings_read(&settings, body, model, &failure) && constraint_read(body, &settings.options.grammar, &failure);
-    if (!c) ok = succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
     if (ok && prompt->n_ids >= model->context_length)
         ok = refuse_overflow(&failure, prompt->n_ids, model->context_length);
     if (ok) {
@@ -164,13 +152,11 @@ static void start(struct exchange *exchange, const json_t *body, const struct mo
         o->client = client_of(exchange);
         if (n_probs > 0) c->probabilities = json_array();
         if (json_bool_or(body, "return_tokens", false)) c->tokens = json_array();
-        delivery_init(&c->delivery, exchange, "cmpl-", json_bool_or(body, "stream", false), release);
         delivery_start_generation(&c->delivery, model, prompt, 1, &sink, &settings);
     } else {
-        failure_send(exchange, &failure);
+        delivery_refuse(&c->delivery, &failure);
         bn_free(prompt->ids);
         model_release(model);
-        mem_free(c);
     }
     settings_release(&settings);
 }
@@ -227,13 +213,40 @@ static bool append_text(const struct model *model, int32_t mark, const char *tex
     return succeeded(failure, status, &error);
 }
 
-static bool infill_prompt(const struct model *model, const json_t *body, struct generation_prompt *out,
-                          struct failure *failure) {
-    const bn_tokenizer *tokenizer = model->tokenizer;
+#define N_MARKS (sizeof MARKS / sizeof *MARKS)
+
+/* Which of the families; N_MARKS: none. */
+static size_t marks_of(const bn_tokenizer *tokenizer) {
     size_t kind = 0;
-    while (kind < sizeof MARKS / sizeof *MARKS && bn_tokenizer_find(tokenizer, MARKS[kind].middle) < 0) kind++;
-    if (kind == sizeof MARKS / sizeof *MARKS)
+    while (kind < N_MARKS && (bn_tokenizer_find(tokenizer, MARKS[kind].prefix) < 0 ||
+                              bn_tokenizer_find(tokenizer, MARKS[kind].suffix) < 0 ||
+                              bn_tokenizer_find(tokenizer, MARKS[kind].middle) < 0))
+        kind++;
+    return kind;
+}
+
+bool model_can_infill(const bn_tokenizer *tokenizer) {
+    return marks_of(tokenizer) < N_MARKS;
+}
+
+bool infill_prompt(const struct model *model, const struct infill *infill, struct generation_prompt *out,
+                   struct failure *failure) {
+    const bn_tokenizer *tokenizer = model->tokenizer;
+    size_t kind = marks_of(tokenizer);
+    if (kind == N_MARKS)
         return refuse(failure, "model", "the model's vocabulary has no tokens for filling in: use /completion");
+    int32_t bos = bn_tokenizer_bos(tokenizer);
+    if (bos >= 0 && !append_ids(&out->ids, &out->n_ids, &bos, 1)) return succeeded(failure, BN_STATUS_NO_MEMORY, NULL);
+    return append_text(model, bn_tokenizer_find(tokenizer, MARKS[kind].prefix), infill->prefix, infill->n_prefix,
+                       &out->ids, &out->n_ids, failure) &&
+           append_text(model, bn_tokenizer_find(tokenizer, MARKS[kind].suffix), infill->suffix, infill->n_suffix,
+                       &out->ids, &out->n_ids, failure) &&
+           append_text(model, bn_tokenizer_find(tokenizer, MARKS[kind].middle), infill->begun, infill->n_begun,
+                       &out->ids, &out->n_ids, failure);
+}
+
+static bool read_infill(const struct model *model, const json_t *body, struct generation_prompt *out,
+                        struct failure *failure) {
     struct buffer before = {0};
     const json_t *extra = json_member(body, "input_extra");
     for (size_t i = 0; i < json_array_size(extra); i++) { /* other files stand before the one that is edited */
@@ -243,15 +256,14 @@ static bool infill_prompt(const struct model *model, const json_t *body, struct 
     const json_t *prefix = json_object_get(body, "input_prefix"), *suffix = json_object_get(body, "input_suffix");
     buffer_append(&before, json_string_value(prefix), json_string_length(prefix));
     const char *begun = json_text_or(body, "prompt", "");
-    int32_t middle = bn_tokenizer_find(tokenizer, MARKS[kind].middle), bos = bn_tokenizer_bos(tokenizer);
-    bool ok = !before.failed && (bos < 0 || append_ids(&out->ids, &out->n_ids, &bos, 1));
-    if (!ok) succeeded(failure, BN_STATUS_NO_MEMORY, NULL);
-    ok = ok &&
-         append_text(model, bn_tokenizer_find(tokenizer, MARKS[kind].prefix), before.data ? before.data : "",
-                     before.size, &out->ids, &out->n_ids, failure) &&
-         append_text(model, bn_tokenizer_find(tokenizer, MARKS[kind].suffix), json_string_value(suffix),
-                     json_string_length(suffix), &out->ids, &out->n_ids, failure) &&
-         append_text(model, middle, begun, strlen(begun), &out->ids, &out->n_ids, failure);
+    const struct infill infill = {before.data ? before.data : "",
+                                  json_string_value(suffix),
+                                  begun,
+                                  before.size,
+                                  json_string_length(suffix),
+                                  strlen(begun)};
+    bool ok =
+        before.failed ? succeeded(failure, BN_STATUS_NO_MEMORY, NULL) : infill_prompt(model, &infill, out, failure);
     buffer_release(&before);
     return ok;
 }
@@ -262,7 +274,7 @@ void handle_infill(struct exchange *exchange, void *service) {
     struct generation_prompt prompt = {0};
     struct failure failure = {0};
     bool acquired = api_acquire(service, body, &model, &failure);
-    if (acquired && infill_prompt(model, body, &prompt, &failure)) {
+    if (acquired && read_infill(model, body, &prompt, &failure)) {
         start(exchange, body, model, &prompt);
         return;
     }
@@ -280,14 +292,13 @@ void handle_props(struct exchange *exchange, void *service) {
         failure_send(exchange, &failure);
         return;
     }
-    const char *chat_template = bn_tokenizer_chat_template(model->tokenizer);
     bn_engine_stats stats = {.size = sizeof stats};
     bn_engine_get_stats(model->engine, &stats);
     exchange_respond_json(exchange, 200,
                           json_pack("{s:s, s:I, s:s, s:{s:I}, s:s, s:{s:b, s:b}}", "model_alias", model->name,
                                     "total_slots", (json_int_t)model->max_sequences, "chat_template",
-                                    chat_template ? chat_template : "", "default_generation_settings", "n_ctx",
-                                    (json_int_t)stats.context_length, "build_info", bn_version(), "modalities",
+                                    model->chat_template ? model->chat_template : "", "default_generation_settings",
+                                    "n_ctx", (json_int_t)stats.context_length, "build_info", bn_version(), "modalities",
                                     "vision", 0, "audio", 0));
     model_release(model);
 }

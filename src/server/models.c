@@ -1,22 +1,31 @@
 #include "server/models.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/folders.h"
 #include "base/memory.h"
+#include "server/preset.h"
+#include "server/settings.h"
 
 #define DEFAULT_MAX_QUEUED 1024
 #define MAX_NAMES          1024 /* that a resolver may add */
+#define MAX_MODEL_FILES    4096
 
 /* A model in memory with its count of users: the entry that shows it is one. */
 struct loaded {
     struct model public; /* first: public pointers are pointers to it */
     struct models *owner;
     char *name, *path;
+    char *chat_template;
+    json_t *preset;
+    int lease;      /* of the path; -1: none */
     size_t n_users; /* guarded by the owner's lock */
     uint64_t memory_bytes;
 };
@@ -27,15 +36,18 @@ struct entry {
     enum model_state state;
     struct loaded *loaded; /* NULL unless LOADED */
     uint64_t last_used_ns;
-    bn_error error; /* of FAILED */
+    uint64_t idle_ms; /* in memory after that; MODELS_FOREVER */
+    bn_error error;   /* of FAILED */
 };
 
 struct models {
     struct models_options options;
-    pthread_t janitor; /* unloads idle models, if they are to be */
+    pthread_t janitor; /* unloads idle models */
     bool stopping;     /* guarded by lock */
+    uint64_t wake_ns;  /* guarded by lock: when the janitor looks next */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* an entry stopped loading */
+    pthread_cond_t idle;    /* for the janitor, by the monotonic clock: it has to look earlier, or to stop */
     struct entry **entries;
     size_t n_entries, n_loaded; /* n_loaded: models in memory or about to be */
     uint64_t bytes;             /* of models in memory */
@@ -50,6 +62,9 @@ static void destroy_loaded(struct loaded *loaded) {
     chat_close(loaded->public.chat);
     bn_token_bytes_destroy(loaded->public.token_bytes);
     bn_model_close(loaded->public.model);
+    if (loaded->lease >= 0) close(loaded->lease);
+    json_decref(loaded->preset);
+    mem_free(loaded->chat_template);
     mem_free(loaded->name);
     mem_free(loaded->path);
     mem_free(loaded);
@@ -68,40 +83,58 @@ static bn_status open_engine(struct loaded *loaded, const struct models_options 
     return engine_loop_create(m->engine, max_jobs, &m->loop, err);
 }
 
-static bn_status resolve(const struct models *models, const char *source, char **path, bn_error *err) {
-    if (models->options.resolve) return models->options.resolve(models->options.resolve_context, source, path, err);
+static bn_status resolve(const struct models *models, const char *source, char **path, int *lease, bn_error *err) {
+    if (models->options.resolve)
+        return models->options.resolve(models->options.resolve_context, source, path, lease, err);
     *path = mem_strdup(source);
     return *path ? BN_OK : fail_no_memory(err, strlen(source));
 }
 
-static bn_status open_loaded(struct models *models, const struct entry *entry, struct loaded **out, bn_error *err) {
+/* A model that is to be opened: where it lies is known. */
+static bn_status create_loaded(struct models *models, const struct entry *entry, struct loaded **out, bn_error *err) {
     struct loaded *loaded = mem_calloc(1, sizeof *loaded);
     if (!loaded) return fail_no_memory(err, sizeof *loaded);
-    struct model *m = &loaded->public;
     loaded->owner = models;
     loaded->n_users = 1; /* the entry */
+    loaded->lease = -1;
+    loaded->public.name = loaded->name = mem_strdup(entry->name);
+    bn_status status = loaded->name ? resolve(models, entry->source, &loaded->path, &loaded->lease, err)
+                                    : fail_no_memory(err, strlen(entry->name));
+    if (status)
+        destroy_loaded(loaded);
+    else
+        *out = loaded;
+    return status;
+}
+
+/* The server's template, the preset's, or the tokenizer's. */
+static bn_status open_chat(struct loaded *loaded, const char *chat_template, bn_error *err) {
+    struct model *m = &loaded->public;
+    if (!m->tokenizer) return BN_OK;
+    if (!chat_template) chat_template = json_text_or(m->preset, "template", bn_tokenizer_chat_template(m->tokenizer));
+    if (!chat_template) return BN_OK;
+    m->chat_template = loaded->chat_template = mem_strdup(chat_template);
+    if (!loaded->chat_template) return fail_no_memory(err, strlen(chat_template));
+    return chat_open_source(m->tokenizer, chat_template, &m->chat, err);
+}
+
+static bn_status open_loaded(struct loaded *loaded, const char *chat_template, bn_error *err) {
+    const struct models_options *options = &loaded->owner->options;
+    struct model *m = &loaded->public;
     m->info.size = sizeof m->info;
     m->defaults.size = sizeof m->defaults;
     m->loaded_at = (int64_t)time(NULL);
-    m->name = loaded->name = mem_strdup(entry->name);
-    bn_status status =
-        loaded->name ? resolve(models, entry->source, &loaded->path, err) : fail_no_memory(err, strlen(entry->name));
-    if (!status) status = bn_model_open(loaded->path, &models->options.model, &m->model, err);
+    bn_status status = bn_model_open(loaded->path, &options->model, &m->model, err);
     if (!status) {
         bn_model_get_info(m->model, &m->info);
         bn_model_get_generation_defaults(m->model, &m->defaults);
         m->tokenizer = bn_model_tokenizer(m->model);
         if (m->tokenizer) status = bn_token_bytes_create(m->tokenizer, &m->token_bytes, err);
     }
-    if (!status && m->tokenizer)
-        status = entry->chat_template ? chat_open_source(m->tokenizer, entry->chat_template, &m->chat, err)
-                                      : chat_open(m->tokenizer, &m->chat, err);
-    if (!status) status = open_engine(loaded, &models->options, err);
-    if (status)
-        destroy_loaded(loaded);
-    else
-        *out = loaded;
-    return status;
+    if (!status) status = preset_read(loaded->path, &loaded->preset, err);
+    m->preset = loaded->preset;
+    if (!status) status = open_chat(loaded, chat_template, err);
+    return status ? status : open_engine(loaded, options, err);
 }
 
 /* One user less; under the lock. What nobody uses any more is given back, to be retired without the lock. */
@@ -114,6 +147,7 @@ static struct loaded *detach(struct entry *entry) {
     struct loaded *loaded = entry->loaded;
     entry->loaded = NULL;
     if (entry->state == MODEL_LOADED) entry->state = MODEL_UNLOADED;
+    if (loaded) entry->idle_ms = models_default_idle_ms(loaded->owner);
     return drop_user(loaded);
 }
 
@@ -132,6 +166,24 @@ static void *retire(void *context) {
     return NULL;
 }
 
+/* The entry that shows a model, or NULL; under the lock. */
+static struct entry *entry_of_loaded(const struct models *models, const struct loaded *loaded) {
+    for (size_t i = 0; i < models->n_entries; i++)
+        if (models->entries[i]->loaded == loaded) return models->entries[i];
+    return NULL;
+}
+
+/* When the entry's model is to leave memory; UINT64_MAX: it isn't there, in use, or to stay. */
+static uint64_t expiry_ns(const struct entry *entry) {
+    if (!entry->loaded || entry->loaded->n_users > 1 || entry->idle_ms == MODELS_FOREVER) return UINT64_MAX;
+    return entry->last_used_ns + entry->idle_ms * 1000000;
+}
+
+/* The janitor looks in time; under the lock. */
+static void watch_idle(struct models *models, const struct entry *entry) {
+    if (expiry_ns(entry) < models->wake_ns) pthread_cond_signal(&models->idle);
+}
+
 /* The last user may be the engine's own thread, which can't wait for its end: another one does. */
 void model_release(const struct model *model) {
     if (!model) return;
@@ -139,10 +191,10 @@ void model_release(const struct model *model) {
     struct models *models = loaded->owner;
     pthread_t thread;
     pthread_mutex_lock(&models->lock);
-    for (size_t i = 0; i < models->n_entries; i++) {
-        if (models->entries[i]->loaded == loaded) models->entries[i]->last_used_ns = clock_now_ns();
-    }
+    struct entry *entry = entry_of_loaded(models, loaded);
+    if (entry) entry->last_used_ns = clock_now_ns();
     loaded = drop_user(loaded);
+    if (entry) watch_idle(models, entry);
     pthread_mutex_unlock(&models->lock);
     if (!loaded) return;
     if (pthread_create(&thread, NULL, retire, loaded) == 0) pthread_detach(thread);
@@ -160,9 +212,11 @@ static void destroy_entry(struct entry *entry) {
     mem_free(entry);
 }
 
-static struct entry *create_entry(const char *name, const char *source, const char *chat_template, bn_error *err) {
+static struct entry *create_entry(const struct models *models, const char *name, const char *source,
+                                  const char *chat_template, bn_error *err) {
     struct entry *entry = mem_calloc(1, sizeof *entry);
     if (entry) {
+        entry->idle_ms = models_default_idle_ms(models);
         entry->name = mem_strdup(name);
         entry->source = mem_strdup(source);
         entry->chat_template = chat_template ? mem_strdup(chat_template) : NULL;
@@ -189,18 +243,44 @@ static bn_status add_entry(struct models *models, struct entry *entry, bn_error 
     return BN_OK;
 }
 
-static void expire(struct models *models);
+static void free_models(struct models *models) {
+    mem_free(models->entries);
+    pthread_cond_destroy(&models->changed);
+    pthread_cond_destroy(&models->idle);
+    pthread_mutex_destroy(&models->lock);
+    mem_free(models);
+}
+
+/* The entry whose model leaves memory next, or NULL; under the lock. */
+static struct entry *next_to_expire(const struct models *models) {
+    struct entry *next = NULL;
+    for (size_t i = 0; i < models->n_entries; i++)
+        if (expiry_ns(models->entries[i]) < (next ? expiry_ns(next) : UINT64_MAX)) next = models->entries[i];
+    return next;
+}
+
+static void wait_until(struct models *models, uint64_t ns) {
+    models->wake_ns = ns;
+    const struct timespec until = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+    if (ns == UINT64_MAX)
+        pthread_cond_wait(&models->idle, &models->lock);
+    else
+        pthread_cond_timedwait(&models->idle, &models->lock, &until);
+}
 
 static void *run_janitor(void *context) {
     struct models *models = context;
     pthread_mutex_lock(&models->lock);
     while (!models->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec++;
-        pthread_cond_timedwait(&models->changed, &models->lock, &until);
+        struct entry *entry = next_to_expire(models);
+        uint64_t ns = entry ? expiry_ns(entry) : UINT64_MAX;
+        if (ns > clock_now_ns()) {
+            wait_until(models, ns);
+            continue;
+        }
+        struct loaded *loaded = detach(entry);
         pthread_mutex_unlock(&models->lock);
-        expire(models);
+        retire(loaded);
         pthread_mutex_lock(&models->lock);
     }
     pthread_mutex_unlock(&models->lock);
@@ -209,27 +289,31 @@ static void *run_janitor(void *context) {
 
 bn_status models_create(const struct models_options *options, struct models **out, bn_error *err) {
     struct models *models = mem_calloc(1, sizeof *models);
+    pthread_condattr_t monotonic;
     if (!models) return fail_no_memory(err, sizeof *models);
     models->options = *options;
+    models->wake_ns = UINT64_MAX;
     pthread_mutex_init(&models->lock, NULL);
     pthread_cond_init(&models->changed, NULL);
-    *out = models;
-    if (!options->idle_ms || pthread_create(&models->janitor, NULL, run_janitor, models) == 0) return BN_OK;
-    models->options.idle_ms = 0;
-    models_destroy(models);
-    *out = NULL;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&models->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (pthread_create(&models->janitor, NULL, run_janitor, models) == 0) {
+        *out = models;
+        return BN_OK;
+    }
+    free_models(models);
     return fail(err, BN_STATUS_NO_MEMORY, "the system refuses another thread");
 }
 
 void models_destroy(struct models *models) {
     if (!models) return;
-    if (models->options.idle_ms) {
-        pthread_mutex_lock(&models->lock);
-        models->stopping = true;
-        pthread_cond_broadcast(&models->changed);
-        pthread_mutex_unlock(&models->lock);
-        pthread_join(models->janitor, NULL);
-    }
+    pthread_mutex_lock(&models->lock);
+    models->stopping = true;
+    pthread_cond_signal(&models->idle);
+    pthread_mutex_unlock(&models->lock);
+    pthread_join(models->janitor, NULL);
     for (size_t i = 0; i < models->n_entries; i++) {
         retire(detach(models->entries[i]));
         destroy_entry(models->entries[i]);
@@ -237,16 +321,33 @@ void models_destroy(struct models *models) {
     pthread_mutex_lock(&models->lock); /* for those that are being retired */
     while (models->n_loaded) pthread_cond_wait(&models->changed, &models->lock);
     pthread_mutex_unlock(&models->lock);
-    mem_free(models->entries);
-    pthread_cond_destroy(&models->changed);
-    pthread_mutex_destroy(&models->lock);
-    mem_free(models);
+    free_models(models);
+}
+
+uint64_t models_default_idle_ms(const struct models *models) {
+    return models->options.idle_ms ? models->options.idle_ms : MODELS_FOREVER;
+}
+
+bool models_known_only(const struct models *models) {
+    return models->options.known_only;
+}
+
+void models_keep(struct models *models, const struct model *model, uint64_t idle_ms) {
+    pthread_mutex_lock(&models->lock);
+    struct entry *entry = entry_of_loaded(models, (const struct loaded *)(const void *)model);
+    if (entry) entry->idle_ms = idle_ms;
+    pthread_mutex_unlock(&models->lock);
 }
 
 /* ---- loading ---- */
 
+struct folder_size {
+    const char *folder;
+    uint64_t *bytes;
+};
+
 /* The model in memory that nobody but its entry uses and that was used longest ago; under the lock. */
-static struct entry *least_recent(struct models *models) {
+static struct entry *least_recent(const struct models *models) {
     struct entry *least = NULL;
     for (size_t i = 0; i < models->n_entries; i++) {
         struct entry *entry = models->entries[i];
@@ -256,9 +357,22 @@ static struct entry *least_recent(struct models *models) {
     return least;
 }
 
-static uint64_t file_bytes(const char *path) {
-    struct stat st;
-    return !path || stat(path, &st) ? 0 : (uint64_t)st.st_size;
+static bn_status add_file_bytes(void *context, const char *relative_path, bn_error *err) {
+    const struct folder_size *size = context;
+    char *path = path_join(size->folder, relative_path);
+    if (!path) return fail_no_memory(err, strlen(relative_path));
+    *size->bytes += file_identify(path).size;
+    mem_free(path);
+    return BN_OK;
+}
+
+/* Of a file, or of all files of a folder: a first guess at the memory that a model takes. */
+static uint64_t bytes_of(const char *path) {
+    uint64_t bytes = 0;
+    struct folder_size size = {path, &bytes};
+    if (!file_is_directory(path)) return file_identify(path).size;
+    (void)folder_visit(path, MAX_MODEL_FILES, add_file_bytes, &size, NULL); /* opening it says what is wrong */
+    return bytes;
 }
 
 /* The entry shows the model; under the lock. */
@@ -295,22 +409,41 @@ static bn_status make_room(struct models *models, uint64_t bytes, bn_error *err)
     return BN_OK;
 }
 
+/* With its caches a model is larger than its file: what isn't used gives way after all. As make_room. */
+static void shed(struct models *models) {
+    while (models->options.max_bytes && models->bytes > models->options.max_bytes) {
+        struct entry *victim = least_recent(models);
+        if (!victim) return;
+        struct loaded *loaded = detach(victim);
+        pthread_mutex_unlock(&models->lock);
+        retire(loaded);
+        pthread_mutex_lock(&models->lock);
+    }
+}
+
 /* Loads what the entry stands for and shows it. Under the lock, which it gives up while it works. */
 static bn_status load(struct models *models, struct entry *entry, bn_error *err) {
     struct loaded *loaded = NULL;
     entry->state = MODEL_LOADING;
-    bn_status status = make_room(models, file_bytes(entry->path), err);
+    pthread_mutex_unlock(&models->lock);
+    bn_status status = create_loaded(models, entry, &loaded, &entry->error);
+    uint64_t bytes = status ? 0 : bytes_of(loaded->path);
+    pthread_mutex_lock(&models->lock);
+    if (!status) status = make_room(models, bytes, &entry->error);
     bool refused = status == BN_STATUS_BUSY;
     if (!status) {
         models->n_loaded++;
         pthread_mutex_unlock(&models->lock);
-        status = open_loaded(models, entry, &loaded, &entry->error);
+        status = open_loaded(loaded, entry->chat_template, &entry->error);
+        if (status) destroy_loaded(loaded);
+        if (status) loaded = NULL;
         pthread_mutex_lock(&models->lock);
         if (status) models->n_loaded--;
-        if (status && err) *err = entry->error;
     }
+    if (status && err) *err = entry->error;
+    if (status) destroy_loaded(loaded); /* which was never opened */
     entry->state = refused ? MODEL_UNLOADED : MODEL_FAILED;
-    if (loaded) attach(models, entry, loaded);
+    if (!status) attach(models, entry, loaded);
     pthread_cond_broadcast(&models->changed);
     return status;
 }
@@ -325,20 +458,25 @@ static struct entry *entry_of(struct models *models, const char *name, bn_error 
         fail(err, BN_STATUS_NOT_FOUND, "The model '%s' does not exist: GET /v1/models lists those there are", name);
         return NULL;
     }
-    entry = create_entry(name, name, NULL, err);
+    entry = create_entry(models, name, name, NULL, err);
     if (!entry || !add_entry(models, entry, err)) return entry;
     destroy_entry(entry);
     return NULL;
 }
 
-/* A name that turned out to stand for nothing is forgotten; under the lock. */
-static void forget(struct models *models, struct entry *entry) {
+/* Under the lock. */
+static void remove_entry(struct models *models, struct entry *entry) {
     size_t i = 0;
     while (i < models->n_entries && models->entries[i] != entry) i++;
-    if (i == models->n_entries || entry->path || models->options.known_only) return;
+    if (i == models->n_entries) return;
     memmove(models->entries + i, models->entries + i + 1, (models->n_entries - i - 1) * sizeof(struct entry *));
     models->n_entries--;
     destroy_entry(entry);
+}
+
+/* A name that turned out to stand for nothing is forgotten; under the lock. */
+static void forget(struct models *models, struct entry *entry) {
+    if (!entry->path && !models->options.known_only) remove_entry(models, entry);
 }
 
 bn_status models_acquire(struct models *models, const char *name, const struct model **out, bn_error *err) {
@@ -349,9 +487,10 @@ bn_status models_acquire(struct models *models, const char *name, const struct m
         pthread_cond_wait(&models->changed, &models->lock);
         entry = entry_of(models, name, err); /* it may have been forgotten */
     }
+    bool fresh = entry && !entry->loaded;
     if (!entry)
         status = err ? err->status : BN_STATUS_NOT_FOUND;
-    else if (!entry->loaded)
+    else if (fresh)
         status = load(models, entry, err);
     if (status == BN_STATUS_NOT_FOUND && entry) {
         forget(models, entry);
@@ -360,24 +499,40 @@ bn_status models_acquire(struct models *models, const char *name, const struct m
         entry->loaded->n_users++;
         entry->last_used_ns = clock_now_ns();
         *out = &entry->loaded->public;
+        if (fresh) shed(models);
     }
     pthread_mutex_unlock(&models->lock);
     return status;
 }
 
 static void exchange_sources(struct entry *a, struct entry *b) {
-    char *source = a->source, *chat_template = a->chat_template;
+    const struct entry before = *a;
     a->source = b->source;
     a->chat_template = b->chat_template;
-    b->source = source;
-    b->chat_template = chat_template;
+    a->path = b->path;
+    b->source = before.source;
+    b->chat_template = before.chat_template;
+    b->path = before.path;
+}
+
+/* Where it lies now. */
+static bn_status find_path(const struct models *models, struct entry *entry, bn_error *err) {
+    int lease = -1;
+    bn_status status = resolve(models, entry->source, &entry->path, &lease, err);
+    if (lease >= 0) close(lease);
+    return status;
 }
 
 /* Loads the new model beside the old one, then exchanges them. */
 static bn_status replace(struct models *models, struct entry *entry, struct entry *with, bn_error *err) {
     struct loaded *loaded, *old;
-    bn_status status = open_loaded(models, with, &loaded, err);
+    bn_status status = create_loaded(models, with, &loaded, err);
     if (status) return status;
+    status = open_loaded(loaded, with->chat_template, err);
+    if (status) {
+        destroy_loaded(loaded);
+        return status;
+    }
     pthread_mutex_lock(&models->lock);
     while (entry->state == MODEL_LOADING) pthread_cond_wait(&models->changed, &models->lock);
     old = detach(entry);
@@ -391,15 +546,20 @@ static bn_status replace(struct models *models, struct entry *entry, struct entr
 
 bn_status models_set(struct models *models, const char *name, const char *source, const char *chat_template,
                      bn_error *err) {
-    struct entry *fresh = create_entry(name, source, chat_template, err);
+    struct entry *fresh = create_entry(models, name, source, chat_template, err);
     if (!fresh) return BN_STATUS_NO_MEMORY;
+    bn_status status = find_path(models, fresh, err);
+    if (status) {
+        destroy_entry(fresh);
+        return status;
+    }
     pthread_mutex_lock(&models->lock);
     struct entry *known = find_entry(models, name);
     while (known && known->state == MODEL_LOADING) {
         pthread_cond_wait(&models->changed, &models->lock);
         known = find_entry(models, name);
     }
-    bn_status status = known ? BN_OK : add_entry(models, fresh, err);
+    status = known ? BN_OK : add_entry(models, fresh, err);
     bool used = !known && !status;
     bool swap = known && known->loaded;
     if (known && !swap) exchange_sources(known, fresh);
@@ -433,52 +593,84 @@ bn_status models_unload(struct models *models, const char *name, bn_error *err) 
     return entry ? BN_OK : fail(err, BN_STATUS_NOT_FOUND, "The model '%s' does not exist", name);
 }
 
-/* Takes models out of memory that were idle for too long. */
-static void expire(struct models *models) {
-    uint64_t idle_ns = (uint64_t)models->options.idle_ms * 1000000, now_ns = clock_now_ns();
-    for (bool any = true; any;) {
-        pthread_mutex_lock(&models->lock);
-        struct entry *entry = least_recent(models);
-        any = entry && entry->last_used_ns + idle_ns < now_ns;
-        struct loaded *loaded = any ? detach(entry) : NULL;
-        pthread_mutex_unlock(&models->lock);
-        retire(loaded);
+bn_status models_remove(struct models *models, const char *name, bn_error *err) {
+    struct loaded *loaded = NULL;
+    pthread_mutex_lock(&models->lock);
+    struct entry *entry = find_entry(models, name);
+    while (entry && entry->state == MODEL_LOADING) {
+        pthread_cond_wait(&models->changed, &models->lock);
+        entry = find_entry(models, name);
     }
+    bool known = entry != NULL;
+    if (known) {
+        loaded = detach(entry);
+        remove_entry(models, entry);
+    }
+    pthread_mutex_unlock(&models->lock);
+    retire(loaded);
+    return known ? BN_OK : fail(err, BN_STATUS_NOT_FOUND, "The model '%s' does not exist", name);
 }
 
 /* ---- showing ---- */
 
-static void describe(const struct models *models, const struct entry *entry, struct model_status *out) {
-    struct stat st;
-    *out = (struct model_status){.state = entry->state, .idle_expires_ms = UINT64_MAX};
-    strncpy(out->name, entry->name, sizeof out->name - 1);
-    if (!entry->path) return;
-    strncpy(out->path, entry->path, sizeof out->path - 1);
-    if (stat(entry->path, &st) == 0) {
-        out->created = (int64_t)st.st_mtime;
-        out->file_bytes = (uint64_t)st.st_size;
-    }
+static void describe_file(const char *name, const char *path, struct model_status *out) {
+    *out = (struct model_status){.state = MODEL_UNLOADED, .idle_expires_ms = UINT64_MAX};
+    snprintf(out->name, sizeof out->name, "%s", name);
+    if (!path) return;
+    snprintf(out->path, sizeof out->path, "%s", path);
+    out->created = file_identify(path).modified_ns / 1000000000;
+    out->file_bytes = bytes_of(path);
+}
+
+static void describe(const struct entry *entry, struct model_status *out) {
+    describe_file(entry->name, entry->path, out);
+    out->state = entry->state;
     if (!entry->loaded) return;
     out->memory_bytes = entry->loaded->memory_bytes;
+    out->context_length = entry->loaded->public.context_length;
     out->n_users = entry->loaded->n_users - 1;
-    if (!models->options.idle_ms) return;
-    uint64_t idle_ms = (clock_now_ns() - entry->last_used_ns) / 1000000;
-    out->idle_expires_ms = idle_ms < models->options.idle_ms ? models->options.idle_ms - idle_ms : 0;
+    if (entry->idle_ms == MODELS_FOREVER) return;
+    uint64_t idle_ms = out->n_users ? 0 : (clock_now_ns() - entry->last_used_ns) / 1000000;
+    out->idle_expires_ms = idle_ms < entry->idle_ms ? entry->idle_ms - idle_ms : 0;
+}
+
+struct status_list {
+    struct model_status *rows;
+    size_t n, n_known;
+    bool failed;
+};
+
+static void add_visited(void *context, const char *name, const char *path) {
+    struct status_list *list = context;
+    for (size_t i = 0; i < list->n_known; i++)
+        if (strcmp(list->rows[i].name, name) == 0) return;
+    struct model_status *rows = mem_realloc_array(list->rows, list->n + 1, sizeof *rows);
+    if (rows) {
+        list->rows = rows;
+        describe_file(name, path, &rows[list->n++]);
+    } else {
+        list->failed = true;
+    }
 }
 
 bn_status models_list(struct models *models, struct model_status **out, size_t *n, bn_error *err) {
     pthread_mutex_lock(&models->lock);
-    *n = models->n_entries;
-    *out = mem_alloc_array(*n, sizeof **out);
-    for (size_t i = 0; *out && i < *n; i++) describe(models, models->entries[i], &(*out)[i]);
+    struct status_list list = {.n_known = models->n_entries, .n = models->n_entries};
+    list.rows = mem_alloc_array(list.n + 1, sizeof *list.rows);
+    for (size_t i = 0; list.rows && i < list.n; i++) describe(models->entries[i], &list.rows[i]);
     pthread_mutex_unlock(&models->lock);
-    return *out ? BN_OK : fail_no_memory(err, *n * sizeof **out);
+    if (list.rows && models->options.visit && !models->options.known_only) models->options.visit(add_visited, &list);
+    *out = list.rows;
+    *n = list.n;
+    if (list.rows && !list.failed) return BN_OK;
+    mem_free(list.rows);
+    return fail_no_memory(err, (list.n + 1) * sizeof *list.rows);
 }
 
 bool models_find(struct models *models, const char *name, struct model_status *out) {
     pthread_mutex_lock(&models->lock);
     struct entry *entry = find_entry(models, name);
-    if (entry) describe(models, entry, out);
+    if (entry) describe(entry, out);
     pthread_mutex_unlock(&models->lock);
     return entry != NULL;
 }

@@ -1,7 +1,8 @@
 /* The models that a server has: which names it knows, which of them are in memory, and who uses them.
  *
- * A name stands for a source: a path, or what the resolver makes one of (a model of the registry). A request acquires the name's model, which loads it if need be, and releases it when it is
- * answered; a model in memory lives until nobody holds it. So replacing what a name stands for never fails a request: who
+ * A name stands for a source: a path, or what the resolver makes one of (a model of the registry). A request acquires the
+ * name's model, which loads it if need be, and releases it when it is answered; a model in memory lives until nobody
+ * holds it. So replacing what a name stands for never fails a request: who
  * comes later gets the new model, who holds the old one finishes with it.
  *
  * Thread-safe. models_acquire may block for as long as loading takes: call it on worker threads. */
@@ -23,8 +24,11 @@ struct models_options {
     uint64_t max_bytes; /* of weights and KV caches together; 0 = no bound of its own */
     unsigned idle_ms;   /* in memory after the last use; 0 = for ever */
     bool known_only;    /* names that weren't set are errors; else they are sources themselves */
-    /* The path of a source; *path is mem_free'd. Asked each time a model is loaded. NULL: sources are paths. */
-    bn_status (*resolve)(void *context, const char *name, char **path, bn_error *err);
+    /* The path of a source; *path is mem_free'd. Asked each time a model is loaded. *lease: -1, or a descriptor that keeps
+     * it there, closed when the model has left memory. NULL: sources are paths. */
+    bn_status (*resolve)(void *context, const char *name, char **path, int *lease, bn_error *err);
+    /* Calls visit for the names that could be sources, and their paths. NULL: nobody knows. */
+    void (*visit)(void (*visit)(void *context, const char *name, const char *path), void *context);
     void *resolve_context;
 };
 
@@ -35,7 +39,9 @@ struct model {
     bn_engine *engine;
     struct engine_loop *loop;
     const bn_tokenizer *tokenizer; /* NULL: it has none */
-    struct chat *chat;             /* NULL: it has no template */
+    const char *chat_template;     /* that is in use; NULL: none */
+    struct chat *chat;             /* of the template; NULL: none */
+    const json_t *preset;          /* preset.h; NULL: none */
     bn_token_bytes *token_bytes;   /* NULL without a tokenizer */
     bn_model_info info;
     bn_generation_defaults defaults;
@@ -62,6 +68,17 @@ bn_status models_acquire(struct models *models, const char *name, const struct m
 void model_release(const struct model *model);
 /* Takes it out of memory once nobody uses it; BN_STATUS_NOT_FOUND for an unknown name. */
 bn_status models_unload(struct models *models, const char *name, bn_error *err);
+/* The same, and the name is forgotten. */
+bn_status models_remove(struct models *models, const char *name, bn_error *err);
+
+/* How long a model stays in memory after its last use, instead of the options' idle_ms, until it is loaded anew.
+ * 0: it goes once nobody uses it. model: held by the caller. */
+#define MODELS_FOREVER UINT64_MAX
+void models_keep(struct models *models, const struct model *model, uint64_t idle_ms);
+/* The options' idle_ms. */
+uint64_t models_default_idle_ms(const struct models *models);
+/* Are only the names known that were set? */
+bool models_known_only(const struct models *models);
 
 enum model_state { MODEL_UNLOADED, MODEL_LOADING, MODEL_LOADED, MODEL_FAILED };
 struct model_status {
@@ -71,10 +88,12 @@ struct model_status {
     int64_t created; /* of the file, seconds since 1970 */
     uint64_t file_bytes;
     uint64_t memory_bytes;    /* 0 unless loaded */
+    size_t context_length;    /* likewise: of the engine */
     uint64_t idle_expires_ms; /* until it is unloaded; UINT64_MAX: never */
     size_t n_users;
 };
-/* One row per name, in the order they became known. *out is mem_free'd. */
+/* One row per name, in the order they became known; then those that the options' visit tells of, unless only known names
+ * count. *out is mem_free'd. */
 bn_status models_list(struct models *models, struct model_status **out, size_t *n, bn_error *err);
 bool models_find(struct models *models, const char *name, struct model_status *out);
 

@@ -4,6 +4,7 @@
 
 #include "server/answer.h"
 #include "server/api.h"
+#include "server/delivery.h"
 
 void handle_chat_completions(struct exchange *exchange, void *service);
 void handle_completions(struct exchange *exchange, void *service);
@@ -32,6 +33,9 @@ void normalize(float *vector, size_t n);
 
 /* {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details": {"cached_tokens"}} */
 json_t *usage_json(const bn_usage *usage);
+/* Ends a stream of chunks: one with the usage (NULL: none) behind `head`, a chunk's beginning up to its choices; then
+ * [DONE]. */
+void end_chunks(struct delivery *d, const struct buffer *head, const bn_usage *usage);
 /* How fast it went, as llama-server has it. */
 json_t *answer_timings_json(const bn_usage *usage);
 /* "fp_…": which model, as this build computes it. size ≥ 20. */

@@ -5,7 +5,6 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
-#include "server/delivery.h"
 #include "server/openai.h"
 
 struct chat_completion {
@@ -21,6 +20,20 @@ json_t *usage_json(const bn_usage *usage) {
                      (json_int_t)usage->output_tokens, "total_tokens",
                      (json_int_t)(usage->prompt_tokens + usage->output_tokens), "prompt_tokens_details",
                      "cached_tokens", (json_int_t)usage->cached_tokens);
+}
+
+void end_chunks(struct delivery *d, const struct buffer *head, const bn_usage *usage) {
+    json_t *json = usage ? usage_json(usage) : NULL;
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    if (usage) {
+        buffer_append(&d->line, head->data, head->size);
+        buffer_printf(&d->line, "],\"usage\":%s}", text ? text : "null");
+        delivery_event(d, NULL);
+    }
+    free(text); /* jansson's own memory */
+    json_decref(json);
+    delivery_write(d, "data: [DONE]\n\n");
+    exchange_end(d->exchange);
 }
 
 static double per_second(size_t n, uint64_t ns) {
@@ -210,18 +223,8 @@ static void stream_end(void *context, const struct failure *failure) {
     struct chat_completion *chat = context;
     struct delivery *d = &chat->delivery;
     if (!delivery_succeeded(d, failure, NULL, "data: [DONE]\n\n")) return;
-    if (chat->usage_wanted) {
-        const bn_usage usage = answer_usage(d->answer);
-        json_t *json = usage_json(&usage);
-        char *text = json_dumps(json, JSON_COMPACT);
-        buffer_append(&d->line, chat->head.data, chat->head.size);
-        buffer_printf(&d->line, "],\"usage\":%s}", text ? text : "null");
-        delivery_event(d, NULL);
-        free(text); /* jansson's own memory */
-        json_decref(json);
-    }
-    delivery_write(d, "data: [DONE]\n\n");
-    exchange_end(d->exchange);
+    const bn_usage usage = answer_usage(d->answer);
+    end_chunks(d, &chat->head, chat->usage_wanted ? &usage : NULL);
 }
 
 static const struct answer_format stream_format = {
@@ -237,9 +240,7 @@ static const struct answer_format stream_format = {
 
 static void release(void *context) {
     struct chat_completion *chat = context;
-    delivery_release(&chat->delivery);
     buffer_release(&chat->head);
-    mem_free(chat);
 }
 
 void handle_chat_completions(struct exchange *exchange, void *service) {
@@ -247,19 +248,14 @@ void handle_chat_completions(struct exchange *exchange, void *service) {
     const json_t *body = exchange_request(exchange)->json;
     struct chat_request request;
     struct failure failure = {0};
-    struct replay_ticket ticket;
-    if (replay_find(&api->replay, exchange, &ticket)) return;
-    struct chat_completion *chat = mem_calloc(1, sizeof *chat);
-    if (!chat) succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
-    if (!chat || !api_chat_request(api, exchange, body, &request, &failure)) {
-        mem_free(chat);
-        replay_ticket_release(&ticket);
-        failure_send(exchange, &failure);
-        return;
-    }
-    chat->delivery.ticket = ticket;
     bool stream = json_bool_or(body, "stream", false);
+    struct chat_completion *chat = delivery_create(exchange, sizeof *chat, "chatcmpl-", stream, release);
+    if (!chat) return;
     chat->usage_wanted = json_bool_or(json_member(body, "stream_options"), "include_usage", false);
-    delivery_init(&chat->delivery, exchange, "chatcmpl-", stream, release);
-    delivery_start_answer(&chat->delivery, &request, stream ? &stream_format : &whole_format);
+    if (replay_find(&api->replay, exchange, &chat->delivery.ticket))
+        delivery_destroy(&chat->delivery);
+    else if (api_chat_request(api, exchange, body, &request, &failure))
+        delivery_start_answer(&chat->delivery, &request, stream ? &stream_format : &whole_format);
+    else
+        delivery_refuse(&chat->delivery, &failure);
 }

@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "server/constraint.h"
-#include "server/delivery.h"
 #include "server/openai.h"
 
 enum { MAX_PROMPTS = 2048, MAX_CHOICES_ALL = 4096, MAX_TOP = 20 };
@@ -110,18 +109,12 @@ static void add_logprob(const struct model *model, struct logprob_lists *lists, 
     json_array_append_new(lists->top, object);
 }
 
-static json_t *tail_of(const json_t *array, size_t from) {
-    json_t *tail = json_array();
-    for (size_t i = from; i < json_array_size(array); i++) json_array_append(tail, json_array_get(array, i));
-    return tail;
-}
-
 /* What the lists have from entry `from` on; null where none were asked for. */
 static json_t *logprobs_json(const struct logprob_lists *lists, size_t from) {
     if (!lists->tokens) return json_null();
-    return json_pack("{s:o, s:o, s:o, s:o}", "tokens", tail_of(lists->tokens, from), "token_logprobs",
-                     tail_of(lists->values, from), "top_logprobs", tail_of(lists->top, from), "text_offset",
-                     tail_of(lists->offsets, from));
+    return json_pack("{s:o, s:o, s:o, s:o}", "tokens", json_array_tail(lists->tokens, from), "token_logprobs",
+                     json_array_tail(lists->values, from), "top_logprobs", json_array_tail(lists->top, from),
+                     "text_offset", json_array_tail(lists->offsets, from));
 }
 
 /* ---- what the engine tells ---- */
@@ -252,25 +245,8 @@ static bn_usage usage_of(const struct completion *completion) {
     return usage;
 }
 
-static void end_stream(struct completion *completion) {
+static void end_whole(struct completion *completion, const bn_usage *usage) {
     struct delivery *d = &completion->delivery;
-    if (completion->usage_wanted) {
-        const bn_usage usage = usage_of(completion);
-        json_t *json = usage_json(&usage);
-        char *text = json_dumps(json, JSON_COMPACT);
-        buffer_append(&d->line, completion->head.data, completion->head.size);
-        buffer_printf(&d->line, "],\"usage\":%s}", text ? text : "null");
-        delivery_event(d, NULL);
-        free(text); /* jansson's own memory */
-        json_decref(json);
-    }
-    delivery_write(d, "data: [DONE]\n\n");
-    exchange_end(d->exchange);
-}
-
-static void end_whole(struct completion *completion) {
-    struct delivery *d = &completion->delivery;
-    const bn_usage usage = usage_of(completion);
     json_t *choices = json_array();
     char fingerprint[32];
     for (size_t i = 0; i < completion->n_prompts * completion->n; i++) {
@@ -284,31 +260,26 @@ static void end_whole(struct completion *completion) {
     system_fingerprint(d->model, fingerprint, sizeof fingerprint);
     delivery_respond(d, json_pack("{s:s, s:s, s:I, s:s, s:o, s:o, s:s, s:o}", "id", d->id, "object", "text_completion",
                                   "created", (json_int_t)d->created, "model", d->model->name, "choices", choices,
-                                  "usage", usage_json(&usage), "system_fingerprint", fingerprint, "timings",
-                                  answer_timings_json(&usage)));
+                                  "usage", usage_json(usage), "system_fingerprint", fingerprint, "timings",
+                                  answer_timings_json(usage)));
 }
 
 static void on_end(void *context, const bn_error *error) {
     struct completion *completion = context;
-    struct failure failure = {0};
-    if (completion->failed)
-        succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
-    else if (error->status == BN_STATUS_CANCELLED)
-        failure.status = STATUS_CANCELLED;
+    struct delivery *d = &completion->delivery;
+    struct failure failure = failure_of_end(error, completion->failed);
+    if (!delivery_succeeded(d, &failure, NULL, "data: [DONE]\n\n")) return;
+    const bn_usage usage = usage_of(completion);
+    if (d->stream)
+        end_chunks(d, &completion->head, completion->usage_wanted ? &usage : NULL);
     else
-        succeeded(&failure, error->status, error);
-    if (!delivery_succeeded(&completion->delivery, &failure, NULL, "data: [DONE]\n\n")) return;
-    if (completion->delivery.stream)
-        end_stream(completion);
-    else
-        end_whole(completion);
+        end_whole(completion, &usage);
 }
 
 static const struct generation_sink sink = {on_token, on_answered, on_end};
 
 static void release(void *context) {
     struct completion *completion = context;
-    delivery_release(&completion->delivery);
     for (size_t i = 0; completion->choices && i < completion->n_prompts * completion->n; i++) {
         struct completion_choice *choice = &completion->choices[i];
         buffer_release(&choice->text);
@@ -319,7 +290,6 @@ static void release(void *context) {
     }
     mem_free(completion->choices);
     buffer_release(&completion->head);
-    mem_free(completion);
 }
 
 /* ---- prompts ---- */
@@ -418,17 +388,20 @@ static bool read_options(struct completion *completion, const json_t *body, stru
 
 void handle_completions(struct exchange *exchange, void *service) {
     struct api *api = service;
-    struct replay_ticket ticket;
-    if (replay_find(&api->replay, exchange, &ticket)) return;
     const json_t *body = exchange_request(exchange)->json, *prompt = json_member(body, "prompt");
     struct failure failure = {0};
     struct settings settings = {0};
     struct generation_prompt *prompts = NULL;
     const struct model *model = NULL;
+    bool stream = json_bool_or(body, "stream", false);
+    struct completion *completion = delivery_create(exchange, sizeof *completion, "cmpl-", stream, release);
+    if (!completion) return;
+    if (replay_find(&api->replay, exchange, &completion->delivery.ticket)) {
+        delivery_destroy(&completion->delivery);
+        return;
+    }
     json_t *empty = json_string("");
-    struct completion *completion = mem_calloc(1, sizeof *completion);
-    bool ok = completion ? api_acquire(api, body, &model, &failure) : succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
-    bool settings_there = ok;
+    bool ok = api_acquire(api, body, &model, &failure), settings_there = ok;
     ok = ok && settings_read(&settings, body, model, &failure) &&
          read_prompts(model, prompt ? prompt : empty, "prompt", json_bool_or(body, "add_special_tokens", true),
                       &prompts, &completion->n_prompts, &failure) &&
@@ -437,16 +410,12 @@ void handle_completions(struct exchange *exchange, void *service) {
     json_decref(empty);
     if (ok) {
         settings.options.client = client_of(exchange);
-        completion->delivery.ticket = ticket;
-        delivery_init(&completion->delivery, exchange, "cmpl-", json_bool_or(body, "stream", false), release);
         delivery_start_generation(&completion->delivery, model, prompts, completion->n_prompts, &sink, &settings);
         mem_free(prompts);
     } else {
-        replay_ticket_release(&ticket);
-        failure_send(exchange, &failure);
-        prompts_release(prompts, completion ? completion->n_prompts : 0);
+        prompts_release(prompts, completion->n_prompts);
         model_release(model);
-        mem_free(completion);
+        delivery_refuse(&completion->delivery, &failure);
     }
     if (settings_there) settings_release(&settings);
 }

@@ -396,12 +396,10 @@ static const struct answer_format format = {
 
 static void release(void *context) {
     struct response *r = context;
-    delivery_release(&r->delivery);
     json_decref(r->shown);
     json_decref(r->messages);
     json_decref(r->output);
     buffer_release(&r->text);
-    mem_free(r);
 }
 
 static json_t *or_null(const json_t *body, const char *name) {
@@ -448,20 +446,16 @@ void handle_responses(struct exchange *exchange, void *service) {
     const json_t *body = exchange_request(exchange)->json;
     struct chat_request request;
     struct failure failure = {0};
-    json_t *conversation = NULL;
-    struct response *r = mem_calloc(1, sizeof *r);
-    if (!r) succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
-    if (!r || !read_request(api, exchange, body, &request, &conversation, &failure)) {
-        mem_free(r);
-        json_decref(conversation);
-        failure_send(exchange, &failure);
+    bool stream = json_bool_or(body, "stream", false);
+    struct response *r = delivery_create(exchange, sizeof *r, "resp_", stream, release);
+    if (!r) return;
+    if (!read_request(api, exchange, body, &request, &r->messages, &failure)) {
+        delivery_refuse(&r->delivery, &failure);
         return;
     }
-    r->messages = conversation;
     r->output = json_array();
     r->shown = shown_of(body, &request.settings);
     r->store = json_bool_or(body, "store", true) ? api->responses : NULL;
-    delivery_init(&r->delivery, exchange, "resp_", json_bool_or(body, "stream", false), release);
     delivery_start_answer(&r->delivery, &request, &format);
 }
 

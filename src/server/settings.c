@@ -87,8 +87,6 @@ static void read_sampling(bn_sampling *s, const json_t *body) {
     set_int(body, "dry_penalty_last_n", &s->dry_last_n);
     if (s->top_k < 0) s->top_k = 0;
     if (s->top_n_sigma < 0) s->top_n_sigma = 0;
-    json_int_t seed = json_integer_or(body, "seed", -1);
-    s->seed = seed < 0 ? random_seed() : (uint64_t)seed;
 }
 
 /* ---- lists ---- */
@@ -98,8 +96,7 @@ static bool out_of_memory(struct failure *failure) {
     return succeeded(failure, fail(&error, BN_STATUS_NO_MEMORY, "out of memory"), &error);
 }
 
-static bool read_stops(struct settings *settings, const json_t *body, struct failure *failure) {
-    const json_t *stop = json_member(body, "stop");
+static bool read_stops(struct settings *settings, const json_t *stop, struct failure *failure) {
     if (!stop) return true;
     size_t n = json_is_array(stop) ? json_array_size(stop) : 1, n_kept = 0;
     const char **texts = arena_alloc_array(&settings->arena, n, sizeof *texts);
@@ -180,10 +177,13 @@ bool settings_read(struct settings *settings, const json_t *body, const struct m
     *settings = (struct settings){0};
     arena_init(&settings->arena);
     bn_request_options *o = &settings->options;
+    const json_t *preset = json_member(model->preset, "parameters"), *stop = json_member(body, "stop");
+    json_int_t seed = json_integer_or(body, "seed", json_integer_or(preset, "seed", -1));
     bn_request_options_init(o);
     set_defaults(&o->sampling, &model->defaults);
+    read_sampling(&o->sampling, preset);
     read_sampling(&o->sampling, body);
-    settings->seed = o->sampling.seed;
+    settings->seed = o->sampling.seed = seed < 0 ? random_seed() : (uint64_t)seed;
     o->min_tokens = (size_t)json_integer_or(body, "min_tokens", 0);
     o->ignore_end = json_bool_or(body, "ignore_eos", false);
     o->keep_special = !json_bool_or(body, "skip_special_tokens", true);
@@ -191,8 +191,8 @@ bool settings_read(struct settings *settings, const json_t *body, const struct m
     settings->include_stop = json_bool_or(body, "include_stop_str_in_output", false);
     settings->timeout_ms = (uint64_t)json_integer_or(body, "t_max_predict_ms", 0);
     bn_error error;
-    return read_stops(settings, body, failure) && read_stop_ids(settings, body, model, failure) &&
-           read_biases(settings, body, model, failure) &&
+    return read_stops(settings, stop ? stop : json_member(preset, "stop"), failure) &&
+           read_stop_ids(settings, body, model, failure) && read_biases(settings, body, model, failure) &&
            succeeded(failure, bn_sampling_check(&o->sampling, &error), &error);
 }
 

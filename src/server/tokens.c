@@ -64,7 +64,7 @@ static bool encode(const struct model *model, const json_t *body, int32_t **ids,
     bn_error error = {0};
     if (json_member(body, "messages")) {
         struct buffer rendered;
-        bool ok = chat_render_prompt(model, body, &rendered, failure);
+        bool ok = chat_render_prompt(model, model->chat, body, &rendered, failure);
         const bn_encode_options options = {.size = sizeof options,
                                            .parse_special = true,
                                            .add_special = json_bool_or(body, "add_special_tokens", !model->chat)};
@@ -163,7 +163,7 @@ void handle_apply_template(struct exchange *exchange, void *service) {
     struct failure failure = {0};
     struct buffer prompt;
     if (!model) return;
-    if (chat_render_prompt(model, exchange_request(exchange)->json, &prompt, &failure))
+    if (chat_render_prompt(model, model->chat, exchange_request(exchange)->json, &prompt, &failure))
         exchange_respond_json(exchange, 200,
                               json_pack("{s:o}", "prompt", json_text(prompt.data ? prompt.data : "", prompt.size)));
     else

@@ -2,8 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/folders.h"
 #include "base/memory.h"
 #include "cli/hub/hub_options.h"
 #include "cli/json_output.h"
@@ -34,53 +32,11 @@ static void set_defaults(void *settings) {
     hub_options_set_defaults(&((struct push_settings *)settings)->hub);
 }
 
-/* ---- the files ---- */
-
-enum { MAX_FILES = 10000 };
-
-struct file_list {
-    const char *folder;
-    struct hub_push_file *files;
-    size_t n;
-};
-
-static void file_list_release(struct file_list *list) {
-    for (size_t i = 0; i < list->n; i++) {
-        mem_free((void *)(uintptr_t)list->files[i].path);
-        mem_free((void *)(uintptr_t)list->files[i].name);
-    }
-    mem_free(list->files);
-}
-
-static bn_status append_file(struct file_list *list, char *path, const char *name, bn_error *err) {
-    struct hub_push_file *grown = mem_realloc_array(list->files, list->n + 1, sizeof *grown);
-    char *copy = mem_strdup(name);
-    if (grown) list->files = grown;
-    if (!grown || !path || !copy) {
-        mem_free(path);
-        mem_free(copy);
-        return fail_no_memory(err, sizeof *grown);
-    }
-    grown[list->n++] = (struct hub_push_file){.path = path, .name = copy};
-    return BN_OK;
-}
-
-static bn_status append_visited(void *context, const char *relative, bn_error *err) {
-    struct file_list *list = context;
-    return append_file(list, path_join(list->folder, relative), relative, err);
-}
-
-/* The files of a folder, or a file; a name of a model stands for what it names. */
-static bn_status list_files(const char *argument, struct file_list *list, bn_error *err) {
+/* The files of what a name stands for. */
+static bn_status list_files(const char *argument, struct hub_push_list *list, bn_error *err) {
     char *path = NULL;
     bn_status status = model_path_resolve(argument, &path, err);
-    if (status) return status;
-    const char *slash = strrchr(path, '/');
-    list->folder = path;
-    status = file_is_directory(path) ? folder_visit(path, MAX_FILES, append_visited, list, err)
-                                     : append_file(list, mem_strdup(path), slash ? slash + 1 : path, err);
-    if (!status && !list->n) status = fail(err, BN_STATUS_NOT_FOUND, "%s has no files", path);
-    list->folder = NULL;
+    if (!status) status = hub_push_list(path, list, err);
     mem_free(path);
     return status;
 }
@@ -125,7 +81,7 @@ static enum exit_code run(struct invocation *invocation) {
                                           .context = invocation};
     struct hub hub = {0};
     struct hub_repo repo;
-    struct file_list list = {0};
+    struct hub_push_list list = {0};
     struct hub_push_result result;
     bn_error error = {0};
     bn_status status = hub_repo_parse(invocation->arguments[1], &repo, &error);
@@ -135,7 +91,7 @@ static enum exit_code run(struct invocation *invocation) {
     if (!status) status = hub_push(&hub, &repo, list.files, list.n, &push, &result, &error);
     enum exit_code code = status ? say_hub_failure(invocation, &hub, &error) : EXIT_DONE;
     if (!status) print_result(invocation, &result, list.n);
-    file_list_release(&list);
+    hub_push_list_release(&list);
     hub_close(&hub);
     return code;
 }

@@ -39,15 +39,17 @@ static bn_status open_for(const char *name, struct registry **registry, struct m
     return status;
 }
 
-bn_status registry_path(const char *name, char **path, bn_error *err) {
+bn_status registry_path(const char *name, char **path, int *lease, bn_error *err) {
     struct registry *registry;
     struct model_reference reference;
     struct model_version version;
-    int lease; /* open until the process ends: that is what holds the version */
+    int until_the_end = -1;
+    if (!lease) lease = &until_the_end;
     *path = NULL;
+    *lease = -1;
     bn_status status = open_for(name, &registry, &reference, err);
     if (status || !registry) return status;
-    status = registry_take(registry, &reference, &version, &lease, err);
+    status = registry_take(registry, &reference, &version, lease, err);
     if (!status) {
         *path = version.path;
         version.path = NULL;

@@ -5,8 +5,9 @@
 #include "registry/registry.h"
 
 /* The path that name[@version][:variant] means; *path stays NULL when the registry has no model of that name. The version
- * stays until the program ends, whatever other processes remove. */
-bn_status registry_path(const char *name, char **path, bn_error *err);
+ * stays until *lease (a descriptor, -1 without a path) is closed, or, with lease NULL, until the program ends, whatever
+ * other processes remove. */
+bn_status registry_path(const char *name, char **path, int *lease, bn_error *err);
 
 /* Facts about a name of the registry, as JSON; *facts stays NULL when it isn't one. */
 bn_status registry_facts(const char *name, json_t **facts, bn_error *err);

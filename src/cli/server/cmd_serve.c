@@ -169,9 +169,9 @@ static void announce(const struct invocation *invocation, const struct server *s
 
 /* ---- models ---- */
 
-static bn_status resolve_model(void *context, const char *name, char **path, bn_error *err) {
+static bn_status resolve_model(void *context, const char *name, char **path, int *lease, bn_error *err) {
     (void)context;
-    return model_path_resolve(name, path, err);
+    return model_path_take(name, path, lease, err);
 }
 
 /* The name of a model that was given as a path: the last part of it, without .gguf. */
@@ -218,6 +218,7 @@ static bn_status open_models(struct invocation *invocation, struct models **out,
         .idle_ms = (unsigned)(settings->idle_s > 4000000 ? 4000000 : settings->idle_s) * 1000,
         .known_only = invocation->n_arguments > 0,
         .resolve = resolve_model,
+        .visit = models_visit,
     };
     models_options.engine.max_sequences = settings->sequences;
     char *chat_template;
