@@ -128,11 +128,26 @@ static bool limits_from_json(const json_t *object, struct machine_limits *out) {
     return out->read_bytes_per_s > 0 && out->int8_operations_per_s > 0 && out->float_operations_per_s > 0;
 }
 
+/* The file, and the key of these threads and kernels in it. */
+static void name_limits(const struct machine *machine, size_t threads, const char *isa, char name[64], char key[64]) {
+    snprintf(name, 64, "machine-%s.json", machine->id);
+    snprintf(key, 64, "%.30s %zu", isa, threads);
+}
+
+bool machine_limits_stored(const struct machine *machine, size_t threads, const char *isa, struct machine_limits *out) {
+    char name[64], key[64];
+    name_limits(machine, threads, isa, name, key);
+    *out = (struct machine_limits){.threads = threads};
+    json_t *stored = stored_limits(name);
+    bool found = limits_from_json(json_object_get(stored, key), out);
+    json_decref(stored);
+    return found;
+}
+
 bn_status machine_limits(const struct machine *machine, size_t threads, const char *isa, bool fresh,
                          struct machine_limits *out, bn_error *err) {
     char name[64], key[64];
-    snprintf(name, sizeof name, "machine-%s.json", machine->id);
-    snprintf(key, sizeof key, "%.30s %zu", isa, threads);
+    name_limits(machine, threads, isa, name, key);
     *out = (struct machine_limits){.threads = threads};
     json_t *stored = stored_limits(name);
     bn_status status = BN_OK;

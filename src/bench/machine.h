@@ -2,6 +2,7 @@
 #ifndef BENCH_MACHINE_H
 #define BENCH_MACHINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -33,5 +34,7 @@ bn_status cache_file_write(const char *name, const json_t *value, bn_error *err)
  * `fresh`, measured now and stored (a cache that can't be written is no error). */
 bn_status machine_limits(const struct machine *machine, size_t threads, const char *isa, bool fresh,
                          struct machine_limits *out, bn_error *err);
+/* Those stored; false when there are none. */
+bool machine_limits_stored(const struct machine *machine, size_t threads, const char *isa, struct machine_limits *out);
 
 #endif

@@ -3,15 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/predictions.h"
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/model_path.h"
 #include "cli/named_result.h"
 #include "cli/signals.h"
+#include "cli/source_card.h"
 #include "cli/terminal.h"
 #include "convert/convert.h"
-#include "convert/verify.h"
 
 struct convert_settings {
     const char *to, *output, *name, *type, *head_type, *method, *scales, *i2s_layout, *text;
@@ -47,14 +48,21 @@ static const struct option options[] = {
 };
 static const struct option_group groups[] = {{"Converting", options, 0}, {0}};
 
+/* Who looks on. */
+struct audience {
+    const struct invocation *invocation;
+    struct progress progress;
+};
+
 static bool show_progress(void *context, size_t done, size_t total) {
-    progress_update(context, "bytes", done, total);
+    struct audience *audience = context;
+    progress_update(&audience->progress, "bytes", done, total);
     return !interrupted();
 }
 
 static void show_notice(void *context, const char *line) {
-    (void)context;
-    say_error("%s", line);
+    const struct audience *audience = context;
+    say(audience->invocation, "%s", line);
 }
 
 static struct convert_type type_option(const char *name) {
@@ -105,7 +113,7 @@ static json_t *quality_json(const struct tensor_quality *q) {
 }
 
 /* What came of --verify; n_tokens = 0: it wasn't asked for. */
-static json_t *verification_json(const struct convert_verification *v) {
+static json_t *verification_json(const struct prediction_difference *v) {
     if (!v->n_tokens) return json_null();
     return json_pack("{s:I, s:o, s:o, s:o, s:o}", "tokens", (json_int_t)v->n_tokens, "mean_kl", json_number(v->mean_kl),
                      "largest_kl", json_number(v->largest_kl), "top1_agreement", json_number(v->same_best),
@@ -113,7 +121,7 @@ static json_t *verification_json(const struct convert_verification *v) {
 }
 
 static json_t *report_json(const struct convert_settings *settings, const struct convert_report *report,
-                           const struct convert_verification *verification) {
+                           const struct prediction_difference *verification) {
     json_t *losses = json_array();
     for (size_t i = 0; i < report->n_qualities; i++) json_array_append_new(losses, quality_json(&report->qualities[i]));
     return json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "output",
@@ -148,7 +156,7 @@ static void say_losses(const struct invocation *invocation, const struct convert
 }
 
 static bn_status print_report(const struct invocation *invocation, const struct convert_report *report,
-                              const struct convert_verification *v, bn_error *err) {
+                              const struct prediction_difference *v, bn_error *err) {
     const struct convert_settings *settings = invocation->settings;
     say_losses(invocation, report);
     if (v->n_tokens)
@@ -162,7 +170,7 @@ static bn_status print_report(const struct invocation *invocation, const struct 
 }
 
 static bn_status convert(const struct invocation *invocation, struct convert_report *report,
-                         struct convert_verification *verification, bn_error *err) {
+                         struct prediction_difference *verification, bn_error *err) {
     const struct convert_settings *settings = invocation->settings;
     if (!settings->output) return fail(err, BN_STATUS_BAD_ARGUMENT, "say with -o where the result goes");
     if (settings->verify && is(settings->to, "safetensors"))
@@ -172,13 +180,16 @@ static bn_status convert(const struct invocation *invocation, struct convert_rep
     if (status) return status;
     signals_name_mapped_file(source);
     struct convert_options converting = options_of(settings, source);
-    struct progress progress;
-    converting.context = &progress;
-    progress_begin(&progress, invocation);
+    struct audience audience = {.invocation = invocation};
+    converting.context = &audience;
+    json_t *card = source_card(invocation, source);
+    converting.card = card;
+    progress_begin(&audience.progress, invocation);
     status = convert_model(&converting, report, err);
-    progress_end(&progress);
+    progress_end(&audience.progress);
+    json_decref(card);
     if (!status && settings->verify)
-        status = convert_verify(source, settings->output, settings->text, settings->threads, verification, err);
+        status = model_files_compare(source, settings->output, settings->text, settings->threads, verification, err);
     mem_free(source);
     return status;
 }
@@ -191,7 +202,7 @@ static enum exit_code run(struct invocation *invocation) {
     const char *to = settings->to ? settings->to : "", *file = strcmp(to, "hf") == 0            ? NULL
                                                                : strcmp(to, "safetensors") == 0 ? "model.safetensors"
                                                                                                 : "model.gguf";
-    struct convert_verification verification = {0};
+    struct prediction_difference verification = {0};
     bn_status status = named_result_begin(invocation, settings->name, file, &settings->output, &result, &error);
     if (!status) status = convert(invocation, &report, &verification, &error);
     status =

@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/tensor_listing.h"
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/model_path.h"
-#include "cli/tensor_listing.h"
 #include "cli/terminal.h"
 #include "formats/detect.h"
 

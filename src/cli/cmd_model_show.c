@@ -3,21 +3,29 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/estimate.h"
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "bench/machine.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
 #include "cli/model_path.h"
 #include "cli/sampling_options.h"
 #include "cli/signals.h"
+#include "cli/tensor_table.h"
 #include "cli/terminal.h"
+#include "model/weights.h"
 
-enum { AUTO_F32_LIMIT_BYTES = 64 << 20 }; /* bn_engine_options.kv_type */
+enum {
+    AUTO_F32_LIMIT_BYTES = 64 << 20, /* bn_engine_options.kv_type */
+    PROMPT_TOKENS = 256,             /* of a step */
+};
 
 struct show_settings {
     struct model_options model;
     size_t sequences;
+    bool tensors;
 };
 #define FIELD(name) offsetof(struct show_settings, name)
 
@@ -25,8 +33,13 @@ static const struct option show_options[] = {
     {"sequences", 0, OPTION_SIZE, FIELD(sequences), "N", 0, 65536, "count the memory of N sequences at once (1)", "np"},
     {0},
 };
+static const struct option tensor_options[] = {
+    {"tensors", 0, OPTION_FLAG, FIELD(tensors), NULL, 0, 0, "list every tensor: name, type, shape, bytes", NULL},
+    {0},
+};
 static const struct option_group groups[] = {
     {"Memory", show_options, 0},
+    {"Tensors", tensor_options, 0},
     {"Model", model_option_table, FIELD(model)},
     {0},
 };
@@ -46,6 +59,12 @@ struct summary {
     size_t context, sequences;
     bn_kv_type kv_type;
     uint64_t kv_bytes;
+    const bn_model *model;
+    const struct tensor_set *tensors; /* to list; NULL: not asked for */
+    size_t contexts[ESTIMATE_CONTEXTS], n_contexts;
+    struct machine_limits limits;
+    const char *isa;
+    bool limits_known;
 };
 
 static void collect_notice(void *context, const char *line) {
@@ -66,11 +85,47 @@ static void summarize(struct summary *summary, const bn_model *model, const stru
     summary->tokenizer = bn_model_tokenizer(model);
     summary->context = settings->model.context ? settings->model.context : summary->info.context_length;
     summary->sequences = max_size(settings->sequences, 1);
-    uint64_t f16 = (uint64_t)summary->info.kv_bytes_per_token_f16 * summary->context;
+    summary->model = model;
     summary->kv_type = kv_type_by_name(settings->model.kv_type);
-    if (summary->kv_type == BN_KV_AUTO) summary->kv_type = 2 * f16 <= AUTO_F32_LIMIT_BYTES ? BN_KV_F32 : BN_KV_F16;
-    if (summary->kv_type == BN_KV_Q8_0) f16 = (uint64_t)summary->info.kv_bytes_per_token_q8_0 * summary->context;
-    summary->kv_bytes = f16 * (summary->kv_type == BN_KV_F32 ? 2 : 1) * summary->sequences;
+    if (summary->kv_type == BN_KV_AUTO)
+        summary->kv_type =
+            kv_bytes(model, BN_KV_F32, summary->context, 1) <= AUTO_F32_LIMIT_BYTES ? BN_KV_F32 : BN_KV_F16;
+    summary->kv_bytes = kv_bytes(model, summary->kv_type, summary->context, summary->sequences);
+    summary->n_contexts = usual_contexts(model, summary->contexts);
+    if (settings->model.context) {
+        summary->contexts[0] = settings->model.context;
+        summary->n_contexts = 1;
+    }
+    if (settings->tensors) summary->tensors = model_tensors(model);
+}
+
+/* What `bitnet bench machine` found here, for as many threads as an engine takes by itself. */
+static void find_limits(struct summary *summary, const struct show_settings *settings) {
+    struct machine machine;
+    machine_describe(&machine);
+    size_t threads = settings->model.threads ? settings->model.threads : machine.n_cores;
+    summary->isa = settings->model.isa ? settings->model.isa : machine.isa;
+    summary->limits_known = machine_limits_stored(&machine, threads, summary->isa, &summary->limits);
+}
+
+/* Total memory of a row of the table. */
+static uint64_t total_bytes(const struct summary *summary, bn_kv_type type, size_t context, size_t sequences) {
+    return summary->info.weight_bytes + summary->info.resident_bytes +
+           kv_bytes(summary->model, type, context, sequences);
+}
+
+static const bn_kv_type kv_types[] = {BN_KV_F32, BN_KV_F16, BN_KV_Q8_0};
+enum { N_KV_TYPES = 3 };
+
+/* Numbers of sequences in the table: those asked for, or some usual ones. */
+static size_t table_sequences(const struct summary *summary, size_t out[3]) {
+    static const size_t usual[] = {1, 4, 16};
+    if (summary->sequences > 1) {
+        out[0] = summary->sequences;
+        return 1;
+    }
+    memcpy(out, usual, sizeof usual);
+    return 3;
 }
 
 /* ---- as text ---- */
@@ -149,6 +204,36 @@ static void print_facts(const json_t *facts) {
     if (*fact(origin, "command")) row("made by", "%s", fact(origin, "command"));
 }
 
+static void print_memory(const struct summary *summary) {
+    size_t sequences[3], n = table_sequences(summary, sequences);
+    row("memory in all", "by context and sequences, with keys and values as");
+    row("", "%9s %9s %12s %12s %12s", "context", "sequences", "f32", "f16", "q8_0");
+    for (size_t i = 0; i < summary->n_contexts; i++)
+        for (size_t k = 0; k < n; k++) {
+            char text[N_KV_TYPES][32];
+            for (size_t t = 0; t < N_KV_TYPES; t++)
+                bytes_text(total_bytes(summary, kv_types[t], summary->contexts[i], sequences[k]), text[t]);
+            row("", "%9zu %9zu %12s %12s %12s", summary->contexts[i], sequences[k], text[0], text[1], text[2]);
+        }
+}
+
+static void print_speed(const struct summary *summary) {
+    if (!summary->limits_known) {
+        row("speed at best", "not known: 'bitnet bench machine' measures what this machine can do");
+        return;
+    }
+    const struct machine_limits *limits = &summary->limits;
+    size_t last = summary->context ? summary->context - 1 : 0;
+    bn_kv_type type = summary->kv_type;
+    row("speed at best", "%.1f tokens/s, %.1f at the end of %zu; %zu sequences %.1f; prompts %.0f",
+        output_speed_limit(summary->model, type, limits, 1, 0),
+        output_speed_limit(summary->model, type, limits, 1, last), summary->context, (size_t)8,
+        output_speed_limit(summary->model, type, limits, 8, 0),
+        prompt_speed_limit(summary->model, type, limits, PROMPT_TOKENS));
+    row("", "by %.1f GB/s read and %.0f GOP/s of int8 on %zu threads (%s), as 'bitnet bench machine' measured",
+        limits->read_bytes_per_s * 1e-9, limits->int8_operations_per_s * 1e-9, limits->threads, summary->isa);
+}
+
 static void print_summary(const struct summary *summary) {
     const bn_model_info *info = &summary->info;
     char a[32], b[32], c[32];
@@ -161,13 +246,17 @@ static void print_summary(const struct summary *summary) {
         bits_per_weight(info), bytes_text(info->resident_bytes, b));
     row("key-value cache", "%s for %zu sequence%s of %zu tokens, %s", bytes_text(summary->kv_bytes, c),
         summary->sequences, summary->sequences == 1 ? "" : "s", summary->context, kv_type_name(summary->kv_type));
-    row("memory in all", "%s", bytes_text(info->weight_bytes + info->resident_bytes + summary->kv_bytes, a));
+    print_memory(summary);
+    print_speed(summary);
     print_tokenizer(summary->tokenizer);
     for (const char *line = summary->notices.data; line && *line;) {
         size_t n = strcspn(line, "\n");
         row("note", "%.*s", (int)n, line);
         line += n + 1;
     }
+    if (!summary->tensors) return;
+    putchar('\n');
+    tensor_table_print(summary->tensors);
 }
 
 /* ---- as JSON ---- */
@@ -186,6 +275,34 @@ static json_t *memory_json(const struct summary *summary) {
                      (json_int_t)summary->kv_bytes, "kv_type", kv_type_name(summary->kv_type), "context",
                      (json_int_t)summary->context, "sequences", (json_int_t)summary->sequences, "total_bytes",
                      (json_int_t)total);
+}
+
+static json_t *memory_table_json(const struct summary *summary) {
+    size_t sequences[3], n = table_sequences(summary, sequences);
+    json_t *rows = json_array();
+    for (size_t i = 0; i < summary->n_contexts; i++)
+        for (size_t k = 0; k < n; k++) {
+            json_t *line = json_pack("{s:I, s:I}", "context", (json_int_t)summary->contexts[i], "sequences",
+                                     (json_int_t)sequences[k]);
+            for (size_t t = 0; t < N_KV_TYPES; t++)
+                json_object_set_new(
+                    line, kv_type_name(kv_types[t]),
+                    json_integer((json_int_t)total_bytes(summary, kv_types[t], summary->contexts[i], sequences[k])));
+            json_array_append_new(rows, line);
+        }
+    return rows;
+}
+
+static json_t *speed_json(const struct summary *summary) {
+    if (!summary->limits_known) return json_null();
+    const struct machine_limits *limits = &summary->limits;
+    size_t last = summary->context ? summary->context - 1 : 0;
+    bn_kv_type type = summary->kv_type;
+    return json_pack("{s:f, s:f, s:f, s:f, s:I, s:s}", "output_tokens_per_s",
+                     output_speed_limit(summary->model, type, limits, 1, 0), "output_tokens_per_s_at_full_context",
+                     output_speed_limit(summary->model, type, limits, 1, last), "prompt_tokens_per_s",
+                     prompt_speed_limit(summary->model, type, limits, PROMPT_TOKENS), "read_bytes_per_s",
+                     limits->read_bytes_per_s, "threads", (json_int_t)limits->threads, "isa", summary->isa);
 }
 
 static json_t *token_json(const bn_tokenizer *tokenizer, int32_t id) {
@@ -237,6 +354,9 @@ static json_t *summary_json(const struct summary *summary) {
     if (!object) return NULL;
     json_object_set_new(object, "parameters", parameters_json(info));
     json_object_set_new(object, "memory", memory_json(summary));
+    json_object_set_new(object, "memory_table", memory_table_json(summary));
+    json_object_set_new(object, "speed_at_best", speed_json(summary));
+    if (summary->tensors) json_object_set_new(object, "tensors", tensor_table_json(summary->tensors));
     json_object_set_new(object, "tokenizer", tokenizer_json(summary->tokenizer));
     json_object_set_new(object, "generation_defaults", defaults_json(&summary->defaults));
     json_object_set_new(object, "notices", notices_json(&summary->notices));
@@ -265,6 +385,7 @@ static enum exit_code run(struct invocation *invocation) {
     }
     if (!status) {
         summarize(&summary, model, settings);
+        find_limits(&summary, settings);
         summary.facts = model_facts(invocation->arguments[0]);
         if (invocation->common.json)
             status = json_write_line(stdout, summary_json(&summary), &error);
@@ -283,9 +404,10 @@ const struct command command_model_show = {
     .arguments = "MODEL",
     .summary = "what a model is and what it needs",
     .description =
-        "Shows architecture, parameters by part, bits per weight, memory at a context length (-c) and number of "
-        "sequences, "
-        "the tokenizer, and what was decided while opening: which activation and why, how I2_S tensors are packed.",
+        "Shows architecture, parameters by part, bits per weight, the memory of contexts, sequences and types of keys "
+        "and values (-c and --sequences choose one), how many tokens per second this machine allows at best (from what "
+        "'bitnet bench machine' measured), the tokenizer, and what was decided while opening: which activation and "
+        "why, how I2_S tensors are packed.",
     .examples = "bitnet model show demo\n"
                 "# memory of eight sequences of 256 tokens\n"
                 "bitnet model show demo -c 256 --sequences 8 --json",

@@ -3,13 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analysis/tensor_listing.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/model_path.h"
 #include "cli/signals.h"
-#include "cli/tensor_listing.h"
+#include "cli/tensor_table.h"
 #include "cli/terminal.h"
 
 struct tensors_settings {
@@ -21,54 +22,6 @@ static const struct option options[] = {
     {0},
 };
 static const struct option_group groups[] = {{"Tensor", options, 0}, {0}};
-
-static const char *layout_name(const struct tensor *tensor) {
-    bool named = tensor->type == TYPE_I2_S && tensor->i2s_layout != I2S_UNKNOWN;
-    return named ? i2s_layout_name(tensor->i2s_layout) : "";
-}
-
-static const char *type_name(const struct tensor *tensor) {
-    const struct tensor_type_info *info = tensor_type_find((uint32_t)tensor->type);
-    return info ? info->name : "unknown";
-}
-
-static json_t *tensor_json(const struct tensor *tensor) {
-    json_t *shape = json_array();
-    for (size_t i = 0; i < tensor->n_dims; i++)
-        json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
-    json_t *object = json_pack("{s:o, s:s, s:o, s:I}", "name", json_text(tensor->name, strlen(tensor->name)), "type",
-                               type_name(tensor), "shape", shape, "bytes", (json_int_t)tensor->size_bytes);
-    if (*layout_name(tensor)) json_object_set_new(object, "i2s_layout", json_string(layout_name(tensor)));
-    return object;
-}
-
-static bn_status print_json(const struct tensor_set *set, bn_error *err) {
-    json_t *array = json_array();
-    for (size_t i = 0; i < set->n_tensors; i++) json_array_append_new(array, tensor_json(&set->tensors[i]));
-    return json_write_line(stdout, json_pack("{s:o}", "tensors", array), err);
-}
-
-/* "[2048, 256]" */
-static void shape_text(const struct tensor *tensor, char *out, size_t size) {
-    size_t at = 0;
-    for (size_t k = 0; k < tensor->n_dims && at < size; k++)
-        at += (size_t)snprintf(out + at, size - at, "%s%zu", k ? ", " : "[", tensor->shape[k]);
-    if (at < size) snprintf(out + at, size - at, "%s", tensor->n_dims ? "]" : "[]");
-}
-
-static void print_table(const struct tensor_set *set) {
-    size_t total = 0;
-    printf("%-44s %-8s %-24s %14s\n", "name", "type", "shape", "bytes");
-    for (size_t i = 0; i < set->n_tensors; i++) {
-        const struct tensor *tensor = &set->tensors[i];
-        char name[200], shape[100];
-        shape_text(tensor, shape, sizeof shape);
-        printf("%-44s %-8s %-24s %14zu%s%s\n", printable(tensor->name, name, sizeof name), type_name(tensor), shape,
-               tensor->size_bytes, *layout_name(tensor) ? "  " : "", layout_name(tensor));
-        total += tensor->size_bytes;
-    }
-    printf("%zu tensors, %zu bytes\n", set->n_tensors, total);
-}
 
 static bn_status write_values(void *context, const float *values, size_t n, bn_error *err) {
     struct atomic_file *file = context;
@@ -105,9 +58,9 @@ static enum exit_code run(struct invocation *invocation) {
     status = tensor_listing_open(path, &listing, &error);
     if (!status && settings->dump) status = dump(listing.set, settings->dump, invocation, &error);
     if (!status && invocation->common.json)
-        status = print_json(listing.set, &error);
+        status = json_write_line(stdout, json_pack("{s:o}", "tensors", tensor_table_json(listing.set)), &error);
     else if (!status && !settings->dump)
-        print_table(listing.set);
+        tensor_table_print(listing.set);
     tensor_listing_close(&listing);
     mem_free(path);
     if (status && interrupted()) return EXIT_INTERRUPTED;

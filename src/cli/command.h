@@ -33,7 +33,7 @@ const struct command *command_find(const char *name);
 
 extern const struct command command_generate, command_run, command_batch;
 extern const struct command command_model_show, command_model_list, command_model_verify, command_model_tensors,
-    command_model_optimize, command_model_convert;
+    command_model_optimize, command_model_convert, command_model_compare;
 #ifdef BITNET_HUB
 extern const struct command command_backup_create, command_backup_list, command_backup_verify, command_backup_restore;
 extern const struct command command_model_add, command_model_use, command_model_rollback, command_model_history,

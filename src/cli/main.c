@@ -23,6 +23,7 @@ static const struct command *const commands[] = {
     &command_model_tensors,
     &command_model_optimize,
     &command_model_convert,
+    &command_model_compare,
 #ifdef BITNET_HUB
     &command_model_add,
     &command_model_use,

@@ -48,7 +48,7 @@ static void show_notice(void *context, const char *line) {
     say_verbose(context, "%s", line);
 }
 
-static bn_head head_by_name(const char *name) {
+bn_head head_by_name(const char *name) {
     if (name && strcmp(name, "exact") == 0) return BN_HEAD_EXACT;
     return name && strcmp(name, "screen") == 0 ? BN_HEAD_SCREEN : BN_HEAD_AUTO;
 }

@@ -35,6 +35,7 @@ bn_engine_options model_options_engine(const struct model_options *options);
 void model_options_tune(const struct invocation *invocation, const struct model_options *options, const bn_model *model,
                         struct tuning *tuning, bn_engine_options *engine_options);
 bn_kv_type kv_type_by_name(const char *name);
+bn_head head_by_name(const char *name); /* NULL: auto */
 const char *kv_type_name(bn_kv_type type);
 
 /* Both, and their release. */

@@ -125,7 +125,8 @@ static bn_status check_options(const struct convert_options *o, bn_error *err) {
     if (o->type.given && o->type.type == TYPE_I2_S && o->granularity != TERNARY_PER_TENSOR)
         return fail(err, BN_STATUS_BAD_ARGUMENT,
                     "i2_s has one scale per tensor; tq2_0, tq1_0 and q2_0 have one per block");
-    if (o->head_type.given && is_ternary_type(o->head_type.type))
+    if ((o->head_type.given && is_ternary_type(o->head_type.type)) ||
+        (o->embedding_type.given && is_ternary_type(o->embedding_type.type)))
         return fail(err, BN_STATUS_BAD_ARGUMENT, "embedding and head can't be made ternary");
     return BN_OK;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "kernels/tensor_type.h"
 
 enum convert_target { CONVERT_TO_GGUF, CONVERT_TO_SAFETENSORS /* one file of weights */, CONVERT_TO_HF /* a folder */ };
@@ -28,14 +29,16 @@ enum ternary_granularity { TERNARY_PER_TENSOR, TERNARY_PER_ROW, TERNARY_PER_GROU
 struct convert_options {
     const char *source, *output; /* paths */
     enum convert_target target;
-    struct convert_type type;      /* of the layers' matrices; ternary types round float weights */
-    struct convert_type head_type; /* of embedding and head */
+    struct convert_type type;           /* of the layers' matrices; ternary types round float weights */
+    struct convert_type head_type;      /* of embedding and head */
+    struct convert_type embedding_type; /* of the embedding, also where it is the head, instead of head_type */
     enum ternary_method method;
     enum ternary_granularity granularity;
     size_t n_threads;       /* 0: all CPUs */
     size_t max_shard_bytes; /* CONVERT_TO_HF: weights are split into files of about this size; 0: 5 GB */
     const char *i2s_layout; /* of the source, where its file doesn't say; NULL: x86-128 */
     bool no_tokenizer;      /* weights and configuration only */
+    const json_t *card;     /* what the model's card says (convert/card_keys.h), for GGUF files; NULL: nothing */
     /* Bytes written of all; false stops with BN_STATUS_CANCELLED. May be NULL. */
     bool (*progress)(void *context, size_t done, size_t total);
     /* Lines that a person should see. May be NULL. */

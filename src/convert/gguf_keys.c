@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "convert/card_keys.h"
 #include "formats/gguf.h"
 #include "tokenizer/compiled.h"
 #include "tokenizer/convert.h"
@@ -237,6 +238,7 @@ bn_status gguf_keys_set(struct plan *plan, const char *name, struct gguf_writer 
     const struct model_config *c = &model->config;
     struct key_writer w = {.writer = writer, .prefix = gguf_name(c->arch), .err = err};
     set_general(&w, plan, name);
+    if (!w.status && plan->options->card) w.status = card_keys_set(plan->options->card, writer, err);
     set_sampling(&w, &model->generation);
     set_sizes(&w, c);
     set_numbers(&w, c);

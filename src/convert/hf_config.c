@@ -297,7 +297,8 @@ bn_status hf_config_make(const struct plan *plan, json_t **out, bn_error *err) {
 
 bn_status hf_config_update(const struct plan *plan, json_t *config, bn_error *err) {
     struct config_writer w = {.plan = plan, .c = &plan->model->config, .root = config, .err = err};
-    if (!plan->options->type.given && !plan->options->head_type.given) return BN_OK;
+    const struct convert_options *o = plan->options;
+    if (!o->type.given && !o->head_type.given && !o->embedding_type.given) return BN_OK;
     json_object_del(config, "dtype"); /* the newer name of torch_dtype */
     set_types(&w);
     return w.failed ? fail_no_memory(err, 0) : BN_OK;

@@ -270,7 +270,6 @@ static bn_status read_matrix(struct planner *p, const struct role *role, size_t 
     bn_status status = BN_OK;
     bool matrix = role->kind == ROLE_MATRIX, head = role->kind == ROLE_HEAD;
     t->content = CONTENT_VALUES;
-    if (p->from == p->to && !p->to_gguf && !p->plan->options->type.given) return BN_OK; /* copied, whatever it is */
     if (!p->config->is_gguf) {
         if ((matrix || head) && !bitnet_keeps_float(&p->config->bitnet, module, head))
             return read_hf_ternary(p, role, layer, t);
@@ -307,6 +306,7 @@ static enum tensor_type wanted_type(const struct planner *p, const struct role *
     const struct convert_options *o = p->plan->options;
     bool head = role->kind == ROLE_TABLE || role->kind == ROLE_HEAD;
     if (role->kind == ROLE_POSITIONS) return p->to_gguf ? TYPE_F32 : lossless_type(p, t->source.type);
+    if (role->kind == ROLE_TABLE && o->embedding_type.given) return o->embedding_type.type;
     if (head && o->head_type.given) return o->head_type.type;
     bool given = o->type.given && !(head && is_ternary_type(o->type.type));
     if (given && head && (o->type.type == TYPE_Q4_0 || o->type.type == TYPE_Q4_K)) return TYPE_Q6_K;
@@ -430,6 +430,27 @@ static float bias_factor(const struct planner *p, const struct planned_tensor *t
     return t->type == TYPE_U8 && p->config->is_gguf ? 1 / t->scale : 1;
 }
 
+static bn_status copy_tensor(struct planner *p, const struct tensor *tensor) {
+    struct planned_tensor t = {.name = tensor->name,
+                               .type = tensor->type,
+                               .n_dims = tensor->n_dims,
+                               .content = CONTENT_VALUES,
+                               .source = *tensor,
+                               .n_rows = tensor_rows(tensor),
+                               .n_cols = tensor_cols(tensor)};
+    memcpy(t.shape, tensor->shape, sizeof t.shape);
+    return append(p->plan, &t, p->err);
+}
+
+/* From one Hugging Face form to another a matrix whose type isn't asked for stays as it is, whatever it is; what belongs to it (scales,
+ * biases) then goes with the tensors that have no role. */
+static bool stays_as_it_is(const struct planner *p, const struct role *role) {
+    const struct convert_options *o = p->plan->options;
+    bool head = role->kind == ROLE_TABLE || role->kind == ROLE_HEAD;
+    bool asked_for = o->type.given || (head && (o->head_type.given || o->embedding_type.given));
+    return p->from == p->to && !p->to_gguf && !asked_for;
+}
+
 static bn_status add_matrix(struct planner *p, const struct role *role, size_t layer, const struct tensor *tensor) {
     bn_status status = BN_OK;
     struct planned_tensor t = {.source = *tensor, .order = order_of(p, role)};
@@ -439,6 +460,10 @@ static bn_status add_matrix(struct planner *p, const struct role *role, size_t l
     char module[256];
     snprintf(module, sizeof module, "%.*s", (int)(strlen(tensor->name) - strlen(".weight")), tensor->name);
     mark_used(p, tensor);
+    if (stays_as_it_is(p, role)) {
+        p->plan->n_parameters += t.n_rows * t.n_cols;
+        return copy_tensor(p, tensor);
+    }
     bool transposed = hf_transposes(p, role);
     if (transposed && !p->config->is_gguf && p->to_gguf) status = transpose(p, &t);
     if (transposed && !p->config->is_gguf && !p->to_gguf) exchange_sides(&t); /* written as it is */
@@ -549,18 +574,6 @@ static bool is_ignorable(const char *name) {
     for (size_t i = 0; i < sizeof rope / sizeof *rope; i++)
         if (strcmp(name, rope[i]) == 0) return true;
     return head_screen_owns(name);
-}
-
-static bn_status copy_tensor(struct planner *p, const struct tensor *tensor) {
-    struct planned_tensor t = {.name = tensor->name,
-                               .type = tensor->type,
-                               .n_dims = tensor->n_dims,
-                               .content = CONTENT_VALUES,
-                               .source = *tensor,
-                               .n_rows = tensor_rows(tensor),
-                               .n_cols = tensor_cols(tensor)};
-    memcpy(t.shape, tensor->shape, sizeof t.shape);
-    return append(p->plan, &t, p->err);
 }
 
 /* Tensors without a role: copied within a form, an error between forms. */

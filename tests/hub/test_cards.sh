@@ -82,5 +82,15 @@ bitnet model push model eve/new -q
 check "push: a refused commit changes nothing" eval 'fails_saying "protected branch" 1 && ! cmp -s model/model.safetensors hub/eve/new/main/model.safetensors'
 bitnet model download eve/new
 check "push and download: the same bytes" eval 'exits 0 && cmp hub/eve/new/main/model.safetensors "$(cat out)/model.safetensors"'
+# conversion carries over what the card says
+cp -r "$DATA/models/qwen2" carded
+printf -- '---\nlicense: apache-2.0\nbase_model: org/base\nlanguage: [en, de]\ntags:\n- tiny\n---\n# A model\n' >carded/README.md
+bitnet model convert carded --to gguf -o carded.gguf
+check "convert: with a card" exits 0
+bitnet model card carded.gguf --generate
+check "convert: licence and base model are in the file" eval 'exits 0 && prints "^license: apache-2.0" && prints "org/base"'
+printf -- '---\nlicense: [\n---\n' >carded/README.md
+bitnet model convert carded --to gguf -o carded2.gguf
+check "convert: a card that can't be read is said" eval 'exits 0 && says "card isn.t carried over"'
 check "no token in any output" eval '! grep -rq hf_write out err'
 finish

@@ -160,6 +160,33 @@ static void ternary_tensors_come_back_bit_for_bit(void **state) {
     tensor_set_release(&after);
 }
 
+/* Between Hugging Face forms every tensor stays what it is, packed codes with their scales and masters alike. */
+static void folders_stay_what_they_are(void **state) {
+    (void)state;
+    static const char *const names[] = {"bitnet-packed", "bitnet-master", "llama-bitnet", "gpt2"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char source[600], name[64];
+        bn_error err = {0};
+        struct tensor_set before, after;
+        snprintf(source, sizeof source, MODELS "%s", names[i]);
+        snprintf(name, sizeof name, "copy-%zu", i);
+        const char *copy = temporary_path(&folder, name);
+        assert_ok(convert_to(source, copy, CONVERT_TO_HF, &err), err);
+        check_logits(copy, names[i]);
+        assert_ok(checkpoint_open(source, &before, &err), err);
+        assert_ok(checkpoint_open(copy, &after, &err), err);
+        assert_int_equal(before.n_tensors, after.n_tensors);
+        for (size_t k = 0; k < before.n_tensors; k++) {
+            const struct tensor *was = &before.tensors[k], *is = tensor_set_find(&after, was->name);
+            assert_non_null(is);
+            assert_int_equal(was->size_bytes, is->size_bytes);
+            assert_memory_equal(was->data, is->data, was->size_bytes);
+        }
+        tensor_set_release(&before);
+        tensor_set_release(&after);
+    }
+}
+
 static void folders_are_split_into_shards(void **state) {
     (void)state;
     bn_error err = {0};
@@ -178,9 +205,8 @@ static void folders_are_split_into_shards(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(checkpoints_become_gguf_and_back),
-        cmocka_unit_test(gguf_files_become_folders),
-        cmocka_unit_test(ternary_tensors_come_back_bit_for_bit),
+        cmocka_unit_test(checkpoints_become_gguf_and_back),      cmocka_unit_test(gguf_files_become_folders),
+        cmocka_unit_test(ternary_tensors_come_back_bit_for_bit), cmocka_unit_test(folders_stay_what_they_are),
         cmocka_unit_test(folders_are_split_into_shards),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/tensor_listing.h"
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/hub/registry_commands.h"
 #include "cli/json_output.h"
 #include "cli/model_path.h"
-#include "cli/tensor_listing.h"
 
 enum { CONFIG_MAX_BYTES = 16 << 20, SHOWN_BYTES = 80 };
 

@@ -1,6 +1,6 @@
 /* The tensors of any model file, and their values in pieces. */
-#ifndef CLI_TENSOR_LISTING_H
-#define CLI_TENSOR_LISTING_H
+#ifndef ANALYSIS_TENSOR_LISTING_H
+#define ANALYSIS_TENSOR_LISTING_H
 
 #include "formats/gguf.h"
 #include "formats/tensor_file.h"

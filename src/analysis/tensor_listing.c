@@ -1,4 +1,4 @@
-#include "cli/tensor_listing.h"
+#include "analysis/tensor_listing.h"
 
 #include "base/file.h"
 #include "base/memory.h"
