@@ -125,6 +125,9 @@ typedef struct bn_request_options {
     /* Whose request it is; 0: nobody's. What a client has waiting already makes its next request wait longer, so that one
      * with many requests doesn't keep others out. */
     uint64_t client;
+    /* Prompts of requests with another number aren't known to this one: neither what it computes nor how long that takes tells
+     * of them. 0: shared. */
+    uint64_t cache_scope;
 } bn_request_options;
 
 BN_API void bn_request_options_init(bn_request_options *options);

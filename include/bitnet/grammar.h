@@ -24,7 +24,11 @@ typedef enum bn_grammar_kind {
     BN_GRAMMAR_GBNF,        /* llama.cpp's grammars; the text begins with the rule "root" */
     BN_GRAMMAR_LARK,        /* the subset of Lark that llguidance takes; the rule "start" */
     BN_GRAMMAR_REGEX,       /* the whole text matches a regular expression (ECMAScript's syntax) */
+    BN_GRAMMAR_STRUCTURAL_TAG, /* parts of the text are held to schemas, the rest is free: JSON as XGrammar and vLLM have it */
 } bn_grammar_kind;
+
+/* Is a grammar's text GBNF or Lark? By how it defines its first rule. */
+BN_API bn_grammar_kind bn_grammar_language(const char *text, size_t text_bytes);
 
 typedef struct bn_grammar_options {
     size_t size; /* sizeof(bn_grammar_options) */
@@ -48,6 +52,7 @@ typedef struct bn_tool_syntax {
     const char *end;       /* NULL: nothing */
     const char *arguments; /* the member that holds them */
     bool list;             /* calls are the items of an array */
+    const char *tag;       /* where begin is NULL: may stand before the call; NULL: nothing */
 } bn_tool_syntax;
 /* By name; NULL: unknown. */
 BN_API const bn_tool_syntax *bn_tool_syntax_find(const char *name);
@@ -68,6 +73,13 @@ typedef struct bn_tools {
 /* What may be answered where tools can be called. Arguments are held to the tools' schemas; errors name the place as
  * '#/$defs/TOOL/…', TOOL's parameters being there. */
 BN_API bn_status bn_grammar_compile_tools(const bn_tools *tools, bn_grammar **out, bn_error *err);
+
+/* Free text up to the first `text`, then what the grammar knows: for models that think aloud until they write "</think>". Holds
+ * the grammar. */
+BN_API bn_status bn_grammar_after(const char *text, bn_grammar *grammar, bn_grammar **out, bn_error *err);
+
+/* Bytes that a grammar has in memory now, with what requests have made it learn. */
+BN_API size_t bn_grammar_memory(bn_grammar *grammar);
 
 /* One more owner; returns it. */
 BN_API bn_grammar *bn_grammar_retain(bn_grammar *grammar);

@@ -14,6 +14,8 @@ const struct option grammar_option_table[] = {
     {"regex", 0, OPTION_TEXT, FIELD(regex), "REGEX", 0, 0, "a text that a regular expression matches as a whole", NULL},
     {"grammar", 0, OPTION_TEXT, FIELD(grammar), "FILE", 0, 0,
      "a grammar: GBNF, or Lark (by its name, .gbnf or .lark, else by whether it says ::=)", "grammar-file"},
+    {"structural-tag", 0, OPTION_TEXT, FIELD(structural_tag), "FILE", 0, 0,
+     "free text in which parts between tags are held to schemas, as JSON", NULL},
     {"choice", 0, OPTION_TEXT, FIELD(choice), "A,B,…", 0, 0, "one of these texts (a comma in one of them: \\,)", NULL},
     {0},
 };
@@ -54,19 +56,20 @@ static bool ends_in(const char *name, const char *ending) {
     return n >= n_ending && strcmp(name + n - n_ending, ending) == 0;
 }
 
-static bn_grammar_kind kind_of(const char *path, const char *text) {
+static bn_grammar_kind kind_of(const char *path, const char *text, size_t n) {
     if (ends_in(path, ".lark")) return BN_GRAMMAR_LARK;
-    return ends_in(path, ".gbnf") || strstr(text, "::=") ? BN_GRAMMAR_GBNF : BN_GRAMMAR_LARK;
+    return ends_in(path, ".gbnf") ? BN_GRAMMAR_GBNF : bn_grammar_language(text, n);
 }
 
-static bn_status compile_file(const char *path, bool schema, const bn_grammar_options *form, bn_grammar **out,
+/* kind: BN_GRAMMAR_GBNF for one that has to be found out. */
+static bn_status compile_file(const char *path, bn_grammar_kind kind, const bn_grammar_options *form, bn_grammar **out,
                               bn_error *err) {
     struct buffer text;
     buffer_init(&text);
     bn_status status = read_file_or_stdin(path, &text, err);
     if (!status) {
         const char *content = text.data ? text.data : "";
-        bn_grammar_kind kind = schema ? BN_GRAMMAR_JSON_SCHEMA : kind_of(path, content);
+        if (kind == BN_GRAMMAR_GBNF) kind = kind_of(path, content, text.size);
         status = bn_grammar_compile(kind, content, text.size, form, out, err);
         if (status) error_prefix(err, "%s", path);
     }
@@ -78,13 +81,16 @@ bn_status grammar_options_compile(const struct grammar_options *options, bool an
                                   bn_error *err) {
     const bn_grammar_options form = {.size = sizeof form, .any_form = any_form};
     *out = NULL;
-    if (!!options->schema + !!options->regex + !!options->grammar + !!options->choice > 1)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "give only one of --schema, --regex, --grammar and --choice");
+    if (!!options->schema + !!options->regex + !!options->grammar + !!options->structural_tag + !!options->choice > 1)
+        return fail(err, BN_STATUS_BAD_ARGUMENT,
+                    "give only one of --schema, --regex, --grammar, --structural-tag and --choice");
     bn_status status = BN_OK;
     if (options->schema) {
-        status = compile_file(options->schema, true, &form, out, err);
+        status = compile_file(options->schema, BN_GRAMMAR_JSON_SCHEMA, &form, out, err);
     } else if (options->grammar) {
-        status = compile_file(options->grammar, false, &form, out, err);
+        status = compile_file(options->grammar, BN_GRAMMAR_GBNF, &form, out, err);
+    } else if (options->structural_tag) {
+        status = compile_file(options->structural_tag, BN_GRAMMAR_STRUCTURAL_TAG, &form, out, err);
     } else if (options->regex) {
         status = bn_grammar_compile(BN_GRAMMAR_REGEX, options->regex, strlen(options->regex), &form, out, err);
         if (status) error_prefix(err, "--regex");

@@ -11,9 +11,9 @@ void prefix_tree_init(struct prefix_tree *tree, struct kv_cache *cache) {
     cache->prefixes = tree;
 }
 
-static struct prefix_node *find_root(const struct prefix_tree *tree, size_t rope_class) {
+static struct prefix_node *find_root(const struct prefix_tree *tree, struct prefix_realm realm) {
     struct prefix_node *root = tree->roots;
-    while (root && root->rope_class != rope_class) root = root->next;
+    while (root && !prefix_realm_is(root->realm, realm)) root = root->next;
     return root;
 }
 
@@ -58,10 +58,10 @@ static struct prefix_node *best_child(const struct prefix_node *parent, const in
     return best;
 }
 
-void prefix_tree_match(struct prefix_tree *tree, size_t rope_class, const int32_t *ids, size_t n,
+void prefix_tree_match(struct prefix_tree *tree, struct prefix_realm realm, const int32_t *ids, size_t n,
                        struct kv_page **pages, struct prefix_match *out) {
     *out = (struct prefix_match){0};
-    struct prefix_node *node = find_root(tree, rope_class);
+    struct prefix_node *node = find_root(tree, realm);
     while (node) {
         size_t at = out->n_pages * KV_PAGE_TOKENS, common;
         node = best_child(node, ids + at, n - at, &common);
@@ -76,10 +76,10 @@ void prefix_tree_match(struct prefix_tree *tree, size_t rope_class, const int32_
     }
 }
 
-static struct prefix_node *add_root(struct prefix_tree *tree, size_t rope_class) {
+static struct prefix_node *add_root(struct prefix_tree *tree, struct prefix_realm realm) {
     struct prefix_node *root = mem_calloc(1, sizeof *root);
     if (!root) return NULL;
-    root->rope_class = rope_class;
+    root->realm = realm;
     link_node(&tree->roots, root);
     return root;
 }
@@ -96,10 +96,10 @@ static struct prefix_node *add_child(struct prefix_node *parent, const int32_t *
     return node;
 }
 
-void prefix_tree_insert(struct prefix_tree *tree, size_t rope_class, const int32_t *ids, size_t n,
+void prefix_tree_insert(struct prefix_tree *tree, struct prefix_realm realm, const int32_t *ids, size_t n,
                         struct kv_page **pages) {
-    struct prefix_node *node = find_root(tree, rope_class), *root = NULL;
-    if (!node && !(node = root = add_root(tree, rope_class))) return;
+    struct prefix_node *node = find_root(tree, realm), *root = NULL;
+    if (!node && !(node = root = add_root(tree, realm))) return;
     for (size_t i = 0; i * KV_PAGE_TOKENS < n; i++) {
         const int32_t *here = ids + i * KV_PAGE_TOKENS;
         size_t count = min_size(n - i * KV_PAGE_TOKENS, KV_PAGE_TOKENS), common;

@@ -196,7 +196,7 @@ static bn_request *allocate(bn_engine *engine, size_t n_prompt, size_t capacity)
     atomic_init(&request->finished, false);
     request->n_prompt = n_prompt;
     request->capacity = capacity;
-    request->rope_class = model_rope_class(engine->model, capacity);
+    request->realm.rope_class = model_rope_class(engine->model, capacity);
     request->submitted_ns = clock_now_ns();
     return request;
 }
@@ -205,6 +205,7 @@ static bn_status fill(bn_request *request, const int32_t *prompt, size_t n_promp
                       bn_error *err) {
     const bn_request_options *o = options;
     request->options = *options;
+    request->realm.scope = options->cache_scope;
     bn_status status = check_counts(request->engine, request, err);
     if (!status) status = copy_stops(request, o, err);
     if (!status) status = collect_end_ids(request, o, err);

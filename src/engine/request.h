@@ -30,7 +30,7 @@ struct bn_request {
     struct healing healing;        /* … to be healed */
     const struct token_trie *trie; /* of the engine; NULL: no grammar */
     size_t capacity;               /* longest a sequence may become; also the reserved length that picks rope factors */
-    size_t rope_class;
+    struct prefix_realm realm;     /* of its pages */
     uint64_t arrival;
 
     struct sequence *sequences; /* [n_sequences] */

@@ -177,7 +177,7 @@ static bool follows_another(const bn_engine *engine, size_t place) {
         const struct sequence *other = engine->live[i];
         if (is_prompt(other) && !other->fresh &&
             other->n_computed < KV_PAGE_TOKENS * (other->n_tokens / KV_PAGE_TOKENS) &&
-            other->n_tokens > KV_PAGE_TOKENS && other->request->rope_class == s->request->rope_class &&
+            other->n_tokens > KV_PAGE_TOKENS && prefix_realm_is(other->request->realm, s->request->realm) &&
             memcmp(other->tokens, s->tokens, KV_PAGE_TOKENS * sizeof *s->tokens) == 0)
             return true;
     }

@@ -13,7 +13,7 @@ static void set_page(struct sequence *s, size_t i, struct kv_page *page) {
 
 /* The tree may exchange pages for its own with the same content. */
 static void insert_prefix(struct sequence *s, struct prefix_tree *tree, size_t n) {
-    prefix_tree_insert(tree, s->request->rope_class, s->tokens, n, s->pages);
+    prefix_tree_insert(tree, s->request->realm, s->tokens, n, s->pages);
     for (size_t i = 0; i < pages_for(n); i++) s->page_data[i] = s->pages[i]->data;
 }
 
@@ -75,7 +75,7 @@ void sequence_fork_pages(struct sequence *to, const struct sequence *from, struc
 }
 
 void sequence_attach_prefix(struct sequence *s, struct prefix_tree *tree, size_t limit, struct prefix_match *match) {
-    prefix_tree_match(tree, s->request->rope_class, s->tokens, limit, s->pages, match);
+    prefix_tree_match(tree, s->request->realm, s->tokens, limit, s->pages, match);
     s->n_pages = match->n_pages;
     s->n_computed = s->n_pages * KV_PAGE_TOKENS;
     for (size_t i = 0; i < s->n_pages; i++) s->page_data[i] = s->pages[i]->data;

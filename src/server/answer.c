@@ -212,9 +212,10 @@ struct answer *answer_create(struct chat_request *request, const struct answer_f
     answer->tools = request->tools;
     answer->tool_names = request->tool_names;
     answer->parallel_calls = request->parallel_calls;
-    answer->trigger = request->tools == TOOLS_MISTRAL ? "[TOOL_CALLS]" : "<|python_tag|>";
+    const bn_tool_syntax *syntax = request->tool_syntax;
+    answer->trigger = !syntax ? NULL : syntax->begin ? syntax->begin : syntax->tag;
     answer->trigger_id = -1;
-    if (request->tools == TOOLS_MISTRAL || request->tools == TOOLS_JSON) {
+    if (answer->trigger) {
         int32_t id = bn_tokenizer_find(request->model->tokenizer, answer->trigger);
         if (id >= 0 && bn_tokenizer_is_special(request->model->tokenizer, id) && !answer->settings.options.keep_special)
             answer->trigger_id = id;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "server/constraint.h"
 #include "server/delivery.h"
 
 static const struct schema_field message_fields[] = {
@@ -176,12 +177,17 @@ static void set_tools(json_t *out, const json_t *body) {
 }
 
 static json_t *common_body(const json_t *body, struct failure *failure) {
-    static const char *const same[] = {"model", "max_tokens", "temperature", "top_p", "top_k"};
+    static const char *const same[] = {"model", "max_tokens", "temperature",  "top_p",
+                                       "top_k", "cache_salt", "parse_special"};
     json_t *messages = messages_of(body, failure);
     if (!messages) return NULL;
     json_t *out = json_pack("{s:o}", "messages", messages);
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         if (json_member(body, same[i])) json_object_set(out, same[i], json_object_get(body, same[i]));
+    constraint_copy(out, body);
+    json_t *format = json_member(body, "output_format"), *config = json_member(body, "output_config");
+    if (!format) format = json_member(config, "format");
+    if (format) json_object_set(out, "response_format", format);
     if (json_member(body, "stop_sequences")) json_object_set(out, "stop", json_object_get(body, "stop_sequences"));
     set_tools(out, body);
     return out;

@@ -1,5 +1,6 @@
 #include "server/api.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -131,15 +132,29 @@ bool api_acquire(const struct api *api, const json_t *body, const struct model *
     return refuse(failure, "model", "the model has no tokenizer");
 }
 
-uint64_t client_of(const struct exchange *exchange) {
+static pthread_once_t seeded = PTHREAD_ONCE_INIT;
+static uint64_t seed; /* so that nobody can find a salt that gives another's scope */
+
+static void make_seed(void) {
+    seed = hash_random_seed();
+}
+
+uint64_t cache_scope(const char *tenant, const char *salt) {
+    if (!*tenant && !*salt) return 0;
+    pthread_once(&seeded, make_seed);
+    return hash_bytes(tenant, strlen(tenant), hash_bytes(salt, strlen(salt), seed)) | 1;
+}
+
+void client_heed(const struct exchange *exchange, const json_t *body, bn_request_options *options) {
     const char *client = exchange_request(exchange)->client;
-    return hash_bytes(client, strlen(client), 1) | 1;
+    options->client = hash_bytes(client, strlen(client), 1) | 1;
+    options->cache_scope = cache_scope(client_is_key(client) ? client : "", json_text_or(body, "cache_salt", ""));
 }
 
 bool api_chat_request(const struct api *api, struct exchange *exchange, const json_t *body,
                       struct chat_request *request, struct failure *failure) {
     if (chat_request_read(request, api->models, body, failure)) {
-        request->settings.options.client = client_of(exchange);
+        client_heed(exchange, body, &request->settings.options);
         return true;
     }
     chat_request_release(request);

@@ -146,7 +146,8 @@ static void on_end(void *context, const struct failure *failure) {
 
 static const struct answer_format format = {.end = on_end};
 
-static void start_chat(struct job *job, const json_t *body) {
+/* What a batch has computed is found again by itself alone: whose it is isn't known. */
+static void start_chat(struct job *job, const char *batch, const json_t *body) {
     struct chat_request request;
     struct failure failure = {0};
     char path[SCHEMA_PATH_BYTES];
@@ -155,6 +156,7 @@ static void start_chat(struct job *job, const json_t *body) {
               chat_request_read(&request, job->batches->api->models, body, &failure);
     if (ok) {
         request.settings.options.priority = PRIORITY;
+        request.settings.options.cache_scope = cache_scope(batch, json_text_or(body, "cache_salt", ""));
         job->answer = answer_create(&request, &format, job);
         if (job->answer) {
             answer_start(job->answer);
@@ -179,7 +181,7 @@ static void answer_embedding(struct job *job, const json_t *body) {
     job_is_answered(job);
 }
 
-static bool start_job(struct batches *batches, json_t *line) {
+static bool start_job(struct batches *batches, const json_t *state, json_t *line) {
     struct job *job = mem_calloc(1, sizeof *job);
     if (!job) return false;
     job->batches = batches;
@@ -189,7 +191,7 @@ static bool start_job(struct batches *batches, json_t *line) {
     if (strcmp(json_text_or(line, "url", ""), "/v1/embeddings") == 0)
         answer_embedding(job, body);
     else
-        start_chat(job, body);
+        start_chat(job, json_text_or(state, "id", ""), body);
     return true;
 }
 
@@ -325,7 +327,7 @@ static bool write_answers(struct work *work) {
         batches->n_running--;
         if (job->status == 429) {
             nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-            ok = ok && start_job(batches, job->line);
+            ok = ok && start_job(batches, work->state, job->line);
         } else if (job->status != STATUS_CANCELLED) {
             ok = ok && write_answer(work, job);
         }
@@ -364,7 +366,7 @@ static bool answer_lines(struct work *work, bool *cancelled) {
             const json_t *id = json_object_get(line, "custom_id");
             uint32_t unused;
             if (string_map_find(&work->answered, json_string_value(id), json_string_length(id), &unused)) continue;
-            ok = start_job(batches, line);
+            ok = start_job(batches, work->state, line);
         }
         if (ok && batches->n_running) ok = write_answers(work);
         if (work->n_completed + work->n_failed < shown + 50 && i < n) continue;

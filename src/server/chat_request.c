@@ -200,29 +200,32 @@ static json_t *template_input(const json_t *preset, const json_t *body, struct f
 }
 
 /* As 'bitnet run' does without a template. */
-static void join_messages(const json_t *input, struct buffer *out) {
+static bn_status join_messages(const struct model *model, json_t *input, bool parse_special, struct prompt_text *out,
+                               bn_error *err) {
     size_t i;
     json_t *message;
+    uint32_t first = 0;
+    bn_status status = parse_special ? BN_OK : literal_text_hide(model->literal, input, &first, err);
     json_array_foreach(json_object_get(input, "messages"), i, message) {
         const json_t *content = json_object_get(message, "content");
-        buffer_append(out, json_string_value(content), json_string_length(content));
+        buffer_append(&out->text, json_string_value(content), json_string_length(content));
     }
+    return status ? status : literal_text_restore(model->literal, first, out, err);
 }
 
-bool chat_render_prompt(const struct model *model, const struct chat *chat, const json_t *body, struct buffer *out,
+bool chat_render_prompt(const struct model *model, const struct chat *chat, const json_t *body, struct prompt_text *out,
                         struct failure *failure) {
     bn_error error = {0};
-    buffer_init(out);
+    bool parse_special = json_bool_or(body, "parse_special", false);
+    prompt_text_init(out);
     json_t *input = template_input(model->preset, body, failure);
     if (!input) return failure->status ? false : out_of_memory(failure);
-    bool ok = true;
-    if (chat)
-        ok = succeeded(failure, chat_render(chat, input, out, &error), &error);
-    else
-        join_messages(input, out);
+    bn_status status = chat ? chat_render(chat, input, parse_special, out, &error)
+                            : join_messages(model, input, parse_special, out, &error);
+    bool ok = succeeded(failure, status, &error);
     if (!ok && !*failure->param) snprintf(failure->param, sizeof failure->param, "messages");
     json_decref(input);
-    return ok && (!out->failed || out_of_memory(failure));
+    return ok && (!out->text.failed || out_of_memory(failure));
 }
 
 static bool ends_with(const struct buffer *text, const char *word) {
@@ -235,40 +238,50 @@ bool chat_request_prompt(struct chat_request *request, const struct chat *chat, 
                          struct failure *failure) {
     const struct model *model = request->model;
     struct generation_prompt *prompt = &request->prompt;
-    struct buffer text;
+    struct prompt_text text;
     bn_error error = {0};
     bool ok = chat_render_prompt(model, chat, body, &text, failure);
     if (ok) {
         bn_free(prompt->ids);
         *prompt = (struct generation_prompt){0};
-        request->in_reasoning = ends_with(&text, "<think>");
+        request->in_reasoning = ends_with(&text.text, "<think>");
         bn_status status =
-            chat ? chat_encode_prompt(chat, text.data, text.size, &prompt->ids, &prompt->n_ids, &error)
-                 : encode_prompt(model->tokenizer, text.data, text.size, true, &prompt->ids, &prompt->n_ids, &error);
+            chat ? chat_encode_prompt(chat, &text, &prompt->ids, &prompt->n_ids, &error)
+                 : encode_prompt_text(model->tokenizer, &text, true, &prompt->ids, &prompt->n_ids, &error);
         ok = succeeded(failure, status, &error);
     }
-    buffer_release(&text);
+    prompt_text_release(&text);
     return ok;
+}
+
+bool chat_request_settle(struct chat_request *request, struct failure *failure) {
+    bn_grammar **grammar = &request->settings.options.grammar;
+    if (request->prompt.n_ids >= request->model->context_length)
+        return refuse_overflow(failure, request->prompt.n_ids, request->model->context_length);
+    return !*grammar || !request->in_reasoning || constraint_after(request->model, "</think>", grammar, failure);
 }
 
 /* ---- the rest ---- */
 
-/* "required", or {"function": {"name"}}: the answer is one call, in a form that every model can be held to. */
-static bool force_call(struct chat_request *request, const json_t *tools, const json_t *choice,
-                       struct failure *failure) {
+/* "auto": text until a call begins; "required", or {"function": {"name"}}: a call, whatever format text should have. */
+static bool hold_calls(struct chat_request *request, const json_t *body, struct failure *failure) {
     bn_grammar **grammar = &request->settings.options.grammar;
-    const char *word = json_is_string(choice) ? json_string_value(choice) : "", *name = NULL;
-    if (!choice || strcmp(word, "auto") == 0) return true;
+    const json_t *choice = json_member(body, "tool_choice");
+    struct tool_constraint calls = {
+        .tools = json_member(body, "tools"), .syntax = request->tool_syntax, .parallel = request->parallel_calls};
+    const char *word = json_is_string(choice) ? json_string_value(choice) : choice ? "required" : "auto";
     if (json_is_object(choice)) {
-        name = json_text_or(json_object_get(choice, "function"), "name", json_text_or(choice, "name", NULL));
-        if (!name) return refuse(failure, "tool_choice", "'tool_choice.function.name' must be a string");
-    } else if (strcmp(word, "required") != 0) {
-        return refuse(failure, "tool_choice", "'tool_choice' must be none, auto, required or a function");
+        calls.only = json_text_or(json_object_get(choice, "function"), "name", json_text_or(choice, "name", NULL));
+        if (!calls.only) return refuse(failure, "tool_choice", "'tool_choice.function.name' must be a string");
+        calls.parallel = false;
     }
-    if (*grammar)
-        return refuse(failure, "tool_choice", "a call can't be forced where 'response_format' holds the answer");
-    request->tools = TOOLS_JSON;
-    return constraint_of_tools(tools, name, grammar, failure);
+    calls.required = strcmp(word, "required") == 0;
+    if (!calls.required && strcmp(word, "auto") != 0)
+        return refuse(failure, "tool_choice", "'tool_choice' must be none, auto, required or a function");
+    if (*grammar && !calls.required) return true; /* the answer is what the format says: no call can begin */
+    bn_grammar_release(*grammar);
+    *grammar = NULL;
+    return constraint_of_tools(request->model, &calls, grammar, failure);
 }
 
 static bool read_tools(struct chat_request *request, const json_t *body, struct failure *failure) {
@@ -289,8 +302,9 @@ static bool read_tools(struct chat_request *request, const json_t *body, struct 
         request->tool_names[i] = arena_strndup(&request->settings.arena, name, strlen(name));
         if (!request->tool_names[i]) return out_of_memory(failure);
     }
-    request->tools = tool_syntax_of_template(request->model->chat_template);
-    return force_call(request, tools, choice, failure);
+    request->tool_syntax = bn_tool_syntax_of_template(request->model->chat_template);
+    request->tools = tool_syntax_of(request->tool_syntax);
+    return hold_calls(request, body, failure);
 }
 
 static bool read_counts(struct chat_request *request, const json_t *body, struct failure *failure) {
@@ -313,8 +327,8 @@ bool chat_request_options(struct chat_request *request, const struct model *mode
     *request = (struct chat_request){.model = model, .reasoning = true};
     if (!model->tokenizer) return refuse(failure, "model", "the model has no tokenizer: it can't chat");
     return settings_read(&request->settings, body, model, failure) &&
-           constraint_read(body, &request->settings.options.grammar, failure) && read_counts(request, body, failure) &&
-           read_tools(request, body, failure);
+           constraint_read(model, body, &request->settings.options.grammar, failure) &&
+           read_counts(request, body, failure) && read_tools(request, body, failure);
 }
 
 bool chat_request_read(struct chat_request *request, struct models *models, const json_t *body,
@@ -328,12 +342,8 @@ bool chat_request_read(struct chat_request *request, struct models *models, cons
         if (status == BN_STATUS_NOT_FOUND) snprintf(failure->param, sizeof failure->param, "model");
         return false;
     }
-    if (!chat_request_options(request, model, body, failure) ||
-        !chat_request_prompt(request, model->chat, body, failure))
-        return false;
-    if (request->prompt.n_ids >= model->context_length)
-        return refuse_overflow(failure, request->prompt.n_ids, model->context_length);
-    return true;
+    return chat_request_options(request, model, body, failure) &&
+           chat_request_prompt(request, model->chat, body, failure) && chat_request_settle(request, failure);
 }
 
 void chat_request_release(struct chat_request *request) {

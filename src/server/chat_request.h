@@ -14,7 +14,8 @@ struct chat_request {
     struct settings settings;
     struct generation_prompt prompt;
     enum tool_syntax tools;
-    const char **tool_names; /* NULL-terminated, in the settings' arena */
+    const bn_tool_syntax *tool_syntax; /* NULL without tools */
+    const char **tool_names;           /* NULL-terminated, in the settings' arena */
     bool parallel_calls;
     bool reasoning, in_reasoning; /* thoughts are told from text; the prompt ends among thoughts */
     bool tokens_wanted;           /* return_token_ids */
@@ -24,17 +25,19 @@ struct chat_request {
  * also after a failure. */
 bool chat_request_read(struct chat_request *request, struct models *models, const json_t *body,
                        struct failure *failure);
-/* The two halves of it. All but the prompt, for a model that the caller has acquired (taken over, always): */
+/* The parts of it. All but the prompt, for a model that the caller has acquired (taken over, always): */
 bool chat_request_options(struct chat_request *request, const struct model *model, const json_t *body,
                           struct failure *failure);
-/* and the prompt, however long it is. chat: the template to use, or NULL. */
+/* the prompt, however long it is. chat: the template to use, or NULL. */
 bool chat_request_prompt(struct chat_request *request, const struct chat *chat, const json_t *body,
                          struct failure *failure);
+/* What depends on both: it fits the context, and what holds the answer begins behind thoughts that the prompt has begun. */
+bool chat_request_settle(struct chat_request *request, struct failure *failure);
 void chat_request_release(struct chat_request *request);
 
 /* The prompt's text alone, by the template `chat`; NULL: what was said is simply continued. model: held by the caller.
  * out: to be released. */
-bool chat_render_prompt(const struct model *model, const struct chat *chat, const json_t *body, struct buffer *out,
+bool chat_render_prompt(const struct model *model, const struct chat *chat, const json_t *body, struct prompt_text *out,
                         struct failure *failure);
 
 #endif

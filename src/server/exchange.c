@@ -109,6 +109,10 @@ static void run_task(struct loop_task *task) {
     destroy_if_done(exchange);
 }
 
+bool client_is_key(const char *client) {
+    return strncmp(client, "key:", 4) == 0;
+}
+
 /* Log and metrics of an exchange that is over for the client. */
 static void account(struct exchange *exchange, bool gone) {
     struct server *server = exchange->server;

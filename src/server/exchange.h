@@ -49,6 +49,9 @@ struct request {
     uint64_t start_ns;    /* clock_now_ns() at its first byte */
 };
 
+/* Is request.client an API key's, and not an address? */
+bool client_is_key(const char *client);
+
 const struct request *exchange_request(const struct exchange *exchange);
 /* NULL if there is none. Repeated headers are joined by ", ". `name` in lower case. */
 const char *request_header(const struct request *request, const char *name);

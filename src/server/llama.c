@@ -139,8 +139,8 @@ static void start(struct exchange *exchange, const json_t *body, const struct mo
         model_release(model);
         return;
     }
-    bool ok =
-        settings_read(&settings, body, model, &failure) && constraint_read(body, &settings.options.grammar, &failure);
+    bool ok = settings_read(&settings, body, model, &failure) &&
+              constraint_read(model, body, &settings.options.grammar, &failure);
     if (ok && prompt->n_ids >= model->context_length)
         ok = refuse_overflow(&failure, prompt->n_ids, model->context_length);
     if (ok) {
@@ -149,7 +149,7 @@ static void start(struct exchange *exchange, const json_t *body, const struct mo
         json_int_t n_probs = json_integer_or(body, "n_probs", 0);
         o->max_tokens = most > 0 ? (size_t)most : most == 0; /* 0: the prompt alone, which takes a token */
         if (n_probs > 0) o->n_logprobs = (int32_t)n_probs;
-        o->client = client_of(exchange);
+        client_heed(exchange, body, o);
         if (n_probs > 0) c->probabilities = json_array();
         if (json_bool_or(body, "return_tokens", false)) c->tokens = json_array();
         delivery_start_generation(&c->delivery, model, prompt, 1, &sink, &settings);
@@ -166,8 +166,9 @@ void handle_completion(struct exchange *exchange, void *service) {
     const struct model *model;
     struct generation_prompt prompt = {0};
     struct failure failure = {0};
+    const bn_encode_options options = prompt_options(body);
     bool acquired = api_acquire(service, body, &model, &failure);
-    if (acquired && read_prompt(model, json_object_get(body, "prompt"), "prompt", true, &prompt, &failure)) {
+    if (acquired && read_prompt(model, json_object_get(body, "prompt"), "prompt", &options, &prompt, &failure)) {
         start(exchange, body, model, &prompt);
         return;
     }

@@ -59,6 +59,8 @@ static void destroy_loaded(struct loaded *loaded) {
     if (!loaded) return;
     engine_loop_destroy(loaded->public.loop);
     bn_engine_destroy(loaded->public.engine);
+    grammar_cache_destroy(loaded->public.grammars);
+    literal_text_destroy(loaded->public.literal);
     chat_close(loaded->public.chat);
     bn_token_bytes_destroy(loaded->public.token_bytes);
     bn_model_close(loaded->public.model);
@@ -130,7 +132,9 @@ static bn_status open_loaded(struct loaded *loaded, const char *chat_template, b
         bn_model_get_generation_defaults(m->model, &m->defaults);
         m->tokenizer = bn_model_tokenizer(m->model);
         if (m->tokenizer) status = bn_token_bytes_create(m->tokenizer, &m->token_bytes, err);
+        if (m->tokenizer && !status) status = literal_text_create(m->tokenizer, &m->literal, err);
     }
+    if (!status) status = grammar_cache_create(options->grammar_bytes, &m->grammars, err);
     if (!status) status = preset_read(loaded->path, &loaded->preset, err);
     m->preset = loaded->preset;
     if (!status) status = open_chat(loaded, chat_template, err);

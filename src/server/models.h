@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "bitnet/bitnet.h"
 #include "server/engine_loop.h"
+#include "server/grammar_cache.h"
 #include "tokenizer/template/chat.h"
 
 struct models;
@@ -19,11 +20,12 @@ struct models;
 struct models_options {
     bn_model_options model;
     bn_engine_options engine;
-    size_t max_queued;  /* requests per model that run or wait; more are answered 429; 0 = 1024 */
-    size_t max_loaded;  /* at once; those that nobody uses make room; 0 = as many as fit */
-    uint64_t max_bytes; /* of weights and KV caches together; 0 = no bound of its own */
-    unsigned idle_ms;   /* in memory after the last use; 0 = for ever */
-    bool known_only;    /* names that weren't set are errors; else they are sources themselves */
+    size_t max_queued;    /* requests per model that run or wait; more are answered 429; 0 = 1024 */
+    size_t max_loaded;    /* at once; those that nobody uses make room; 0 = as many as fit */
+    uint64_t max_bytes;   /* of weights and KV caches together; 0 = no bound of its own */
+    size_t grammar_bytes; /* of compiled grammars that a model keeps; 0: none */
+    unsigned idle_ms;     /* in memory after the last use; 0 = for ever */
+    bool known_only;      /* names that weren't set are errors; else they are sources themselves */
     /* The path of a source; *path is mem_free'd. Asked each time a model is loaded. *lease: -1, or a descriptor that keeps
      * it there, closed when the model has left memory. NULL: sources are paths. */
     bn_status (*resolve)(void *context, const char *name, char **path, int *lease, bn_error *err);
@@ -41,8 +43,10 @@ struct model {
     const bn_tokenizer *tokenizer; /* NULL: it has none */
     const char *chat_template;     /* that is in use; NULL: none */
     struct chat *chat;             /* of the template; NULL: none */
-    const json_t *preset;          /* preset.h; NULL: none */
-    bn_token_bytes *token_bytes;   /* NULL without a tokenizer */
+    struct literal_text *literal;  /* what its special tokens look like; NULL without a tokenizer */
+    struct grammar_cache *grammars;
+    const json_t *preset;        /* preset.h; NULL: none */
+    bn_token_bytes *token_bytes; /* NULL without a tokenizer */
     bn_model_info info;
     bn_generation_defaults defaults;
     size_t context_length; /* of the engine */

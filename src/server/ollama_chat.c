@@ -137,7 +137,7 @@ static bool read_chat(struct ollama_call *call, struct chat_request *request, st
     bool ok = chat_request_prompt(request, call->model->chat, call->common, failure);
     if (ok && request->prompt.n_ids >= call->context_length && json_bool_or(call->body, "truncate", true))
         ok = drop_oldest(call, request, failure);
-    return ok && ollama_fit_prompt(call, request, failure);
+    return ok && ollama_fit_prompt(call, request, failure) && chat_request_settle(request, failure);
 }
 
 void handle_ollama_chat(struct exchange *exchange, void *service) {

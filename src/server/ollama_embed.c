@@ -35,7 +35,8 @@ struct embedding {
 
 static bool read_input(struct ollama_call *call, const json_t *text, const char *place, struct generation_prompt *out,
                        struct failure *failure) {
-    if (!read_prompt(call->model, text, place, true, out, failure)) return false;
+    const bn_encode_options options = prompt_options(call->body);
+    if (!read_prompt(call->model, text, place, &options, out, failure)) return false;
     if (out->n_ids < call->context_length) return true;
     if (!json_bool_or(call->body, "truncate", true)) return refuse_overflow(failure, out->n_ids, call->context_length);
     out->n_ids = call->context_length - 1;

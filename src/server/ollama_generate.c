@@ -69,9 +69,10 @@ static bool infilled_prompt(struct ollama_call *call, struct chat_request *reque
 /* Puts the tokens of an earlier exchange before the prompt, whose own BOS goes. */
 static bool prepend_context(struct ollama_call *call, struct generation_prompt *prompt, struct failure *failure) {
     const json_t *context = json_member(call->body, "context");
+    const bn_encode_options ids_alone = {.size = sizeof ids_alone};
     struct generation_prompt all;
     if (json_array_size(context) == 0) return true;
-    bool ok = read_prompt(call->model, context, "context", false, &all, failure);
+    bool ok = read_prompt(call->model, context, "context", &ids_alone, &all, failure);
     size_t skipped = prompt->n_ids && prompt->ids[0] == bn_tokenizer_bos(call->model->tokenizer);
     size_t n = prompt->n_ids - skipped;
     int32_t *ids = ok ? mem_realloc_array(all.ids, all.n_ids + n + 1, sizeof *ids) : NULL;
@@ -94,9 +95,10 @@ static bool check_members(const struct ollama_call *call, struct failure *failur
 }
 
 static bool make_prompt(struct ollama_call *call, struct chat_request *request, struct failure *failure) {
+    const bn_encode_options options = prompt_options(call->body);
     if (has_text(call->body, "suffix")) return infilled_prompt(call, request, failure);
     if (json_bool_or(call->body, "raw", false))
-        return read_prompt(call->model, json_object_get(call->body, "prompt"), "prompt", true, &request->prompt,
+        return read_prompt(call->model, json_object_get(call->body, "prompt"), "prompt", &options, &request->prompt,
                            failure);
     return templated_prompt(call, request, failure) && prepend_context(call, &request->prompt, failure);
 }
@@ -108,7 +110,8 @@ static bool read_generate(struct ollama_call *call, struct chat_request *request
     bool raw = json_bool_or(call->body, "raw", false);
     if (raw || json_is_false(json_member(call->body, "think"))) request->reasoning = false;
     call->with_context = !raw;
-    return make_prompt(call, request, failure) && ollama_fit_prompt(call, request, failure);
+    return make_prompt(call, request, failure) && ollama_fit_prompt(call, request, failure) &&
+           chat_request_settle(request, failure);
 }
 
 void handle_ollama_generate(struct exchange *exchange, void *service) {

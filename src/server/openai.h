@@ -16,10 +16,12 @@ void handle_model_unload(struct exchange *exchange, void *service);
 extern const struct schema model_load_schema, completion_request_schema, embedding_request_schema;
 
 /* A text or token ids as a prompt. place: for messages. *out is to be released either way. */
-bool read_prompt(const struct model *model, const json_t *value, const char *place, bool add_special,
+bool read_prompt(const struct model *model, const json_t *value, const char *place, const bn_encode_options *options,
                  struct generation_prompt *out, struct failure *failure);
+/* How texts of a body that is no chat become prompts: with special tokens, unless it says otherwise. */
+bn_encode_options prompt_options(const json_t *body);
 /* One such, or an array of them; refused where one leaves no room in the context. prompts_release, either way. */
-bool read_prompts(const struct model *model, const json_t *value, const char *member, bool add_special,
+bool read_prompts(const struct model *model, const json_t *value, const char *member, const bn_encode_options *options,
                   struct generation_prompt **out, size_t *n, struct failure *failure);
 void prompts_release(struct generation_prompt *prompts, size_t n);
 

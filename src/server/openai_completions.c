@@ -315,18 +315,28 @@ static bool ids_prompt(const struct model *model, const json_t *array, const cha
     return true;
 }
 
-bool read_prompt(const struct model *model, const json_t *value, const char *place, bool add_special,
+bool read_prompt(const struct model *model, const json_t *value, const char *place, const bn_encode_options *options,
                  struct generation_prompt *out, struct failure *failure) {
     bn_error error = {0};
     *out = (struct generation_prompt){0};
     if (is_ids(value)) return ids_prompt(model, value, place, out, failure);
     if (!json_is_string(value)) return refuse(failure, place, "'%s' must be a text or an array of token ids", place);
-    bn_status status = encode_prompt(model->tokenizer, json_string_value(value), json_string_length(value), add_special,
-                                     &out->ids, &out->n_ids, &error);
+    const char *text = json_string_value(value);
+    size_t n = json_string_length(value);
+    bn_status status =
+        options->parse_special || n == 0
+            ? encode_prompt(model->tokenizer, text, n, options->add_special, &out->ids, &out->n_ids, &error)
+            : bn_tokenizer_encode(model->tokenizer, text, n, options, &out->ids, &out->n_ids, &error);
     return succeeded(failure, status, &error);
 }
 
-bool read_prompts(const struct model *model, const json_t *value, const char *member, bool add_special,
+bn_encode_options prompt_options(const json_t *body) {
+    return (bn_encode_options){.size = sizeof(bn_encode_options),
+                               .add_special = json_bool_or(body, "add_special_tokens", true),
+                               .parse_special = json_bool_or(body, "parse_special", true)};
+}
+
+bool read_prompts(const struct model *model, const json_t *value, const char *member, const bn_encode_options *options,
                   struct generation_prompt **out, size_t *n, struct failure *failure) {
     bool single = !json_is_array(value) || is_ids(value);
     size_t n_prompts = single ? 1 : json_array_size(value);
@@ -339,7 +349,7 @@ bool read_prompts(const struct model *model, const json_t *value, const char *me
         char place[64];
         snprintf(place, sizeof place, single ? "%s" : "%s[%zu]", member, i);
         (*n)++;
-        if (!read_prompt(model, single ? value : json_array_get(value, i), place, add_special, &(*out)[i], failure))
+        if (!read_prompt(model, single ? value : json_array_get(value, i), place, options, &(*out)[i], failure))
             return false;
         if ((*out)[i].n_ids >= model->context_length)
             return refuse_overflow(failure, (*out)[i].n_ids, model->context_length);
@@ -401,15 +411,16 @@ void handle_completions(struct exchange *exchange, void *service) {
         return;
     }
     json_t *empty = json_string("");
+    const bn_encode_options encoding = prompt_options(body);
     bool ok = api_acquire(api, body, &model, &failure), settings_there = ok;
-    ok = ok && settings_read(&settings, body, model, &failure) &&
-         read_prompts(model, prompt ? prompt : empty, "prompt", json_bool_or(body, "add_special_tokens", true),
-                      &prompts, &completion->n_prompts, &failure) &&
-         constraint_read(body, &settings.options.grammar, &failure) &&
-         read_options(completion, body, &settings, &failure);
+    ok =
+        ok && settings_read(&settings, body, model, &failure) &&
+        read_prompts(model, prompt ? prompt : empty, "prompt", &encoding, &prompts, &completion->n_prompts, &failure) &&
+        constraint_read(model, body, &settings.options.grammar, &failure) &&
+        read_options(completion, body, &settings, &failure);
     json_decref(empty);
     if (ok) {
-        settings.options.client = client_of(exchange);
+        client_heed(exchange, body, &settings.options);
         delivery_start_generation(&completion->delivery, model, prompts, completion->n_prompts, &sink, &settings);
         mem_free(prompts);
     } else {

@@ -83,8 +83,9 @@ json_t *embeddings_json(const struct api *api, const json_t *body, struct failur
     size_t n = 0, n_tokens = 0;
     bool last = strcmp(json_text_or(body, "pooling", "mean"), "last") == 0;
     json_int_t dimensions = json_integer_or(body, "dimensions", 1);
+    const bn_encode_options options = prompt_options(body);
     bool ok = api_acquire(api, body, &model, failure) &&
-              read_prompts(model, json_object_get(body, "input"), "input", true, &prompts, &n, failure);
+              read_prompts(model, json_object_get(body, "input"), "input", &options, &prompts, &n, failure);
     if (ok && (size_t)dimensions > model->info.hidden_size)
         ok = refuse(failure, "dimensions", "'dimensions' is %lld, the model has %zu", (long long)dimensions,
                     model->info.hidden_size);

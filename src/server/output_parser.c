@@ -38,11 +38,9 @@ static const char HERMES[] = "<tool_call>", HERMES_END[] = "</tool_call>";
 static const char MISTRAL[] = "[TOOL_CALLS]", MISTRAL_ARGUMENTS[] = "[ARGS]";
 static const char PYTHON_TAG[] = "<|python_tag|>";
 
-enum tool_syntax tool_syntax_of_template(const char *chat_template) {
-    if (!chat_template) return TOOLS_JSON;
-    if (strstr(chat_template, "<tool_call>")) return TOOLS_HERMES;
-    if (strstr(chat_template, "[TOOL_CALLS]")) return TOOLS_MISTRAL;
-    return TOOLS_JSON;
+enum tool_syntax tool_syntax_of(const bn_tool_syntax *syntax) {
+    if (!syntax->begin) return TOOLS_JSON;
+    return strcmp(syntax->begin, HERMES) == 0 ? TOOLS_HERMES : TOOLS_MISTRAL;
 }
 
 static bool is_blank(char c) {

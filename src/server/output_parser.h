@@ -4,6 +4,7 @@
 #define SERVER_OUTPUT_PARSER_H
 
 #include "base/buffer.h"
+#include "bitnet/grammar.h"
 
 /* How a model writes that it calls a tool. */
 enum tool_syntax {
@@ -12,8 +13,7 @@ enum tool_syntax {
     TOOLS_HERMES,  /* <tool_call>{"name": …, "arguments": {…}}</tool_call> */
     TOOLS_MISTRAL, /* [TOOL_CALLS][{"name": …, "arguments": {…}}, …], or [TOOL_CALLS]name{…} */
 };
-/* By what the chat template writes for calls of earlier turns; NULL: none. */
-enum tool_syntax tool_syntax_of_template(const char *chat_template);
+enum tool_syntax tool_syntax_of(const bn_tool_syntax *syntax);
 
 /* Called from output_parser_push and _finish. */
 struct output_events {

@@ -93,7 +93,8 @@ static bool find_cached(struct replay *replay, struct exchange *exchange, struct
     char *text = asked ? json_dumps(asked, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(asked);
     struct buffer name = {0};
-    buffer_printf(&name, "%s\n%s", request->path, text ? text : "");
+    const char *tenant = client_is_key(request->client) ? request->client : "";
+    buffer_printf(&name, "%s\n%s\n%s", tenant, request->path, text ? text : "");
     free(text); /* jansson's own memory */
     ticket->cache_name = text ? buffer_take(&name) : NULL;
     buffer_release(&name);

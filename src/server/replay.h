@@ -9,7 +9,7 @@
 
 struct replay {
     struct json_store *idempotent; /* by client, path and key */
-    struct json_store *cache;      /* by path and body; NULL: none */
+    struct json_store *cache;      /* by API key, path and body; NULL: none */
 };
 
 /* cache_bytes 0: no cache. */

@@ -139,14 +139,10 @@ static bool add_tools(json_t *out, const json_t *body, struct failure *failure) 
     return true;
 }
 
-/* {"type": "json_schema", "name", "schema"} becomes what chats have. */
+/* {"type": "json_schema", "name", "schema"}: of what chats have it's one of the forms. */
 static void add_format(json_t *out, const json_t *body) {
-    const json_t *format = json_member(json_member(body, "text"), "format");
-    if (!format) return;
-    json_t *schema = json_member(format, "schema");
-    json_t *chat_format = json_pack("{s:s}", "type", json_text_or(format, "type", "text"));
-    if (schema) json_object_set_new(chat_format, "json_schema", json_pack("{s:O}", "schema", schema));
-    json_object_set_new(out, "response_format", chat_format);
+    json_t *format = json_member(json_member(body, "text"), "format");
+    if (format) json_object_set(out, "response_format", format);
 }
 
 /* Everything that both bodies call alike stays; the rest is rewritten. */

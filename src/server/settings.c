@@ -34,7 +34,8 @@ bool json_bool_or(const json_t *object, const char *name, bool otherwise) {
 
 const char *json_text_or(const json_t *object, const char *name, const char *otherwise) {
     const json_t *value = json_object_get(object, name);
-    return json_is_string(value) ? json_string_value(value) : otherwise;
+    const char *text = json_string_value(value);
+    return text && strlen(text) == json_string_length(value) ? text : otherwise;
 }
 
 /* ---- sampling ---- */

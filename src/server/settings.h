@@ -36,13 +36,15 @@ struct settings {
     X(dry_base, SCHEMA_NUMBER, 1, 100, "how it grows")                                                                 \
     X(dry_allowed_length, SCHEMA_INTEGER, 0, INT32_MAX, "repetitions up to this are free")                             \
     X(dry_penalty_last_n, SCHEMA_INTEGER, -1, INT32_MAX, "tokens DRY looks back at; -1: all")                          \
-    X(seed, SCHEMA_INTEGER, -1, 0x1p63, "the same seed gives the same answer; -1: a random one")                       \
+    X(seed, SCHEMA_INTEGER, -1, 0x1.fffffffffffffp62, "the same seed gives the same answer; -1: a random one")         \
     X(min_tokens, SCHEMA_INTEGER, 0, INT32_MAX, "the answer can't end before")                                         \
     X(ignore_eos, SCHEMA_BOOL, 0, 0, "go on after the model's end")                                                    \
     X(skip_special_tokens, SCHEMA_BOOL, 0, 0, "leave special tokens out of the text (true)")                           \
     X(include_stop_str_in_output, SCHEMA_BOOL, 0, 0, "keep the stop string")                                           \
     X(priority, SCHEMA_INTEGER, -1000, 1000, "lower is served earlier (0)")                                            \
     X(t_max_predict_ms, SCHEMA_INTEGER, 0, 0x1p40, "an answer that takes longer ends there; 0: no limit")              \
+    X(cache_salt, SCHEMA_STRING, 0, 0, "prompts are cached for requests with the same salt only")                      \
+    X(parse_special, SCHEMA_BOOL, 0, 0, "read special tokens' text as such (prompts: true, chats: false)")             \
     X(cache_prompt, SCHEMA_BOOL, 0, 0, "accepted for compatibility: prompts are always cached")                        \
     X(user, SCHEMA_STRING, 0, 0, "accepted for compatibility")
 #define SETTINGS_SCHEMA(name, type, low, high, text)                                                                   \
@@ -75,6 +77,7 @@ void settings_release(struct settings *settings);
 double json_number_or(const json_t *object, const char *name, double otherwise);
 json_int_t json_integer_or(const json_t *object, const char *name, json_int_t otherwise);
 bool json_bool_or(const json_t *object, const char *name, bool otherwise);
+/* `otherwise` for a text with a NUL, too: it would be another one. */
 const char *json_text_or(const json_t *object, const char *name, const char *otherwise);
 /* NULL for null, too. */
 json_t *json_member(const json_t *object, const char *name);

@@ -63,16 +63,13 @@ static bool encode(const struct model *model, const json_t *body, int32_t **ids,
     const json_t *text = content ? content : prompt;
     bn_error error = {0};
     if (json_member(body, "messages")) {
-        struct buffer rendered;
+        struct prompt_text rendered;
         bool ok = chat_render_prompt(model, model->chat, body, &rendered, failure);
-        const bn_encode_options options = {.size = sizeof options,
-                                           .parse_special = true,
-                                           .add_special = json_bool_or(body, "add_special_tokens", !model->chat)};
         ok = ok && succeeded(failure,
-                             bn_tokenizer_encode(model->tokenizer, rendered.data ? rendered.data : "", rendered.size,
-                                                 &options, ids, n, &error),
+                             encode_prompt_text(model->tokenizer, &rendered,
+                                                json_bool_or(body, "add_special_tokens", !model->chat), ids, n, &error),
                              &error);
-        buffer_release(&rendered);
+        prompt_text_release(&rendered);
         return ok;
     }
     if (!text) return refuse(failure, "content", "one of 'content', 'prompt' and 'messages' is required");
@@ -146,7 +143,7 @@ void handle_tokenizer_info(struct exchange *exchange, void *service) {
     const struct model *model = acquire(service, exchange);
     if (!model) return;
     const bn_tokenizer *tokenizer = model->tokenizer;
-    const char *chat_template = bn_tokenizer_chat_template(tokenizer);
+    const char *chat_template = model->chat_template;
     json_t *info =
         json_pack("{s:s, s:I, s:I, s:o}", "tokenizer_class", "PreTrainedTokenizerFast", "vocab_size",
                   (json_int_t)bn_tokenizer_vocab_size(tokenizer), "model_max_length", (json_int_t)model->context_length,
@@ -161,13 +158,14 @@ void handle_tokenizer_info(struct exchange *exchange, void *service) {
 void handle_apply_template(struct exchange *exchange, void *service) {
     const struct model *model = acquire(service, exchange);
     struct failure failure = {0};
-    struct buffer prompt;
+    struct prompt_text prompt;
     if (!model) return;
     if (chat_render_prompt(model, model->chat, exchange_request(exchange)->json, &prompt, &failure))
-        exchange_respond_json(exchange, 200,
-                              json_pack("{s:o}", "prompt", json_text(prompt.data ? prompt.data : "", prompt.size)));
+        exchange_respond_json(
+            exchange, 200,
+            json_pack("{s:o}", "prompt", json_text(prompt.text.data ? prompt.text.data : "", prompt.text.size)));
     else
         failure_send(exchange, &failure);
-    buffer_release(&prompt);
+    prompt_text_release(&prompt);
     model_release(model);
 }

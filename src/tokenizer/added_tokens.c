@@ -169,10 +169,23 @@ static size_t space_after(const char *text, size_t n, size_t begin) {
 struct split {
     const struct added_tokens *tokens;
     bool parse_special;
+    const struct literal_places *literal; /* may be NULL */
     const char *text;
     size_t n, done; /* bytes that are in pieces */
     struct pieces *out;
 };
+
+static bool is_literal(const struct literal_places *literal, size_t at) {
+    size_t low = 0, high = literal ? literal->n : 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (literal->places[middle] < at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return literal && low < literal->n && literal->places[low] == at;
+}
 
 static void take_match(struct split *split, size_t begin, size_t end, int32_t index) {
     const struct added_token *token = &split->tokens->items[index];
@@ -200,14 +213,16 @@ static void take_empty_matches(struct split *split, size_t begin, size_t end, in
 }
 
 void added_tokens_split(const struct added_tokens *tokens, const struct trie *trie, bool parse_special,
-                        const char *text, size_t n, struct pieces *out) {
-    struct split split = {tokens, parse_special, text, n, 0, out};
+                        const struct literal_places *literal, const char *text, size_t n, struct pieces *out) {
+    struct split split = {tokens, parse_special, literal, text, n, 0, out};
     const int32_t empty = trie->n_nodes > 0 && n > 0 ? trie_value(trie, 0) : -1;
     size_t from = 0, begin, end;
     int32_t index;
     while (trie_search(trie, text, n, from, &begin, &end, &index)) {
+        bool taken = !tokens->items[index].special || !is_literal(literal, begin);
+        if (!taken) end = begin + 1; /* what begins further inside may be meant */
         if (empty >= 0) take_empty_matches(&split, from, begin, empty);
-        take_match(&split, begin, end, index);
+        if (taken) take_match(&split, begin, end, index);
         from = end;
     }
     if (empty >= 0) take_empty_matches(&split, from, n + 1, empty);

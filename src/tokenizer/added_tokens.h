@@ -30,8 +30,14 @@ bn_status added_tokens_finish(struct added_tokens *tokens, const struct normaliz
                               struct vocabulary *vocabulary, bn_error *err);
 void added_tokens_release(struct added_tokens *tokens);
 
-/* Cuts text into pieces. parse_special false: special tokens' text stays text. */
+/* Bytes of a text, ascending, at which no special token begins, whatever it looks like. */
+struct literal_places {
+    const size_t *places;
+    size_t n;
+};
+
+/* Cuts text into pieces. parse_special false: special tokens' text stays text; literal (may be NULL): at these places. */
 void added_tokens_split(const struct added_tokens *tokens, const struct trie *trie, bool parse_special,
-                        const char *text, size_t n, struct pieces *out);
+                        const struct literal_places *literal, const char *text, size_t n, struct pieces *out);
 
 #endif

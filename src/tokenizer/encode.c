@@ -194,10 +194,36 @@ static bn_status encode_segment(struct encode_work *work, const char *input, con
     if (status) return status;
     struct pieces *pieces = &work->pieces;
     pieces->n = 0;
-    added_tokens_split(&tokenizer->added, &tokenizer->added.normalized, parse_special, text->bytes, text->size, pieces);
+    added_tokens_split(&tokenizer->added, &tokenizer->added.normalized, parse_special, NULL, text->bytes, text->size,
+                       pieces);
     if (text->failed || pieces->failed) return fail_no_memory(err, text->size);
     const struct piece_sink sink = {take_piece, work};
     return pretokenizer_apply(&tokenizer->pretokenizer, text, pieces, &work->pretokenizer, &sink, err);
+}
+
+/* Places in normalized text aren't those of the text. So where special tokens are looked for in it, a text is cut behind the
+ * first character of what only looks like one. */
+static bn_status encode_literal_segment(struct encode_work *work, const char *input, const struct piece *segment,
+                                        bool parse_special, bn_error *err) {
+    const struct literal_places *literal = work->literal;
+    struct piece part = *segment;
+    bn_status status = BN_OK;
+    for (size_t i = 0; i < literal->n && !status; i++) {
+        if (literal->places[i] < part.begin || literal->places[i] >= segment->end) continue;
+        uint32_t c;
+        size_t at = literal->places[i];
+        part.end = (uint32_t)(at + unicode_next(input + at, segment->end - at, &c));
+        status = encode_segment(work, input, &part, parse_special, err);
+        part.begin = part.end;
+    }
+    part.end = segment->end;
+    return status || part.begin == part.end ? status : encode_segment(work, input, &part, parse_special, err);
+}
+
+static bool has_normalized_special(const struct added_tokens *tokens) {
+    size_t i = 0;
+    while (i < tokens->n && !(tokens->items[i].special && tokens->items[i].normalized)) i++;
+    return i < tokens->n;
 }
 
 static bn_status encode_text(struct encode_work *work, const char *input, size_t size, bool parse_special,
@@ -208,12 +234,15 @@ static bn_status encode_text(struct encode_work *work, const char *input, size_t
                     UINT32_MAX / 2);
     bn_status status = BN_OK;
     work->segments.n = 0;
-    added_tokens_split(&tokenizer->added, &tokenizer->added.raw, parse_special, input, size, &work->segments);
+    added_tokens_split(&tokenizer->added, &tokenizer->added.raw, parse_special, work->literal, input, size,
+                       &work->segments);
+    const bool cut = work->literal && work->literal->n && has_normalized_special(&tokenizer->added);
     if (work->segments.failed) status = fail_no_memory(err, size);
     for (size_t i = 0; i < work->segments.n && !status; i++) {
         struct piece segment = work->segments.items[i];
         if (segment.id < 0) {
-            status = encode_segment(work, input, &segment, parse_special, err);
+            status = cut ? encode_literal_segment(work, input, &segment, parse_special, err)
+                         : encode_segment(work, input, &segment, parse_special, err);
             continue;
         }
         text_borrow(&work->text, input, 0, size);

@@ -40,12 +40,13 @@ static bn_status encode_one(const bn_tokenizer *tokenizer, struct encode_work *w
     return status;
 }
 
-bn_status bn_tokenizer_encode(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes,
-                              const bn_encode_options *options, int32_t **ids, size_t *n_ids, bn_error *err) {
+bn_status tokenizer_encode_literal(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes,
+                                   const struct literal_places *literal, const bn_encode_options *options,
+                                   int32_t **ids, size_t *n_ids, bn_error *err) {
     bool add_special, parse_special;
     bn_status status = encode_options_read(tokenizer, options, &add_special, &parse_special, err);
     if (status) return status;
-    struct encode_work work = {0};
+    struct encode_work work = {.literal = literal};
     struct id_list list = {0};
     status = encode_one(tokenizer, &work, text, text_bytes, add_special, parse_special, &list, err);
     encode_work_release(&work);
@@ -56,6 +57,11 @@ bn_status bn_tokenizer_encode(const bn_tokenizer *tokenizer, const char *text, s
     *ids = list.items;
     *n_ids = list.n;
     return BN_OK;
+}
+
+bn_status bn_tokenizer_encode(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes,
+                              const bn_encode_options *options, int32_t **ids, size_t *n_ids, bn_error *err) {
+    return tokenizer_encode_literal(tokenizer, text, text_bytes, NULL, options, ids, n_ids, err);
 }
 
 /* ---- many texts ---- */

@@ -20,10 +20,11 @@ struct encode_work {
     struct pretokenizer_scratch pretokenizer;
     struct bpe_scratch bpe;
     struct unigram_scratch unigram;
-    struct token_list *tokens; /* where tokens go that keep their places */
-    struct id_list *ids;       /* where ids alone go; either is NULL */
-    struct token_list word;    /* of the word whose ids are wanted */
-    bool cuts;                 /* a text may be cut before each "▁" (bpe_cuts_at_spaces) */
+    struct token_list *tokens;            /* where tokens go that keep their places */
+    struct id_list *ids;                  /* where ids alone go; either is NULL */
+    struct token_list word;               /* of the word whose ids are wanted */
+    bool cuts;                            /* a text may be cut before each "▁" (bpe_cuts_at_spaces) */
+    const struct literal_places *literal; /* of the text; NULL: none */
 };
 
 void encode_work_release(struct encode_work *work);

@@ -23,6 +23,12 @@ bn_status tokenizer_from_json(const char *text, size_t size, const char *name, b
 /* What kind of file or folder bn_tokenizer_open would read at path: "tokenizer.json", "GGUF", "SentencePiece" … */
 bn_status tokenizer_form(const char *path, const char **form, bn_error *err);
 
+/* bn_tokenizer_encode for a text in which special tokens' text is only text at some places (added_tokens.h). */
+struct literal_places;
+bn_status tokenizer_encode_literal(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes,
+                                   const struct literal_places *literal, const bn_encode_options *options,
+                                   int32_t **ids, size_t *n_ids, bn_error *err);
+
 /* Gives a vocabulary without a chat template this one. */
 bn_status tokenizer_set_chat_template(bn_tokenizer *tokenizer, const char *text, bn_error *err);
 

@@ -4,65 +4,16 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
-import traceback
 
-BITNET, FOLDER = sys.argv[1], sys.argv[2]
+from served import PROMPT, Server, run_checks
+
+FOLDER = sys.argv[2]
 TEMPLATE = ("{% for m in messages %}{{ m.role }}: {{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>"
             "{{ c.function | tojson }}</tool_call>{% endfor %}\n{% endfor %}"
             "{% if tools %}{{ tools | tojson }}{% endif %}{% if add_generation_prompt %}assistant:{% endif %}")
-PROMPT = [{"role": "user", "content": "Once upon a time"}]
-
-
-class Server:
-    running = []
-
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen([BITNET, "serve", "--port", "0", "--no-access-log", "-t", "1", *arguments],
-                                        stdout=subprocess.PIPE, text=True)
-        Server.running.append(self.process)
-        line = self.process.stdout.readline()
-        assert line.startswith("listening on http://"), line
-        self.address = line.split("//")[1].strip()
-
-    def ask(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection(self.address, timeout=30)
-        raw = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
-        connection.request(method, path, raw, {"Content-Type": "application/json", **(headers or {})})
-        response = connection.getresponse()
-        data = response.read()
-        connection.close()
-        return response, data
-
-    def json(self, method, path, body=None, status=200, headers=None):
-        response, data = self.ask(method, path, body, headers)
-        assert response.status == status, (response.status, data)
-        return json.loads(data)
-
-    def chat(self, status=200, **options):
-        return self.json("POST", "/v1/chat/completions",
-                         {"messages": PROMPT, "temperature": 0, "max_tokens": 8, **options}, status)
-
-    def events(self, path, body):
-        """[(event or None, data)] of a stream, whose form is checked."""
-        response, data = self.ask("POST", path, {**body, "stream": True})
-        assert response.status == 200 and response.getheader("content-type").startswith("text/event-stream"), data
-        assert data.endswith(b"\n\n")
-        found = []
-        for block in data.decode()[:-2].split("\n\n"):
-            lines = [line for line in block.split("\n") if not line.startswith(":")]
-            if not lines:
-                continue
-            assert lines[-1].startswith("data: ") and len(lines) <= 2, block
-            found.append((lines[0][7:] if len(lines) == 2 else None, lines[-1][6:]))
-        return found
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        return self.process.wait(30)
 
 
 def check_stream_form():
@@ -123,12 +74,13 @@ def check_forced_call():
                                                                             "minimum": 10}},
                                      "required": ["n"], "additionalProperties": False}}} for name in ("f", "g")]
     for choice in ("required", {"type": "function", "function": {"name": "g"}}):
-        answer = server.chat(tools=tools, tool_choice=choice, max_tokens=300, temperature=1.2, seed=3)["choices"][0]
+        answer = server.chat(tools=tools, tool_choice=choice, parallel_tool_calls=False, max_tokens=300, temperature=1.2, seed=3)["choices"][0]
         assert answer["finish_reason"] == "tool_calls" and answer["message"]["content"] is None, answer
         call, = answer["message"]["tool_calls"]
         assert call["id"].startswith("call_") and 10 <= json.loads(call["function"]["arguments"])["n"] <= 99
         assert call["function"]["name"] in ("f", "g") if choice == "required" else call["function"]["name"] == "g"
         events = server.events("/v1/chat/completions", {"messages": PROMPT, "tools": tools, "tool_choice": choice,
+                                                        "parallel_tool_calls": False,
                                                         "max_tokens": 300, "temperature": 1.2, "seed": 3})
         deltas = [d for _, data in events[:-1] for d in json.loads(data)["choices"][0]["delta"].get("tool_calls", [])]
         assert deltas[0]["function"] == {"name": call["function"]["name"], "arguments": ""}
@@ -344,17 +296,4 @@ N_BATCH = int(os.environ.get("BATCH_REQUESTS", "120"))
 with open(os.path.join(FOLDER, "chat.jinja"), "w") as file:
     file.write(TEMPLATE)
 server = Server("demo", "--chat-template-file", file.name, "--response-cache-mib", "8")
-failures = 0
-checks = [check for name, check in list(globals().items()) if name.startswith("check_")]
-for check in checks:
-    try:
-        check()
-        print("ok ", check.__name__)
-    except Exception:
-        failures += 1
-        print("not ok ", check.__name__)
-        traceback.print_exc(file=sys.stdout)
-for process in Server.running:
-    process.kill()
-print(f"{len(checks)} checks, {failures} failed")
-sys.exit(failures != 0)
+run_checks(globals())

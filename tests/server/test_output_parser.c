@@ -112,10 +112,15 @@ static void test_mistral(void **state) {
 
 static void test_syntax_of_templates(void **state) {
     (void)state;
-    assert_int_equal(tool_syntax_of_template(NULL), TOOLS_JSON);
-    assert_int_equal(tool_syntax_of_template("{{ '<tool_call>' }}"), TOOLS_HERMES);
-    assert_int_equal(tool_syntax_of_template("{{ '[TOOL_CALLS]' }}"), TOOLS_MISTRAL);
-    assert_int_equal(tool_syntax_of_template("{{ messages }}"), TOOLS_JSON);
+    static const struct {
+        const char *text;
+        enum tool_syntax syntax;
+    } cases[] = {{NULL, TOOLS_JSON},
+                 {"{{ '<tool_call>' }}", TOOLS_HERMES},
+                 {"{{ '[TOOL_CALLS]' }}", TOOLS_MISTRAL},
+                 {"{{ messages }}", TOOLS_JSON}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(tool_syntax_of(bn_tool_syntax_of_template(cases[i].text)), cases[i].syntax);
 }
 
 int main(void) {

@@ -161,6 +161,122 @@ static void calls_of_tools(void **state) {
     assert_int_equal(bn_grammar_compile_tools(&tools, &grammar, NULL), BN_STATUS_BAD_ARGUMENT);
 }
 
+static bn_grammar *compile_tools(const bn_tools *tools) {
+    bn_grammar *grammar;
+    bn_error err;
+    assert_ok(bn_grammar_compile_tools(tools, &grammar, &err), err);
+    return grammar;
+}
+
+/* Where nothing stands before a call, it has begun once a tool is named: then its schema holds, and text otherwise. */
+static void calls_without_a_mark(void **state) {
+    (void)state;
+    static const char json[] =
+        "[{\"name\": \"f\", \"parameters\": {\"type\": \"object\", \"properties\": {\"x\": {\"type\": "
+        "\"integer\"}}, \"required\": [\"x\"], \"additionalProperties\": false}}, {\"name\": \"a.b\"}]";
+    bn_tools tools = {.size = sizeof tools,
+                      .json = json,
+                      .json_bytes = strlen(json),
+                      .syntax = bn_tool_syntax_of_template("\"parameters\": ")};
+    bn_grammar *grammar = compile_tools(&tools);
+    for (const char *const *text = TEXTS("", " ", " Once", "{\"answer\": 42}", "{\"name\": \"axb\", \"parameters\": 1}",
+                                         "{", "{\"name\": \"f", "{\"name\": \"f\", \"parameters\": {\"x\": 1}}",
+                                         " {\"name\":\"a.b\",\"parameters\":{\"any\":[]}}");
+         *text; text++)
+        expect(grammar, *text, true);
+    for (const char *const *text = TEXTS("{\"name\": \"f\"", "{\"name\": \"f\", \"parameters\": {}}",
+                                         "  {\n \"name\" : \"f\", \"parameters\": {\"x\": \"1\"}}",
+                                         "{\"name\": \"f\", \"parameters\": {\"x\": 1}} and text");
+         *text; text++)
+        expect(grammar, *text, false);
+    bn_grammar_release(grammar);
+    tools.syntax = bn_tool_syntax_find("hermes");
+    tools.required = true;
+    grammar = compile_tools(&tools);
+#define CALL "<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}}</tool_call>"
+    expect(grammar, CALL, true);
+    expect(grammar, CALL "\n" CALL, false);
+    bn_grammar_release(grammar);
+    tools.parallel = true;
+    grammar = compile_tools(&tools);
+    expect(grammar, CALL "\n" CALL, true);
+    expect(grammar, CALL "\n", false);
+    bn_grammar_release(grammar);
+}
+
+static void structural_tags(void **state) {
+    (void)state;
+    static const char older[] = "{\"type\":\"structural_tag\",\"structures\":[{\"begin\":\"<f=a>\",\"schema\":{\"$"
+                                "ref\":\"#/$defs/n\",\"$defs\":{\"n\":{"
+                                "\"type\":\"integer\"}}},\"end\":\"</"
+                                "f>\"},{\"begin\":\"<f=b>\",\"schema\":{\"enum\":[\"x\"]},\"end\":\"</f>\"}],"
+                                "\"triggers\":[\"<f=\"]}";
+    check(BN_GRAMMAR_STRUCTURAL_TAG, older,
+          TEXTS("", "text <f", "<f=a>1</f>", "so <f=a>-12</f> and <f=b>\"x\"</f><f=a>0</f> end"),
+          TEXTS("<f=", "<f=c>1</f>", "<f=a>\"x\"</f>", "<f=b>1</f>", "a <f=a>1 </f", "<f=a>1</f><f=a>"));
+#define TAGS(more)                                                                                                     \
+    "{\"format\":{\"type\":\"triggered_tags\",\"triggers\":[\"[\"],\"tags\":[{\"type\":\"tag\",\"begin\":\"[n:\","     \
+    "\"content\":{"                                                                                                    \
+    "\"type\":\"regex\",\"pattern\":\"[0-9]+\"},\"end\":\"]\"},{\"type\":\"tag\",\"begin\":\"[t:\",\"content\":{"      \
+    "\"type\":"                                                                                                        \
+    "\"any_text\"},\"end\":\"]\"}]" more "}}"
+    check(BN_GRAMMAR_STRUCTURAL_TAG, TAGS(""), TEXTS("", "a [n:12] b [t:x [n:y] c", "[t:]"),
+          TEXTS("[n:]", "[x]", "a ["));
+    check(BN_GRAMMAR_STRUCTURAL_TAG, TAGS(",\"at_least_one\":true"), TEXTS("[n:1]", "a[t:]b[n:1]"), TEXTS("", "a"));
+    check(BN_GRAMMAR_STRUCTURAL_TAG, TAGS(",\"stop_after_first\":true"), TEXTS("a", "a[n:1]"), TEXTS("[n:1]b"));
+    check(BN_GRAMMAR_STRUCTURAL_TAG,
+          "{\"format\":{\"type\":\"sequence\",\"elements\":[{\"type\":\"const_string\",\"value\":\"A:\"},{\"type\":"
+          "\"or\","
+          "\"elements\":[{\"type\":\"json_schema\",\"json_schema\":{\"type\":\"boolean\"}},{\"type\":\"const_string\","
+          "\"value\":"
+          "\"no\"}]},{\"type\":\"tags_with_separator\",\"separator\":\",\",\"tags\":[{\"type\":\"tag\",\"begin\":\"(\","
+          "\"content\":"
+          "{\"type\":\"regex\",\"pattern\":\"x*\"},\"end\":\")\"}]}]}}",
+          TEXTS("A:true", "A:no(x),()"), TEXTS("A:", "A:no,", "A:false(y)"));
+    refused(BN_GRAMMAR_STRUCTURAL_TAG, "{\"format\":{\"type\":\"tune\"}}", BN_STATUS_UNSUPPORTED, "'tune'");
+    refused(BN_GRAMMAR_STRUCTURAL_TAG, "{}", BN_STATUS_BAD_ARGUMENT, "must be an object");
+    refused(BN_GRAMMAR_STRUCTURAL_TAG, "[", BN_STATUS_BAD_ARGUMENT, "structural tag");
+    refused(BN_GRAMMAR_STRUCTURAL_TAG,
+            "{\"structures\":[{\"begin\":\"<a>\",\"schema\":{},\"end\":\"\"}],\"triggers\":[\"<b\"]}",
+            BN_STATUS_BAD_ARGUMENT, "begin with a trigger");
+    refused(BN_GRAMMAR_STRUCTURAL_TAG,
+            "{\"structures\":[{\"begin\":\"<a>\",\"schema\":{},\"end\":\"\"},{\"begin\":\"<a>\",\"schema\":{\"type\":"
+            "\"string\","
+            "\"pattern\":\"(?<=a)\"},\"end\":\"\"}],\"triggers\":[\"<a\"]}",
+            BN_STATUS_UNSUPPORTED, "#/prefixItems/1");
+}
+
+static void free_text_before_a_grammar(void **state) {
+    (void)state;
+    bn_grammar *inner = compile(BN_GRAMMAR_REGEX, "[0-9]+", false), *grammar, *twice;
+    bn_error err;
+    size_t alone = bn_grammar_memory(inner);
+    assert_ok(bn_grammar_after("</think>", inner, &grammar, &err), err);
+    bn_grammar_release(inner);
+    expect(grammar, "well </think </think>12", true);
+    expect(grammar, "</think>1", true);
+    expect(grammar, "12", false);
+    expect(grammar, "a</think>", false);
+    expect(grammar, "a</think>b</think>12", false);
+    assert_true(bn_grammar_memory(grammar) > 0 && alone > 0);
+    assert_int_equal(bn_grammar_after("x", grammar, &twice, NULL), BN_STATUS_BAD_ARGUMENT);
+    bn_grammar_release(grammar);
+}
+
+static void languages_are_told_apart(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bn_grammar_kind kind;
+    } cases[] = {{"root ::= \"a\"", BN_GRAMMAR_GBNF},
+                 {"# start: x\nroot ::= \":\"", BN_GRAMMAR_GBNF},
+                 {"start: \"::=\"", BN_GRAMMAR_LARK},
+                 {"// a ::= b\n%import common.WS\n%ignore \" :\"\n?start : x", BN_GRAMMAR_LARK},
+                 {"", BN_GRAMMAR_GBNF}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(bn_grammar_language(cases[i].text, strlen(cases[i].text)), cases[i].kind);
+}
+
 /* ---- masks ---- */
 
 struct vocabulary {
@@ -276,6 +392,10 @@ int main(void) {
         cmocka_unit_test(what_schemas_ask_in_vain_is_named),
         cmocka_unit_test(grammars_of_rules),
         cmocka_unit_test(calls_of_tools),
+        cmocka_unit_test(calls_without_a_mark),
+        cmocka_unit_test(structural_tags),
+        cmocka_unit_test(free_text_before_a_grammar),
+        cmocka_unit_test(languages_are_told_apart),
         cmocka_unit_test(masks_allow_exactly_what_can_follow),
         cmocka_unit_test(outputs_are_completed_before_their_capacity),
     };

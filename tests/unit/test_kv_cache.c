@@ -41,10 +41,10 @@ static void drop(struct kv_cache *cache, struct kv_page **pages, size_t n_tokens
     for (size_t i = (n_tokens + KV_PAGE_TOKENS - 1) / KV_PAGE_TOKENS; i-- > 0;) kv_page_drop(cache, pages[i]);
 }
 
-static size_t match_length(struct prefix_tree *tree, size_t rope_class, const int32_t *ids, size_t n) {
+static size_t match_length(struct prefix_tree *tree, uint64_t scope, const int32_t *ids, size_t n) {
     struct kv_page *pages[16];
     struct prefix_match match;
-    prefix_tree_match(tree, rope_class, ids, n, pages, &match);
+    prefix_tree_match(tree, (struct prefix_realm){.scope = scope}, ids, n, pages, &match);
     for (size_t i = 0; i < match.n_pages; i++)
         assert_memory_equal(pages[i]->data, ids + i * KV_PAGE_TOKENS, KV_PAGE_TOKENS * sizeof *ids);
     if (match.tail) {
@@ -66,7 +66,7 @@ static void test_tree_finds_prefixes_token_by_token(void **state) {
     prefix_tree_init(&tree, &cache);
     assert_int_equal(match_length(&tree, 0, ids, 100), 0);
     compute(&cache, ids, 75, pages);
-    prefix_tree_insert(&tree, 0, ids, 75, pages);
+    prefix_tree_insert(&tree, (struct prefix_realm){0}, ids, 75, pages);
     drop(&cache, pages, 75);
     assert_int_equal(cache.cached.n, 3);
     assert_int_equal(match_length(&tree, 0, ids, 100), 75);
@@ -90,8 +90,8 @@ static void test_equal_pages_are_merged(void **state) {
     prefix_tree_init(&tree, &cache);
     compute(&cache, ids, 64, a);
     compute(&cache, ids, 64, b);
-    prefix_tree_insert(&tree, 0, ids, 64, a);
-    prefix_tree_insert(&tree, 0, ids, 64, b);
+    prefix_tree_insert(&tree, (struct prefix_realm){0}, ids, 64, a);
+    prefix_tree_insert(&tree, (struct prefix_realm){0}, ids, 64, b);
     assert_ptr_equal(a[0], b[0]);
     assert_ptr_equal(a[1], b[1]);
     assert_int_equal(kv_cache_used(&cache), 2);
@@ -111,10 +111,10 @@ static void test_longest_unused_goes_first_leaf_before_parent(void **state) {
     assert_int_equal(kv_cache_init(&cache, 4, PAGE_BYTES, NULL), BN_OK);
     prefix_tree_init(&tree, &cache);
     compute(&cache, x, 64, pages);
-    prefix_tree_insert(&tree, 0, x, 64, pages);
+    prefix_tree_insert(&tree, (struct prefix_realm){0}, x, 64, pages);
     drop(&cache, pages, 64);
     compute(&cache, y, 64, pages);
-    prefix_tree_insert(&tree, 0, y, 64, pages);
+    prefix_tree_insert(&tree, (struct prefix_realm){0}, y, 64, pages);
     drop(&cache, pages, 64);
     assert_int_equal(match_length(&tree, 0, x, 64), 64); /* x is now the one used last */
     struct kv_page *taken = kv_cache_acquire(&cache);
@@ -171,7 +171,7 @@ static void start_run(struct kv_cache *cache, struct prefix_tree *tree, struct r
     struct prefix_match match;
     size_t n = 1 + next_random(random) % 128, family = next_random(random) % 3, branch = next_random(random) % 128;
     for (size_t i = 0; i < n; i++) run->ids[i] = (int32_t)(i < branch ? family * 1000 + i : next_random(random) % 2);
-    prefix_tree_match(tree, 0, run->ids, n, run->pages, &match);
+    prefix_tree_match(tree, (struct prefix_realm){0}, run->ids, n, run->pages, &match);
     if (match.tail) kv_page_drop(cache, match.tail);
     run->n = match.n_pages * KV_PAGE_TOKENS;
     while (run->n < n) {
@@ -197,9 +197,11 @@ static void test_random_histories(void **state) {
         if (run->n == 0) {
             start_run(&cache, &tree, run, &random);
         } else if (next_random(&random) % 2) {
-            prefix_tree_insert(&tree, 0, run->ids, run->n / KV_PAGE_TOKENS * KV_PAGE_TOKENS, run->pages);
+            prefix_tree_insert(&tree, (struct prefix_realm){0}, run->ids, run->n / KV_PAGE_TOKENS * KV_PAGE_TOKENS,
+                               run->pages);
         } else {
-            if (next_random(&random) % 4) prefix_tree_insert(&tree, 0, run->ids, run->n, run->pages);
+            if (next_random(&random) % 4)
+                prefix_tree_insert(&tree, (struct prefix_realm){0}, run->ids, run->n, run->pages);
             drop(&cache, run->pages, run->n);
             run->n = 0;
         }

@@ -17,7 +17,7 @@
 struct serve_settings {
     struct model_options model;
     const char *chat_template_file, *state_folder;
-    size_t sequences, max_queued, max_loaded, max_memory_mib, idle_s, cache_mib;
+    size_t sequences, max_queued, max_loaded, max_memory_mib, idle_s, cache_mib, grammar_mib;
     const char *host, *api_keys, *api_key_file, *tls_key, *tls_certificate, *origins, *prefix;
     size_t port, workers, max_connections, max_body_mib, timeout_s, drain_timeout_s;
     bool no_access_log;
@@ -62,6 +62,8 @@ static const struct option serving_options[] = {
      "how long a model that nobody uses stays in memory; 0: for ever", "sleep-idle-seconds"},
     {"response-cache-mib", 0, OPTION_SIZE, FIELD(cache_mib), "N", 0, 1 << 20,
      "keep answers that are certain to come again (temperature 0, or a seed) in so much memory; 0: none", NULL},
+    {"grammar-cache-mib", 0, OPTION_SIZE, FIELD(grammar_mib), "N", 0, 1 << 20,
+     "memory for compiled grammars and schemas, per model; 0: none are kept", NULL},
     {"state-dir", 0, OPTION_TEXT, FIELD(state_folder), "FOLDER", 0, 0,
      "where uploaded files and batches are kept; without it there are no /v1/files and /v1/batches", NULL},
     {"chat-template-file", 0, OPTION_TEXT, FIELD(chat_template_file), "FILE", 0, 0,
@@ -81,6 +83,7 @@ static void set_defaults(void *settings) {
     serve->timeout_s = 3600;
     serve->drain_timeout_s = 30;
     serve->max_queued = 1024;
+    serve->grammar_mib = 256;
 }
 
 /* ---- lists ---- */
@@ -215,6 +218,7 @@ static bn_status open_models(struct invocation *invocation, struct models **out,
         .max_queued = settings->max_queued,
         .max_loaded = settings->max_loaded,
         .max_bytes = (uint64_t)settings->max_memory_mib << 20,
+        .grammar_bytes = settings->grammar_mib << 20,
         .idle_ms = (unsigned)(settings->idle_s > 4000000 ? 4000000 : settings->idle_s) * 1000,
         .known_only = invocation->n_arguments > 0,
         .resolve = resolve_model,

@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "engine/grammar/free_text.h"
 #include "engine/grammar/pattern.h"
 #include "engine/grammar/rules.h"
 #include "engine/grammar/running.h"
 #include "engine/grammar/schema.h"
+#include "engine/grammar/tags.h"
 #include "engine/grammar/tools.h"
 
 /* What one grammar may use while it is compiled. */
@@ -46,6 +48,7 @@ void bn_grammar_release(bn_grammar *grammar) {
     }
     pthread_mutex_destroy(&grammar->lock);
     work_release(&grammar->work);
+    bn_grammar_release(grammar->inner);
     mem_free(grammar);
 }
 
@@ -87,6 +90,9 @@ bn_status bn_grammar_compile(bn_grammar_kind kind, const char *text, size_t text
     case BN_GRAMMAR_LARK:
         grammar->rules = lark_compile(&grammar->work, text, text_bytes);
         break;
+    case BN_GRAMMAR_STRUCTURAL_TAG:
+        tags_compile(&grammar->work, text, text_bytes, &grammar->rules, &grammar->schema);
+        break;
     default:
         work_fail(&grammar->work, BN_STATUS_BAD_ARGUMENT, "unknown kind of grammar: %d", (int)kind);
     }
@@ -113,6 +119,45 @@ bn_status bn_grammar_compile_tools(const bn_tools *tools, bn_grammar **out, bn_e
     return conclude(grammar, out, err);
 }
 
+bn_status bn_grammar_after(const char *text, bn_grammar *inner, bn_grammar **out, bn_error *err) {
+    bn_grammar *grammar = create();
+    if (!grammar) return fail_no_memory(err, sizeof *grammar);
+    struct marks marks;
+    if (inner->before)
+        work_fail(&grammar->work, BN_STATUS_BAD_ARGUMENT, "the grammar has free text before it already");
+    else if (marks_init(&marks, &grammar->work, &text, 1))
+        grammar->before = marks_until(&grammar->work, &marks, text);
+    grammar->inner = bn_grammar_retain(inner);
+    grammar->rules = inner->rules;
+    grammar->text = inner->text;
+    grammar->schema = inner->schema;
+    return conclude(grammar, out, err);
+}
+
+bn_grammar_kind bn_grammar_language(const char *text, size_t n) {
+    bool quoted = false;
+    for (size_t i = 0; i < n; i++) {
+        if (quoted && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && (text[i] == '#' || (text[i] == '/' && i + 1 < n && text[i + 1] == '/')))
+            while (i + 1 < n && text[i + 1] != '\n') i++;
+        else if (!quoted && text[i] == ':')
+            return i + 2 < n && text[i + 1] == ':' && text[i + 2] == '=' ? BN_GRAMMAR_GBNF : BN_GRAMMAR_LARK;
+    }
+    return BN_GRAMMAR_GBNF;
+}
+
+size_t bn_grammar_memory(bn_grammar *grammar) {
+    size_t bytes = sizeof *grammar + grammar->work.arena.total_bytes;
+    pthread_mutex_lock(&grammar->lock);
+    for (const struct running_automaton *r = grammar->automata; r; r = r->next)
+        bytes += sizeof *r->automaton + r->automaton->work.arena.total_bytes;
+    pthread_mutex_unlock(&grammar->lock);
+    return bytes;
+}
+
 /* ---- running ---- */
 
 bn_status running_automaton(bn_grammar *grammar, const struct token_trie *trie, struct automaton **out, bn_error *err) {
@@ -137,14 +182,19 @@ bn_status running_automaton(bn_grammar *grammar, const struct token_trie *trie, 
     return status;
 }
 
-uint32_t grammar_schema_value(struct automaton *a) {
-    return automaton_symbol(a, (uint32_t[]){SYMBOL_VALUE, a->grammar->schema->root}, 2);
+uint32_t grammar_schema_value(struct automaton *a, uint32_t node) {
+    return automaton_symbol(a, (uint32_t[]){SYMBOL_VALUE, node}, 2);
 }
 
-uint32_t grammar_start(struct automaton *a) {
+/* The symbol behind free text. */
+static uint32_t inner_start(struct automaton *a) {
     if (a->grammar->rules) return rules_start(a, a->grammar->rules);
     if (a->grammar->schema) return schema_start(a, a->grammar->schema);
     return automaton_symbol(a, (uint32_t[]){SYMBOL_WHOLE_TEXT}, 1);
+}
+
+uint32_t grammar_start(struct automaton *a) {
+    return a->grammar->before ? automaton_symbol(a, (uint32_t[]){SYMBOL_BEFORE}, 1) : inner_start(a);
 }
 
 void grammar_expand(struct automaton *a, const uint32_t *words, size_t n, uint32_t label, uint32_t frame) {
@@ -152,6 +202,8 @@ void grammar_expand(struct automaton *a, const uint32_t *words, size_t n, uint32
         rules_expand(a, a->grammar->rules, words, frame);
     else if (words[0] == SYMBOL_WHOLE_TEXT)
         automaton_scan(a, automaton_text(a, a->grammar->text), frame);
+    else if (words[0] == SYMBOL_BEFORE)
+        automaton_scan(a, automaton_text(a, a->grammar->before), automaton_push(a, inner_start(a), frame));
     else
         schema_expand(a, a->grammar->schema, words, n, label, frame);
 }

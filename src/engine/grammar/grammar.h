@@ -24,13 +24,16 @@ enum symbol_kind {
     SYMBOL_OBJECT_KEY,
     SYMBOL_OBJECT_COLON,
     SYMBOL_OBJECT_NEXT,
-    SYMBOL_STEP, /* rules.c */
+    SYMBOL_STEP,   /* rules.c */
+    SYMBOL_BEFORE, /* grammar->before */
 };
 
 struct bn_grammar {
     atomic_uint references;
-    struct work work; /* everything below lies in it */
+    struct work work;  /* everything below lies in it, or in: */
+    bn_grammar *inner; /* held; NULL: none */
     /* What it begins with is the first of these that is there: */
+    const struct dfa *before; /* free text; what follows is in the others */
     struct rules *rules;
     const struct dfa *text; /* a regular expression or choices */
     struct schema *schema;  /* rules may have one beside them */
@@ -41,8 +44,8 @@ struct bn_grammar {
 
 /* The symbol a text begins with. */
 uint32_t grammar_start(struct automaton *automaton);
-/* A value of the schema, where rules ask for one. */
-uint32_t grammar_schema_value(struct automaton *automaton);
+/* A value of a node of the schema, where rules ask for one. */
+uint32_t grammar_schema_value(struct automaton *automaton, uint32_t node);
 /* Bytes of the shortest text that a symbol stands for: an upper bound. */
 uint32_t grammar_distance(const struct automaton *automaton, const uint32_t *words, size_t n);
 /* Calls automaton_scan, _expand and _return for what the symbol, named by these words, may begin with. */

@@ -15,7 +15,7 @@ enum pattern_kind {
     /* in rules only: */
     PATTERN_RULE,    /* what a rule says */
     PATTERN_SPECIAL, /* a special token */
-    PATTERN_SCHEMA,  /* a value of the grammar's schema */
+    PATTERN_SCHEMA,  /* a value of a node of the grammar's schema */
     PATTERN_DFA,     /* an automaton's texts */
 };
 #define PATTERN_UNLIMITED UINT32_MAX
@@ -27,7 +27,7 @@ struct pattern_node {
     size_t n_items, items_capacity;
     uint32_t min, max;     /* REPEAT */
     bool negative;         /* LOOK */
-    uint32_t rule;         /* RULE */
+    uint32_t rule;         /* RULE; SCHEMA: the node */
     bool lexeme;           /* one token of a grammar */
     const struct dfa *dfa; /* DFA */
     const char *bytes;     /* SPECIAL, as in token_trie.h */

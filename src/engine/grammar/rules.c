@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "engine/grammar/grammar.h"
+#include "engine/grammar/schema.h"
 #include "engine/grammar/token_trie.h"
 
 #define MOST_RULES   20000
@@ -22,7 +23,7 @@ struct rule_step {
     uint32_t n_bytes;
     uint32_t *items; /* CONCAT, CHOICE; REPEAT has one */
     uint32_t n_items, min, max;
-    uint32_t rule; /* RULE: its step, found when all are there */
+    uint32_t rule; /* RULE: its step, found when all are there; SCHEMA: the node */
     uint32_t distance;
 };
 
@@ -92,6 +93,12 @@ struct pattern_node *body_repeat(struct rules *rules, struct pattern_node *item,
     node->max = max;
     body_add(rules, node, item);
     return node;
+}
+
+struct pattern_node *body_schema(struct rules *rules, uint32_t node) {
+    struct pattern_node *body = body_new(rules, PATTERN_SCHEMA);
+    if (body) body->rule = node;
+    return body;
 }
 
 struct pattern_node *body_special(struct rules *rules, const char *name, size_t n) {
@@ -313,6 +320,7 @@ static uint32_t make_step(struct rules *rules, const struct traits *t, const str
         if (!work_ok(rules->work)) return 0;
         rules->steps[step].bytes = node->bytes;
         rules->steps[step].n_bytes = node->n_bytes;
+        rules->steps[step].rule = node->rule;
         return step;
     }
     if (node->kind != PATTERN_CONCAT && node->kind != PATTERN_ALTERNATIVES && node->kind != PATTERN_REPEAT) {
@@ -346,7 +354,7 @@ static uint32_t distance_of(const struct rules *rules, const struct rule_step *s
     case STEP_SPECIAL:
         return 1;
     case STEP_SCHEMA:
-        return rules->schema_distance;
+        return rules->schema->nodes[step->rule].distance;
     case STEP_RULE:
         return rules->steps[step->rule].distance;
     case STEP_CHOICE:
@@ -446,7 +454,7 @@ void rules_expand(struct automaton *a, const struct rules *rules, const uint32_t
         automaton_scan(a, automaton_lexeme(a, &special), frame);
         break;
     case STEP_SCHEMA:
-        automaton_expand(a, grammar_schema_value(a), 1, frame);
+        automaton_expand(a, grammar_schema_value(a, step->rule), 1, frame);
         break;
     case STEP_RULE:
         automaton_expand(a, step_symbol(a, step->rule, 0), 1, frame);

@@ -9,6 +9,8 @@
 #include "engine/grammar/automaton.h"
 #include "engine/grammar/pattern_syntax.h"
 
+struct schema;
+
 struct rule {
     const char *name;
     size_t n_name;
@@ -21,7 +23,7 @@ struct rules {
     struct rule *items;
     size_t n, capacity;
     uint32_t start;
-    uint32_t schema_distance;     /* of the schema beside them */
+    const struct schema *schema;  /* whose values the rules have; NULL: none */
     struct pattern_node *ignored; /* may stand before every lexeme; NULL: nothing */
     /* ready to run: */
     struct rule_step *steps;
@@ -39,6 +41,8 @@ void body_add(struct rules *rules, struct pattern_node *to, struct pattern_node 
 struct pattern_node *body_text(struct rules *rules, const char *text, size_t n);
 struct pattern_node *body_rule(struct rules *rules, uint32_t rule);
 struct pattern_node *body_repeat(struct rules *rules, struct pattern_node *item, uint32_t min, uint32_t max);
+/* A value of a node of the rules' schema. */
+struct pattern_node *body_schema(struct rules *rules, uint32_t node);
 /* A special token. */
 struct pattern_node *body_special(struct rules *rules, const char *name, size_t n);
 

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/memory.h"
+#include "engine/grammar/free_text.h"
 
 #define MOST_TOOLS 1000
 
@@ -13,10 +15,10 @@ static const struct {
     bn_tool_syntax syntax;
     const char *mentioned; /* by templates that use it */
 } syntaxes[] = {
-    {{"hermes", "<tool_call>", "</tool_call>", "arguments", false}, "<tool_call>"},
-    {{"mistral", "[TOOL_CALLS]", NULL, "arguments", true}, "[TOOL_CALLS]"},
-    {{"llama3", NULL, NULL, "parameters", false}, "\"parameters\": "},
-    {{"json", NULL, NULL, "arguments", false}, NULL},
+    {{"hermes", "<tool_call>", "</tool_call>", "arguments", false, NULL}, "<tool_call>"},
+    {{"mistral", "[TOOL_CALLS]", NULL, "arguments", true, NULL}, "[TOOL_CALLS]"},
+    {{"llama3", NULL, NULL, "parameters", false, "<|python_tag|>"}, "\"parameters\": "},
+    {{"json", NULL, NULL, "arguments", false, NULL}, NULL},
 };
 enum { N_SYNTAXES = sizeof syntaxes / sizeof *syntaxes };
 
@@ -93,10 +95,8 @@ static json_t *schema_of_calls(struct work *work, const bn_tools *tools) {
     return root;
 }
 
-static struct schema *compile_calls(struct work *work, const bn_tools *tools) {
-    json_t *root = schema_of_calls(work, tools);
+static struct schema *compile_calls(struct work *work, const json_t *root) {
     char *text = root && work_ok(work) ? json_dumps(root, JSON_COMPACT) : NULL;
-    json_decref(root);
     if (!text) {
         work_fail(work, BN_STATUS_NO_MEMORY, "out of memory while tools are read");
         return NULL;
@@ -108,99 +108,79 @@ static struct schema *compile_calls(struct work *work, const bn_tools *tools) {
 
 /* ---- the text around it ---- */
 
-static struct pattern_node *dfa_body(struct rules *rules, const struct dfa *dfa) {
-    struct pattern_node *node = body_new(rules, PATTERN_DFA);
-    if (node) node->dfa = dfa;
-    return node;
-}
-
-static struct pattern_node *pattern_body(struct rules *rules, const char *pattern) {
-    return dfa_body(rules, pattern_compile(rules->work, pattern, strlen(pattern), PATTERN_WHOLE));
-}
-
-static struct pattern_node *one_of(struct rules *rules, struct pattern_node *a, struct pattern_node *b) {
-    struct pattern_node *node = body_new(rules, PATTERN_ALTERNATIVES);
-    body_add(rules, node, a);
-    body_add(rules, node, b);
-    return node;
-}
-
-static struct pattern_node *in_order(struct rules *rules, struct pattern_node *a, struct pattern_node *b) {
-    struct pattern_node *node = body_new(rules, PATTERN_CONCAT);
-    body_add(rules, node, a);
-    body_add(rules, node, b);
-    return node;
-}
-
-/* The text of a mark, or the special token of that name. */
-static struct pattern_node *mark(struct rules *rules, const char *text) {
-    return one_of(rules, body_text(rules, text, strlen(text)), body_special(rules, text, strlen(text)));
-}
-
 /* A call behind its `begin`. */
-static struct pattern_node *call(struct rules *rules, const bn_tool_syntax *syntax) {
-    struct pattern_node *body = in_order(rules, pattern_body(rules, "[ \\n]?"), body_new(rules, PATTERN_SCHEMA));
+static struct pattern_node *call(struct rules *rules, const struct schema *schema, const bn_tool_syntax *syntax) {
+    struct pattern_node *body = body_both(rules, body_pattern(rules, "[ \\n]?"), body_schema(rules, schema->root));
     if (!syntax->end) return body;
-    return in_order(rules, body, in_order(rules, pattern_body(rules, "[ \\n]?"), mark(rules, syntax->end)));
+    return body_both(rules, body, body_both(rules, body_pattern(rules, "[ \\n]?"), body_mark(rules, syntax->end)));
 }
 
-static const char *escaped(struct work *work, const char *text) {
-    char *out = work_alloc(work, 2 * strlen(text) + 1, 1), *to = out;
-    for (; out && *text; text++) {
-        if (strchr("\\^$.|?*+()[]{}", *text)) *to++ = '\\';
-        *to++ = *text;
+/* How a call begins where nothing stands before it: up to the name of a tool. */
+static const char *bare_beginning(struct work *work, const json_t *definitions) {
+    struct buffer out, quoted;
+    const char *name, *separator = "";
+    char *kept = NULL;
+    json_t *definition;
+    buffer_init(&out);
+    buffer_init(&quoted);
+    buffer_append_text(&out, "\\s*\\{\\s*\"name\"\\s*:\\s*(?:");
+    json_object_foreach((json_t *)(uintptr_t)definitions, name, definition) {
+        buffer_clear(&quoted);
+        buffer_append_json_string(&quoted, name, strlen(name));
+        buffer_append_text(&out, separator);
+        buffer_append_text(&out, quoted.data ? pattern_of_text(work, quoted.data) : "");
+        separator = "|";
     }
-    return out ? out : "";
+    buffer_append_text(&out, ")");
+    if (out.failed || quoted.failed)
+        work_fail(work, BN_STATUS_NO_MEMORY, "out of memory while tools are read");
+    else
+        kept = work_alloc(work, out.size + 1, 1);
+    if (kept) memcpy(kept, out.data, out.size + 1);
+    buffer_release(&out);
+    buffer_release(&quoted);
+    return kept ? kept : "";
 }
 
-static const struct dfa *pattern_with(struct work *work, const char *before, const char *text, const char *after,
-                                      enum pattern_use use) {
-    size_t n = strlen(before) + strlen(text) + strlen(after);
-    char *pattern = work_alloc(work, n + 1, 1);
-    if (!pattern) return NULL;
-    snprintf(pattern, n + 1, "%s%s%s", before, text, after);
-    return pattern_compile(work, pattern, n, use);
-}
-
-/* Text without `begin`, and up to where it comes first. */
-static struct pattern_node *free_until(struct rules *rules, const char *begin, struct pattern_node **free_text) {
+/* The whole answer is a call, or text that doesn't begin like one. */
+static struct pattern_node *bare_answer(struct rules *rules, const bn_tools *tools, const char *beginning,
+                                        struct pattern_node *one) {
     struct work *work = rules->work;
-    const char *text = escaped(work, begin);
-    const struct dfa *without =
-        dfa_combine(work, dfa_everything(work), pattern_with(work, "", text, "", PATTERN_SEARCH), DFA_WITHOUT);
-    const struct dfa *until = dfa_combine(work, pattern_with(work, "[\\s\\S]*", text, "", PATTERN_WHOLE),
-                                          pattern_with(work, "", text, "[\\s\\S]", PATTERN_SEARCH), DFA_WITHOUT);
-    if (!without || !until) return NULL;
-    *free_text = dfa_body(rules, without);
-    return one_of(rules, dfa_body(rules, until),
-                  in_order(rules, *free_text, body_special(rules, begin, strlen(begin))));
+    if (tools->syntax->tag) one = body_either(rules, one, body_both(rules, body_mark(rules, tools->syntax->tag), one));
+    if (tools->required) return one;
+    const struct dfa *text = dfa_combine(
+        work, dfa_everything(work), pattern_of_parts(work, beginning, "[\\s\\S]*", "", PATTERN_WHOLE), DFA_WITHOUT);
+    return body_either(rules, body_both(rules, body_pattern(rules, "\\s{0,8}"), one), body_dfa(rules, text));
 }
 
-static struct pattern_node *answer(struct rules *rules, const bn_tools *tools) {
+static struct pattern_node *answer(struct rules *rules, const struct schema *schema, const bn_tools *tools,
+                                   const char *beginning) {
     const bn_tool_syntax *syntax = tools->syntax;
-    struct pattern_node *one = call(rules, syntax), *calls = one, *free_text = NULL, *begin;
-    if (!syntax->begin) {
-        if (tools->required) return one;
-        return one_of(rules, one, pattern_body(rules, "(?:[^{\\s][\\s\\S]*)?"));
-    }
+    struct pattern_node *one = call(rules, schema, syntax), *calls = one;
+    struct marks marks;
+    if (!syntax->begin) return bare_answer(rules, tools, beginning, one);
     if (tools->parallel && !syntax->list) {
         struct pattern_node *more =
-            in_order(rules, pattern_body(rules, "\\n?"), in_order(rules, mark(rules, syntax->begin), one));
-        calls = in_order(rules, one, body_repeat(rules, more, 0, PATTERN_UNLIMITED));
+            body_both(rules, body_pattern(rules, "\\n?"), body_both(rules, body_mark(rules, syntax->begin), one));
+        calls = body_both(rules, one, body_repeat(rules, more, 0, PATTERN_UNLIMITED));
     }
-    if (tools->required) return in_order(rules, mark(rules, syntax->begin), calls);
-    begin = free_until(rules, syntax->begin, &free_text);
-    return one_of(rules, free_text, in_order(rules, begin, calls));
+    if (tools->required) return body_both(rules, body_mark(rules, syntax->begin), calls);
+    if (!marks_init(&marks, rules->work, &syntax->begin, 1)) return NULL;
+    return body_either(rules, body_dfa(rules, marks.without),
+                       body_both(rules, body_until(rules, &marks, syntax->begin), calls));
 }
 
 void tools_compile(struct work *work, const bn_tools *tools, struct rules **rules, struct schema **schema) {
-    *schema = compile_calls(work, tools);
+    json_t *root = schema_of_calls(work, tools);
+    const char *beginning = bare_beginning(work, json_object_get(root, "$defs"));
+    *schema = compile_calls(work, root);
     *rules = rules_create(work);
+    json_decref(root);
     if (!work_ok(work)) return;
     uint32_t start = rules_find(*rules, "answer", 6);
-    struct pattern_node *body = answer(*rules, tools);
+    struct pattern_node *body = answer(*rules, *schema, tools, beginning);
     if (!work_ok(work)) return;
     (*rules)->items[start].body = body;
-    (*rules)->schema_distance = (*schema)->nodes[(*schema)->root].distance;
+    (*rules)->schema = *schema;
     rules_prepare(*rules, start);
 }

@@ -7,6 +7,7 @@
 #include "base/buffer.h"
 #include "base/json.h"
 #include "bitnet/tokenizer.h"
+#include "tokenizer/template/literal_text.h"
 
 struct chat; /* immutable, shared by threads; needs the tokenizer while it lives */
 
@@ -17,13 +18,15 @@ bn_status chat_open_source(const bn_tokenizer *tokenizer, const char *source, st
 void chat_close(struct chat *chat);
 
 /* The prompt of `input`, an object with messages, add_generation_prompt and what else the template knows (tools,
- * documents, continue_final_message, …); bos_token and its like are added to it. Appended to out. */
-bn_status chat_render(const struct chat *chat, json_t *input, struct buffer *out, bn_error *err);
-/* The ids of a rendered prompt: the template has written its special tokens itself. Release with bn_free. */
-bn_status chat_encode_prompt(const struct chat *chat, const char *prompt, size_t n, int32_t **ids, size_t *n_ids,
+ * documents, continue_final_message, …); bos_token and its like are added to it. Special tokens are those that the template
+ * writes; with parse_special also those that were said. out is initialised and empty; to be released after a failure, too. */
+bn_status chat_render(const struct chat *chat, json_t *input, bool parse_special, struct prompt_text *out,
+                      bn_error *err);
+/* The ids of a rendered prompt. Release with bn_free. */
+bn_status chat_encode_prompt(const struct chat *chat, const struct prompt_text *prompt, int32_t **ids, size_t *n_ids,
                              bn_error *err);
-/* The ids of a conversation up to where the assistant speaks. messages: [{"role", "content"}, …]. Release with
- * bn_free. */
+/* The ids of a conversation up to where the assistant speaks. messages: [{"role", "content"}, …]: what was said has no special
+ * tokens. Release with bn_free. */
 bn_status chat_encode(const struct chat *chat, const json_t *messages, int32_t **ids, size_t *n_ids, bn_error *err);
 
 /* The ids of a text as a prompt: with the model's BOS if add_special (an empty text is BOS alone, also where the
@@ -31,6 +34,10 @@ bn_status chat_encode(const struct chat *chat, const json_t *messages, int32_t *
  * tokenizer. */
 bn_status encode_prompt(const bn_tokenizer *tokenizer, const char *text, size_t text_bytes, bool add_special,
                         int32_t **ids, size_t *n, bn_error *err);
+
+/* The same for a text in which some things only look like special tokens. */
+bn_status encode_prompt_text(const bn_tokenizer *tokenizer, const struct prompt_text *prompt, bool add_special,
+                             int32_t **ids, size_t *n, bn_error *err);
 
 /* The local wall-clock time as strftime_now wants it: seconds since 1970 as if the local time were UTC. */
 int64_t local_clock(void);
