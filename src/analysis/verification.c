@@ -174,14 +174,14 @@ static void check_vocabulary(const struct verification *v, const bn_tokenizer *t
 static const char question_text[] = "Is the river high", answer_text[] = "It is low";
 
 /* Renders a question and its answer, up to where the next answer would begin, and encodes that. */
-static bn_status render_chat(const struct chat *chat, struct buffer *prompt, int32_t **ids, size_t *n, bn_error *err) {
+static bn_status render_chat(const struct chat *chat, struct prompt_text *prompt, int32_t **ids, size_t *n,
+                             bn_error *err) {
     json_t *input = json_pack("{s:[{s:s, s:s}, {s:s, s:s}], s:b}", "messages", "role", "user", "content", question_text,
                               "role", "assistant", "content", answer_text, "add_generation_prompt", 1);
     if (!input) return fail_no_memory(err, 0);
-    bn_status status = chat_render(chat, input, prompt, err);
+    bn_status status = chat_render(chat, input, false, prompt, err);
     json_decref(input);
-    if (!status && prompt->failed) status = fail_no_memory(err, prompt->size);
-    return status ? status : chat_encode_prompt(chat, prompt->data, prompt->size, ids, n, err);
+    return status ? status : chat_encode_prompt(chat, prompt, ids, n, err);
 }
 
 static bool ids_in_range(const int32_t *ids, size_t n, size_t n_rows) {
@@ -192,10 +192,10 @@ static bool ids_in_range(const int32_t *ids, size_t n, size_t n_rows) {
 
 static void check_template(struct verification *v, const bn_tokenizer *tokenizer, bn_error *err) {
     struct chat *chat = NULL;
-    struct buffer prompt;
+    struct prompt_text prompt;
     int32_t *ids = NULL;
     size_t n = 0;
-    buffer_init(&prompt);
+    prompt_text_init(&prompt);
     bn_status status = chat_open(tokenizer, &chat, err);
     if (!status && chat) status = render_chat(chat, &prompt, &ids, &n, err);
     if (!ends(v, status)) {
@@ -203,7 +203,7 @@ static void check_template(struct verification *v, const bn_tokenizer *tokenizer
             report(v, "template", CHECK_FAILED, "%s", err->message);
         else if (!chat)
             report(v, "template", CHECK_SKIPPED, "the model has no chat template");
-        else if (!prompt.data || !strstr(prompt.data, question_text) || !strstr(prompt.data, answer_text))
+        else if (!prompt.text.data || !strstr(prompt.text.data, question_text) || !strstr(prompt.text.data, answer_text))
             report(v, "template", CHECK_FAILED, "the prompt of two messages doesn't contain what was said");
         else if (!ids_in_range(ids, n, v->model->config.vocab_size))
             report(v, "template", CHECK_FAILED,
@@ -212,7 +212,7 @@ static void check_template(struct verification *v, const bn_tokenizer *tokenizer
             report(v, "template", CHECK_OK, "two messages become %zu tokens", n);
     }
     bn_free(ids);
-    buffer_release(&prompt);
+    prompt_text_release(&prompt);
     chat_close(chat);
 }
 
