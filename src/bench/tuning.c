@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "bench/machine.h"
+#include "engine/kv_type.h"
 
 #define TUNED_FILE "tuned.json"
 enum { TUNED_MAX_BYTES = 4 << 20 };
@@ -22,10 +23,6 @@ void model_identity(const bn_model *model, char out[17]) {
 }
 
 /* ---- what is remembered ---- */
-
-static const char *kv_name(bn_kv_type type) {
-    return type == BN_KV_F16 ? "f16" : type == BN_KV_F32 ? "f32" : "auto";
-}
 
 /* The whole file, an empty object where there is none that is usable. */
 static json_t *read_file(void) {
@@ -46,14 +43,20 @@ static json_t *machine_part(json_t *file) {
     return json_object_get(file, machine.id);
 }
 
+static enum ternary_layout layout_by_name(const char *name) {
+    return strcmp(name, "l12") == 0 ? LAYOUT_L12 : LAYOUT_L16;
+}
+
 static bool tuning_from_json(const json_t *entry, struct tuning *out) {
-    const char *kv_type = "auto", *isa = "";
+    const char *kv_type = "auto", *isa = "", *layout = "";
     *out = (struct tuning){0};
     if (!json_is_object(entry) || json_get_size(entry, "threads", 0, 256, &out->threads, NULL) ||
         json_get_size(entry, "batch_tokens", 0, 65536, &out->batch_tokens, NULL) ||
-        json_get_text(entry, "kv_type", &kv_type, NULL) || json_get_text(entry, "isa", &isa, NULL))
+        json_get_text(entry, "kv_type", &kv_type, NULL) || json_get_text(entry, "isa", &isa, NULL) ||
+        json_get_text(entry, "layout", &layout, NULL))
         return false;
-    out->kv_type = strcmp(kv_type, "f16") == 0 ? BN_KV_F16 : strcmp(kv_type, "f32") == 0 ? BN_KV_F32 : BN_KV_AUTO;
+    out->kv_type = kv_type_by_name(kv_type);
+    out->layout = layout_by_name(layout);
     const struct kernels *table;
     if (*isa && kernels_select(isa, &table, NULL) == BN_OK) snprintf(out->isa, sizeof out->isa, "%s", isa);
     return true;
@@ -91,9 +94,9 @@ bn_status tuning_store(const bn_model *model, const struct tuning *tuning, json_
         mine = json_object();
         json_object_set_new(file, machine.id, mine);
     }
-    json_t *entry = json_pack("{s:I, s:I, s:s, s:s, s:s}", "threads", (json_int_t)tuning->threads, "batch_tokens",
-                              (json_int_t)tuning->batch_tokens, "kv_type", kv_name(tuning->kv_type), "isa", tuning->isa,
-                              "date", date);
+    json_t *entry = json_pack("{s:I, s:I, s:s, s:s, s:s, s:s}", "threads", (json_int_t)tuning->threads, "batch_tokens",
+                              (json_int_t)tuning->batch_tokens, "kv_type", kv_type_name(tuning->kv_type), "isa",
+                              tuning->isa, "layout", ternary_layout_name(tuning->layout), "date", date);
     if (about) json_object_update(entry, about);
     bn_status status = json_object_set_new(mine, id, entry) ? fail_no_memory(err, sizeof *tuning)
                                                             : cache_file_write(TUNED_FILE, file, err);
@@ -106,6 +109,19 @@ json_t *tuning_entries(void) {
     json_t *entries = json_is_object(mine) ? json_incref(mine) : json_object();
     json_decref(file);
     return entries;
+}
+
+enum ternary_layout tuning_layout(const char *path) {
+    enum ternary_layout layout = LAYOUT_L16;
+    json_t *entries = tuning_entries(), *entry;
+    const char *id;
+    json_object_foreach(entries, id, entry) {
+        struct tuning tuning;
+        const char *of = json_string_value(json_object_get(entry, "path"));
+        if (of && strcmp(of, path) == 0 && tuning_from_json(entry, &tuning)) layout = tuning.layout;
+    }
+    json_decref(entries);
+    return layout;
 }
 
 bn_status tuning_forget(const bn_model *model, size_t *n_forgotten, bn_error *err) {

@@ -7,6 +7,7 @@
 #include "bench/statistics.h"
 #include "bench/tuning.h"
 #include "kernels/kernels.h"
+#include "model/weights.h"
 
 #define MARGIN 0.03
 
@@ -35,6 +36,7 @@ static bn_status measure_part(bn_model *model, const struct tuning_search *searc
 static bn_status measure(bn_model *model, const struct tuning_search *search, const struct tuning *tuning,
                          const struct times *times, size_t round, bn_error *err) {
     double prefill, decode;
+    if (tuning->layout != model_layout(model)) model = search->other_layout;
     bn_status status = measure_part(model, search, tuning, search->prompt, 0, &prefill, err);
     if (!status) status = measure_part(model, search, tuning, 0, search->output, &decode, err);
     if (status) return status;
@@ -108,15 +110,29 @@ static void add_kernels(struct tuning_search *search) {
 
 static void add_kv_types(struct tuning_search *search) {
     struct tuning tuning = search->best;
-    for (tuning.kv_type = BN_KV_F16; search->kv_types && tuning.kv_type <= BN_KV_F32; tuning.kv_type++)
+    for (tuning.kv_type = BN_KV_F16; search->kv_types && tuning.kv_type <= BN_KV_Q8_0; tuning.kv_type++)
         add_candidate(search, &tuning);
 }
 
+enum ternary_layout model_layout(const bn_model *model) {
+    for (size_t i = 0; i < model->config.n_layers; i++)
+        if (model->weights.layers[i].q.ternary) return model->weights.layers[i].q.layout;
+    return LAYOUT_L16;
+}
+
+static void add_layouts(struct tuning_search *search) {
+    struct tuning tuning = search->best;
+    if (!search->other_layout) return;
+    tuning.layout = model_layout(search->other_layout);
+    add_candidate(search, &tuning);
+}
+
 bn_status tuning_search(bn_model *model, struct tuning_search *search, bn_error *err) {
-    static void (*const stages[])(struct tuning_search *) = {add_threads, add_batch_tokens, add_kernels, add_kv_types};
+    static void (*const stages[])(struct tuning_search *) = {add_threads, add_batch_tokens, add_kernels, add_layouts,
+                                                             add_kv_types};
     bn_status status = BN_OK;
     search->n_candidates = 0;
-    search->best = (struct tuning){0};
+    search->best = (struct tuning){.layout = model_layout(model)};
     for (size_t i = 0; !status && i < sizeof stages / sizeof *stages; i++) {
         size_t first = search->n_candidates;
         add_candidate(search, &search->best);

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "bench/tuning.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
@@ -30,7 +31,8 @@ static const struct option options[] = {
      "whether the six-bit copy of the output head is stored: auto, where it pays; exact: no", NULL},
     {"layout", 0, OPTION_CHOICE, FIELD(layout), "l16|l12", 0, 0,
      "how ternary matrices lie: l16, two bits a weight, which every CPU reads at full speed; l12, 1.67 bits, for CPUs "
-     "with AVX-512 VBMI where several threads wait for memory, and slower on others (l16)",
+     "with AVX-512 VBMI where several threads wait for memory, and slower on others (what 'bitnet tune' found for the "
+     "model, else l16)",
      NULL},
     {"target", 0, OPTION_TEXT, FIELD(target), "CPU", 0, 0,
      "the layout in which another CPU decodes fastest: an instruction set (avx2, avx512vbmi, neon, …), a CPU (zen4, "
@@ -78,9 +80,10 @@ static bool has_word(const char *words, const char *word, size_t n) {
     return false;
 }
 
-static bn_status find_layout(const struct optimize_settings *settings, enum ternary_layout *out, bn_error *err) {
+static bn_status find_layout(const struct optimize_settings *settings, const char *source, enum ternary_layout *out,
+                             bn_error *err) {
     const char *target = settings->target;
-    *out = LAYOUT_L16;
+    *out = settings->layout || target ? LAYOUT_L16 : tuning_layout(source);
     if (settings->layout) {
         if (strcmp(settings->layout, "l12") == 0) *out = LAYOUT_L12;
         return BN_OK;
@@ -167,10 +170,14 @@ static bn_status optimize(const struct invocation *invocation, struct optimizati
         .context = &audience,
     };
     char *source = NULL;
-    bn_status status = find_layout(settings, &optimizing.layout, err);
-    if (!status) status = parse_types(settings->lossy, &optimizing, err);
-    if (!status) status = model_path_resolve(invocation->arguments[0], &source, err);
+    bn_status status = model_path_resolve(invocation->arguments[0], &source, err);
     if (status) return status;
+    status = find_layout(settings, source, &optimizing.layout, err);
+    if (!status) status = parse_types(settings->lossy, &optimizing, err);
+    if (status) {
+        mem_free(source);
+        return status;
+    }
     optimizing.source = source;
     json_t *card = source_card(invocation, source);
     optimizing.card = card;
@@ -215,7 +222,7 @@ static bn_status print_report(const struct invocation *invocation, const struct 
     const struct optimize_settings *settings = invocation->settings;
     const struct optimize_report *written = &report->written;
     size_t bytes = file_identify(settings->output).size;
-    const char *layout = written->layout == LAYOUT_L12 ? "l12" : "l16";
+    const char *layout = ternary_layout_name(written->layout);
     if (invocation->common.json)
         return json_write_line(stdout,
                                json_pack("{s:o, s:I, s:I, s:I, s:s, s:b, s:b, s:b, s:o}", "output",

@@ -8,9 +8,11 @@
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
+#include "cli/model_path.h"
 #include "cli/rows.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#include "model/relayout.h"
 
 struct tune_settings {
     struct model_options model;
@@ -46,9 +48,11 @@ static void set_defaults(void *settings) {
 
 static bn_status show(const struct invocation *invocation, bn_error *err) {
     static const struct column columns[] = {
-        {"model", "model", 1, 0},       {"threads", "threads", 1, 0}, {"batch_tokens", "batch", 1, 0},
-        {"isa", "isa", 1, 0},           {"kv_type", "kv", 1, 0},      {"prefill", "prefill t/s", 1, 1},
-        {"decode", "decode t/s", 1, 1}, {"date", "tuned", 1, 0},      {0},
+        {"model", "model", 1, 0},         {"threads", "threads", 1, 0},
+        {"batch_tokens", "batch", 1, 0},  {"isa", "isa", 1, 0},
+        {"kv_type", "kv", 1, 0},          {"layout", "layout", 1, 0},
+        {"prefill", "prefill t/s", 1, 1}, {"decode", "decode t/s", 1, 1},
+        {"date", "tuned", 1, 0},          {0},
     };
     json_t *entries = tuning_entries(), *rows = json_array(), *entry;
     const char *id;
@@ -87,6 +91,7 @@ static json_t *candidate_json(const struct tuning_candidate *candidate) {
                         tuning->batch_tokens ? json_integer((json_int_t)tuning->batch_tokens) : json_string("default"));
     json_object_set_new(row, "isa", json_string(tuning->isa[0] ? tuning->isa : "default"));
     json_object_set_new(row, "kv_type", json_string(kv_type_name(tuning->kv_type)));
+    json_object_set_new(row, "layout", json_string(ternary_layout_name(tuning->layout)));
     json_object_set_new(row, "prefill", json_real(candidate->prefill));
     json_object_set_new(row, "decode", json_real(candidate->decode));
     json_object_set_new(row, "seconds", json_real(candidate->seconds));
@@ -102,9 +107,11 @@ static const struct tuning_candidate *last_chosen(const struct tuning_search *se
 
 static bn_status report(const struct invocation *invocation, const struct tuning_search *search, bn_error *err) {
     static const struct column columns[] = {
-        {"threads", "threads", 1, 0}, {"batch_tokens", "batch", 1, 0},  {"isa", "isa", 1, 0},
-        {"kv_type", "kv", 1, 0},      {"prefill", "prefill t/s", 1, 1}, {"decode", "decode t/s", 1, 1},
-        {"seconds", "ms", 1e3, 1},    {"chosen", "chosen", 1, 0},       {0},
+        {"threads", "threads", 1, 0},   {"batch_tokens", "batch", 1, 0},
+        {"isa", "isa", 1, 0},           {"kv_type", "kv", 1, 0},
+        {"layout", "layout", 1, 0},     {"prefill", "prefill t/s", 1, 1},
+        {"decode", "decode t/s", 1, 1}, {"seconds", "ms", 1e3, 1},
+        {"chosen", "chosen", 1, 0},     {0},
     };
     json_t *rows = json_array();
     for (size_t i = 0; i < search->n_candidates; i++)
@@ -127,6 +134,33 @@ static void show_progress(void *context, size_t done) {
     progress_update(context, "measurements", done, 0);
 }
 
+/* The model a second time, its ternary matrices in the other layout; NULL where there are none, or no memory for them. */
+static bn_model *open_other_layout(const struct invocation *invocation, const bn_model *model) {
+    const struct tune_settings *settings = invocation->settings;
+    enum ternary_layout other = model_layout(model) == LAYOUT_L16 ? LAYOUT_L12 : LAYOUT_L16;
+    size_t n_changed = 0;
+    bn_model *second = NULL;
+    bn_error error = {0};
+    bn_status status = model_options_open(invocation, &settings->model, &second, &error);
+    if (!status) status = model_relayout(second, other, &n_changed, &error);
+    if (status) say(invocation, "the layout of ternary weights isn't tried: %s", error.message);
+    if (!status && n_changed) return second;
+    if (second) bn_model_close(second);
+    return NULL;
+}
+
+/* What is remembered beside the settings. */
+static json_t *about_tuning(const struct invocation *invocation, const struct tuning_candidate *best) {
+    const char *name = invocation->arguments[0];
+    char *path = NULL;
+    json_t *about = json_pack("{s:o, s:f, s:f}", "model", json_text(name, strlen(name)), "prefill", best->prefill,
+                              "decode", best->decode);
+    if (model_path_resolve(name, &path, NULL) == BN_OK)
+        json_object_set_new(about, "path", json_text(path, strlen(path)));
+    mem_free(path);
+    return about;
+}
+
 static bn_status tune(const struct invocation *invocation, bn_model *model, bn_error *err) {
     const struct tune_settings *settings = invocation->settings;
     bn_model_info info = {.size = sizeof info};
@@ -137,6 +171,7 @@ static bn_status tune(const struct invocation *invocation, bn_model *model, bn_e
         .output = min_size(settings->output, info.context_length / 4),
         .repeats = settings->repeats,
         .kv_types = settings->kv_types,
+        .other_layout = open_other_layout(invocation, model),
         .cancelled = interrupted,
         .progress = show_progress,
         .progress_context = &progress,
@@ -144,16 +179,19 @@ static bn_status tune(const struct invocation *invocation, bn_model *model, bn_e
     progress_begin(&progress, invocation);
     bn_status status = tuning_search(model, &search, err);
     progress_end(&progress);
+    if (search.other_layout) bn_model_close(search.other_layout);
     if (!status) status = report(invocation, &search, err);
     if (status || settings->dry_run) return status;
     const struct tuning_candidate *best = last_chosen(&search);
-    json_t *about =
-        json_pack("{s:o, s:f, s:f}", "model", json_text(invocation->arguments[0], strlen(invocation->arguments[0])),
-                  "prefill", best->prefill, "decode", best->decode);
+    json_t *about = about_tuning(invocation, best);
     status = tuning_store(model, &search.best, about, err);
     json_decref(about);
-    if (!status) say(invocation, "remembered: run, generate, batch and bench use it unless --no-tune is given");
-    return status;
+    if (status) return status;
+    say(invocation, "remembered: run, generate, batch and bench use it unless --no-tune is given");
+    if (search.best.layout != model_layout(model))
+        say(invocation, "'bitnet model optimize %s -o FILE' writes the faster layout, %s", invocation->arguments[0],
+            ternary_layout_name(search.best.layout));
+    return BN_OK;
 }
 
 static enum exit_code run(struct invocation *invocation) {
@@ -181,13 +219,11 @@ const struct command command_tune = {
     .arguments = "[MODEL]",
     .summary = "find the fastest settings for a model on this machine",
     .description =
-        "Measures threads, tokens per engine step and kernels, one after the other, and remembers what is fastest in "
-        "the "
-        "cache folder, by the identities of model and machine. From then on run, generate, batch, eval and bench use "
-        "it where "
-        "no flag, environment variable or configuration file says otherwise; --no-tune leaves it out. These settings "
-        "never change "
-        "a result. A default stays unless something is more than 3 % faster beyond the spread of the measurements.",
+        "Measures threads, tokens per engine step, kernels and the layout of ternary weights, one after the other, and "
+        "remembers what is fastest in the cache folder, by the identities of model and machine. From then on run, "
+        "generate, batch, eval and bench use it where no flag, environment variable or configuration file says "
+        "otherwise, and 'model optimize' writes that layout; --no-tune leaves it out. These settings never change a "
+        "result. A default stays unless something is more than 3 % faster beyond the spread of the measurements.",
     .examples = "bitnet tune demo -r 2\nbitnet tune --show\nbitnet tune --clear demo",
     .groups = groups,
     .settings_bytes = sizeof(struct tune_settings),

@@ -78,19 +78,6 @@ bn_status model_options_open(const struct invocation *invocation, const struct m
     return open_model(invocation, invocation->arguments[0], options, out, err);
 }
 
-static const char *const kv_type_names[] = {
-    [BN_KV_AUTO] = "auto", [BN_KV_F16] = "f16", [BN_KV_F32] = "f32", [BN_KV_Q8_0] = "q8_0"};
-
-bn_kv_type kv_type_by_name(const char *name) {
-    int type = BN_KV_Q8_0;
-    while (type > BN_KV_AUTO && !(name && strcmp(name, kv_type_names[type]) == 0)) type--;
-    return (bn_kv_type)type;
-}
-
-const char *kv_type_name(bn_kv_type type) {
-    return kv_type_names[type];
-}
-
 bn_engine_options model_options_engine(const struct model_options *options) {
     return (bn_engine_options){
         .size = sizeof(bn_engine_options),

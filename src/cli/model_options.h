@@ -5,6 +5,7 @@
 #include "bench/tuning.h"
 #include "bitnet/bitnet.h"
 #include "cli/options.h"
+#include "engine/kv_type.h"
 
 struct model_options {
     const char *model;

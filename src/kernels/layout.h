@@ -49,6 +49,10 @@ static inline size_t l12_bytes(size_t n_rows, size_t n_cols) {
 
 enum ternary_layout { LAYOUT_L16, LAYOUT_L12, N_TERNARY_LAYOUTS };
 
+static inline const char *ternary_layout_name(enum ternary_layout layout) {
+    return layout == LAYOUT_L12 ? "l12" : "l16";
+}
+
 static inline size_t ternary_bytes(enum ternary_layout layout, size_t n_rows, size_t n_cols) {
     return layout == LAYOUT_L12 ? l12_bytes(n_rows, n_cols) : l16_bytes(n_rows, n_cols);
 }

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "model/head_screen_file.h"
+#include "model/relayout.h"
 #include "model/weights.h"
 #include "tokenizer/compiled.h"
 
@@ -148,20 +149,9 @@ static bn_status in_layout(const struct linear *part, enum ternary_layout layout
     if (part->layout == layout) return BN_OK;
     size_t bytes = ternary_bytes(layout, part->n_rows, part->n_cols);
     uint8_t *packed = mem_alloc_array(bytes, 1);
-    int8_t *rows = mem_alloc_array(part->n_cols, L16_ROWS);
-    for (size_t r = 0; packed && rows && r < part->n_rows; r += L16_ROWS) {
-        ternary_unpack_group(part->layout, rows, part->data + ternary_bytes(part->layout, r, part->n_cols), L16_ROWS,
-                             part->n_cols);
-        ternary_pack_group(layout, packed + ternary_bytes(layout, r, part->n_cols), rows, L16_ROWS, part->n_cols);
-    }
-    bn_status status = packed && rows ? BN_OK : fail_no_memory(err, bytes);
-    mem_free(rows);
-    if (status != BN_OK) {
-        mem_free(packed);
-        return status;
-    }
+    if (!packed) return fail_no_memory(err, bytes);
     *data = *own = packed;
-    return BN_OK;
+    return linear_relayout(part, layout, packed, err);
 }
 
 /* Nothing, for L16: its bytes are as many as an I2_S tensor has. */

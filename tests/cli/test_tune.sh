@@ -9,6 +9,7 @@ bitnet tune demo -r 1 -p 16 -n 4 --dry-run --json
 check "a dry run remembers nothing" [ ! -e "$stored" ]
 check "the default is the first candidate" same "$(json 'candidates[0].threads ~ candidates[0].batch_tokens')" defaultdefault
 check "one is chosen" same "$(json '(candidates | selectattr("chosen") | list | length) > 0')" True
+check "both layouts of ternary weights are tried" same "$(json 'candidates | map(attribute="layout") | unique | sort | join(" ")')" "l12 l16"
 bitnet tune demo -r 1 -p 16 -n 4
 check "a table, and the note that it's remembered" eval 'prints "^threads " && says remembered && [ -s "$stored" ]'
 bitnet tune --show --json
@@ -34,6 +35,12 @@ bitnet generate demo -p 'The King' -n 8 --temp 0 -v -t 2
 check "generate: a flag comes before it" says '^tuned: 2 threads, 17 '
 bitnet generate "$DATA/models/bitnet-packed" --tokens 1,2,3 -n 2 -v
 check "another model isn't touched" not says '^tuned'
+
+sed -i 's/"layout": "l16"/"layout": "l12"/' "$stored"
+bitnet model optimize demo -o tuned.gguf --no-compare --json
+check "optimize writes the tuned layout" same "$(json layout)" l12
+bitnet model optimize demo -o tuned.gguf --no-compare --json --layout l16
+check "optimize: a flag comes before it" same "$(json layout)" l16
 
 sed -i 's/^ "[0-9a-f]*": {/ "0123456789abcdef": {/' "$stored"
 bitnet generate demo -p 'The King' -n 2 -v

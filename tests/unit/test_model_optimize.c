@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "model/open.h"
 #include "model/optimize.h"
+#include "model/relayout.h"
 #include "model_run.h"
 #include "temporary_folder.h"
 
@@ -171,6 +172,25 @@ static void test_dense_layout(void **state) {
     check_dense(DEMO_MODEL);
     check_dense(MODELS "bitnet-relu2-scale-tq2_0/bitnet-relu2-scale-tq2_0.gguf");
     check_dense(MODELS "bitnet-b158-i2_s/bitnet-b158-i2_s.gguf");
+}
+
+/* A model put into another layout in memory predicts the same, and comes back as it was. */
+static void test_relayout(void **state) {
+    (void)state;
+    bn_model *source = open_screened(DEMO_MODEL), *changed = open_screened(DEMO_MODEL);
+    size_t n;
+    bn_error error;
+    assert_ok(model_relayout(changed, LAYOUT_L12, &n, &error), error);
+    assert_int_equal(n, 7 * source->config.n_layers);
+    assert_int_equal(changed->weights.layers[0].down.layout, LAYOUT_L12);
+    check_logits(source, changed, "relayout");
+    assert_ok(model_relayout(changed, LAYOUT_L12, &n, &error), error);
+    assert_int_equal(n, 0);
+    assert_ok(model_relayout(changed, LAYOUT_L16, &n, &error), error);
+    const struct linear *before = &source->weights.layers[0].down, *after = &changed->weights.layers[0].down;
+    assert_memory_equal(before->data, after->data, ternary_bytes(LAYOUT_L16, before->n_rows, before->n_cols));
+    bn_model_close(changed);
+    bn_model_close(source);
 }
 
 static void test_lossless(void **state) {
@@ -336,8 +356,9 @@ static void test_refusals(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lossless),       cmocka_unit_test(test_dense_layout), cmocka_unit_test(test_single_rows),
-        cmocka_unit_test(test_foreign_copies), cmocka_unit_test(test_truncated),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_lossless),    cmocka_unit_test(test_dense_layout),   cmocka_unit_test(test_relayout),
+        cmocka_unit_test(test_single_rows), cmocka_unit_test(test_foreign_copies), cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_refusals),
     };
     folder = temporary_folder_create();
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
