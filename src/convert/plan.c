@@ -598,6 +598,13 @@ static bn_status add_rest(struct planner *p) {
     return status;
 }
 
+/* GGUF files have float heads; asking for a type of it says that another one will do. */
+static bool has_ternary_head(const struct planner *p) {
+    const struct bitnet_config *bitnet = &p->config->bitnet;
+    return p->to_gguf && !p->config->is_gguf && bitnet->enabled && bitnet->convert_head &&
+           !p->plan->options->head_type.given;
+}
+
 bn_status plan_make(struct plan *plan, bn_error *err) {
     const struct model_config *config = &plan->model->config;
     struct planner p = {.plan = plan,
@@ -609,6 +616,10 @@ bn_status plan_make(struct plan *plan, bn_error *err) {
     p.to = p.to_gguf ? &gguf_tensor_names : config->arch->hf_names;
     p.used = mem_calloc(max_size(p.set->n_tensors, 1), sizeof *p.used);
     bn_status status = p.used ? BN_OK : fail_no_memory(err, p.set->n_tensors);
+    if (!status && has_ternary_head(&p))
+        status = fail(err, BN_STATUS_UNSUPPORTED,
+                      "GGUF can't say it: a ternary output head ('modules_to_not_convert' doesn't name lm_head); with "
+                      "--head-type it becomes a float one");
     const struct role *role;
     for (size_t i = 0; (role = role_at(i)) && !status; i++) status = add_role(&p, role);
     if (!status) status = add_rest(&p);

@@ -11,7 +11,9 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "convert/convert.h"
 #include "model_run.h"
+#include "temporary_folder.h"
 
 #define EXACT 5e-5
 #define TIE   1e-4
@@ -152,10 +154,44 @@ static void test_model(void **state) {
     assert_int_equal(broken, 0);
 }
 
+/* ---- the same models after conversion: as a GGUF file, and as the folder that this becomes ---- */
+
+static struct temporary_folder converted;
+
+/* False for what a form can't say: that is said, and no difference. */
+static bool convert_to(const char *source, const char *output, enum convert_target target) {
+    bn_error err = {0};
+    struct convert_options options = {.source = source, .output = output, .target = target, .n_threads = 2};
+    struct convert_report report = {0};
+    bn_status status = convert_model(&options, &report, &err);
+    if (status && status != BN_STATUS_UNSUPPORTED) test_fail("%s: %s", source, err.message);
+    if (status) printf("%s: %s\n", source, err.message);
+    convert_report_release(&report);
+    return status == BN_OK;
+}
+
+static void test_converted(void **state) {
+    const struct subject *original = *state;
+    struct subject s = *original;
+    void *inner = &s;
+    static int number;
+    char folder[32];
+    if (!convert_to(original->path, temporary_path(&converted, "model.gguf"), CONVERT_TO_GGUF)) return;
+    snprintf(s.path, sizeof s.path, "%s", temporary_path(&converted, "model.gguf"));
+    snprintf(s.name, sizeof s.name, "%.100s as GGUF", original->name);
+    test_model(&inner);
+    snprintf(folder, sizeof folder, "folder-%d", number++);
+    if (!convert_to(s.path, temporary_path(&converted, folder), CONVERT_TO_HF)) return;
+    snprintf(s.path, sizeof s.path, "%s", temporary_path(&converted, folder));
+    snprintf(s.name, sizeof s.name, "%.100s as a folder", original->name);
+    test_model(&inner);
+}
+
 /* ---- which models there are ---- */
 
-static struct CMUnitTest tests[96];
+static struct CMUnitTest tests[160];
 static size_t n_tests;
+static void (*test_function)(void **state) = test_model;
 
 static void add_subject(const char *name, const char *path, const char *folder) {
     if (n_tests == sizeof tests / sizeof tests[0] || !file_exists(path)) return;
@@ -164,11 +200,11 @@ static void add_subject(const char *name, const char *path, const char *folder) 
     snprintf(s->name, sizeof s->name, "%s", name);
     snprintf(s->path, sizeof s->path, "%s", path);
     snprintf(s->folder, sizeof s->folder, "%s", folder);
-    tests[n_tests++] = (struct CMUnitTest){.name = s->name, .test_func = test_model, .initial_state = s};
+    tests[n_tests++] = (struct CMUnitTest){.name = s->name, .test_func = test_function, .initial_state = s};
 }
 
 /* Folders of one root, each a Hugging Face folder or NAME/NAME.gguf, with reference/ inside. Pickles are refused
- * elsewhere (tests/unit/test_model_files.c). */
+ * elsewhere (tests/unit/test_torch_file.c). */
 static void add_root(const char *root) {
     DIR *directory = opendir(root);
     if (!directory) {
@@ -186,7 +222,13 @@ static void add_root(const char *root) {
     closedir(directory);
 }
 
+/* PARITY_CONVERTED=1: what conversion makes of the models instead of the models themselves. */
 int main(void) {
+    bool convert = getenv("PARITY_CONVERTED") != NULL;
+    if (convert) {
+        converted = temporary_folder_create();
+        test_function = test_converted;
+    }
     add_root(TEST_DATA "/models");
     add_root(TEST_DATA "/models/made");
     add_root(SHARED_DATA "/models");
@@ -195,5 +237,7 @@ int main(void) {
     add_subject("demo (GGUF)", DEMO_MODEL,
                 file_is_directory(SHARED_DATA "/demo/reference") ? SHARED_DATA "/demo/reference"
                                                                  : TEST_DATA "/models/demo-reference");
-    return _cmocka_run_group_tests("parity", tests, n_tests, NULL, NULL);
+    int failures = _cmocka_run_group_tests("parity", tests, n_tests, NULL, NULL);
+    if (convert) temporary_folder_remove(&converted);
+    return failures;
 }

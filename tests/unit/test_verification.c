@@ -117,8 +117,13 @@ static void write_json(const char *file, json_t *root) {
 
 static void whole_models_pass(void **state) {
     (void)state;
-    static const char *const paths[] = {MODELS "qwen2", MODELS "bitnet-packed", MODELS "gpt2",
-                                        MODELS "gemma2-q8_0/gemma2-q8_0.gguf", DEMO_MODEL};
+    static const char *const paths[] = {MODELS "qwen2",
+                                        MODELS "bitnet-packed",
+                                        MODELS "gpt2",
+                                        MODELS "made/llama-bitlinear-rms",
+                                        MODELS "made/llama-autobitlinear-head",
+                                        MODELS "gemma2-q8_0/gemma2-q8_0.gguf",
+                                        DEMO_MODEL};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         struct findings f = verify(paths[i]);
         for (size_t k = 0; k < f.n; k++)
