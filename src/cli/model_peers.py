@@ -10,10 +10,10 @@ import sys
 import time
 
 
-def measure(job, prefill, step, clear):
+def measure(job, vocab_size, prefill, step, clear):
     """prefill(tokens) and step(token) return when the logits are there; clear() empties the cache."""
     n = job["n"]
-    tokens = [random.randrange(10, 1000) for _ in range(n)]
+    tokens = [random.randrange(min(1000, vocab_size)) for _ in range(n)]
     prefill(tokens[:64])
     clear()
     if job["test"] == "pp":
@@ -60,13 +60,14 @@ def llama(job):
                 raise RuntimeError("llama_decode failed")
         lib.llama_synchronize(context)
 
+    size = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
     if job["test"] == "start":
         run(list(range(1, 9)))
-        size = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
         logits = lib.llama_get_logits_ith(context, -1)[:size]
         max(range(size), key=logits.__getitem__)
         return {"seconds": time.perf_counter() - start}
-    return measure(job, run, lambda token: run([token]), lambda: lib.llama_memory_clear(lib.llama_get_memory(context), True))
+    memory = lib.llama_get_memory(context)
+    return measure(job, size, run, lambda token: run([token]), lambda: lib.llama_memory_clear(memory, True))
 
 
 def transformers(job):
@@ -88,7 +89,8 @@ def transformers(job):
     if job["test"] == "start":
         run(list(range(1, 9)))
         return {"seconds": time.perf_counter() - start}
-    return measure(job, run, lambda token: run([token]), lambda: cache.__setitem__(0, None))
+    size = model.get_input_embeddings().num_embeddings
+    return measure(job, size, run, lambda token: run([token]), lambda: cache.__setitem__(0, None))
 
 
 job = json.loads(sys.argv[1])
