@@ -21,10 +21,16 @@
 #include "cli/signals.h"
 #include "cli/terminal.h"
 #include "tokenizer/template/chat.h"
+#ifdef BITNET_HUB
+#include "cli/hub/remote_batch.h"
+#endif
 
 enum { DEFAULT_SEQUENCES = 16, WINDOW_PER_SEQUENCE = 4 };
 
 struct batch_settings {
+#ifdef BITNET_HUB
+    struct server_options server;
+#endif
     struct model_options model;
     struct sampling_options sampling;
     size_t sequences;
@@ -32,11 +38,15 @@ struct batch_settings {
 #define FIELD(name) offsetof(struct batch_settings, name)
 
 static const struct option batch_options[] = {
-    {"sequences", 0, OPTION_SIZE, FIELD(sequences), "N", 0, 1024, "requests computed together; 0: 16", "np"},
+    {"sequences", 0, OPTION_SIZE, FIELD(sequences), "N", 0, 1024,
+     "requests computed together, or asked of the server at once; 0: 16", "np"},
     {0},
 };
 static const struct option_group groups[] = {
     {"Batch", batch_options, 0},
+#ifdef BITNET_HUB
+    {"Server", server_option_table, FIELD(server)},
+#endif
     {"Length (of lines that don't say)", length_option_table, FIELD(sampling)},
     {"Structured output (of lines that don't say)", grammar_option_table, FIELD(sampling.grammar)},
     {"Sampling (of lines that don't say)", sampling_option_table, FIELD(sampling)},
@@ -49,10 +59,11 @@ static void set_defaults(void *settings) {
     sampling_options_defaults(&batch->sampling);
 }
 
-/* One line of IN on its way: with the engine, or failed already (error set). */
+/* One line of IN on its way: with the engine or a server, or failed already (error set). */
 struct job {
-    json_t *id;          /* NULL: the line has none */
-    bn_request *request; /* NULL: failed */
+    json_t *id;                   /* NULL: the line has none */
+    bn_request *request;          /* of the engine here */
+    struct remote_answer *remote; /* of the server */
     bn_error error;
     uint64_t seed;
 };
@@ -61,6 +72,7 @@ struct batch_run {
     struct invocation *invocation;
     struct loaded_model loaded;
     struct chat *chat;
+    struct remote_batch *remote; /* NULL: the model is here */
     struct line_reader in;
     FILE *out;
     struct job *window; /* ring of n_window jobs from `oldest` on */
@@ -107,16 +119,12 @@ static bn_status line_options(const struct batch_run *run, const json_t *line, s
     return BN_OK;
 }
 
-static bn_status submit_line(const struct batch_run *run, const json_t *line, size_t number, struct job *job,
-                             bn_error *err) {
-    struct arena strings;
-    arena_init(&strings);
-    struct sampling_options options;
+static bn_status submit_here(const struct batch_run *run, const json_t *line, const struct sampling_options *options,
+                             struct job *job, bn_error *err) {
     struct prepared_request prepared = {0};
     int32_t *ids = NULL, *own_ids = NULL;
     size_t n = 0;
-    bn_status status = line_options(run, line, number, &options, &strings, err);
-    if (!status) status = prepared_request_init(&prepared, &options, run->loaded.model, err);
+    bn_status status = prepared_request_init(&prepared, options, run->loaded.model, err);
     if (!status) status = line_prompt(run, line, &ids, &own_ids, &n, err);
     if (!status)
         status = bn_engine_submit(run->loaded.engine, ids ? ids : own_ids, n, &prepared.options, &job->request, err);
@@ -124,6 +132,22 @@ static bn_status submit_line(const struct batch_run *run, const json_t *line, si
     prepared_request_release(&prepared);
     bn_free(ids);
     mem_free(own_ids);
+    return status;
+}
+
+static bn_status submit_line(const struct batch_run *run, const json_t *line, size_t number, struct job *job,
+                             bn_error *err) {
+    struct arena strings;
+    arena_init(&strings);
+    struct sampling_options options;
+    bn_status status = line_options(run, line, number, &options, &strings, err);
+#ifdef BITNET_HUB
+    if (!status && run->remote) {
+        status = remote_batch_submit(run->remote, line, &options, &job->remote, err);
+        job->seed = (uint64_t)options.seed;
+    }
+#endif
+    if (!status && !run->remote) status = submit_here(run, line, &options, job, err);
     arena_release(&strings);
     return status;
 }
@@ -145,7 +169,14 @@ static struct job start_job(const struct batch_run *run, size_t number) {
 
 /* ---- a finished job becomes a line ---- */
 
-static json_t *answer_of(const struct job *job, bn_error *err) {
+static bool is_finished(const struct job *job) {
+#ifdef BITNET_HUB
+    if (job->remote) return remote_answer_finished(job->remote);
+#endif
+    return !job->request || bn_request_finished(job->request);
+}
+
+static json_t *answer_here(const struct job *job, bn_error *err) {
     bn_usage usage = {.size = sizeof usage};
     bn_choice choice = {.size = sizeof choice};
     if (!job->request || bn_request_wait(job->request, err) || bn_request_choice(job->request, 0, &choice)) return NULL;
@@ -159,12 +190,30 @@ static json_t *answer_of(const struct job *job, bn_error *err) {
     if (choices) json_object_set_new(answer, "choices", choices);
     json_object_set_new(answer, "prompt_tokens", json_integer((json_int_t)usage.prompt_tokens));
     json_object_set_new(answer, "output_tokens", json_integer((json_int_t)usage.output_tokens));
-    json_object_set_new(answer, "seed", json_integer((json_int_t)job->seed));
     return answer;
 }
 
+static json_t *answer_of(struct job *job) {
+    json_t *answer = NULL;
+#ifdef BITNET_HUB
+    if (job->remote) answer = remote_answer_json(job->remote, &job->error);
+#endif
+    if (!answer && !job->error.status) answer = answer_here(job, &job->error);
+    if (answer) json_object_set_new(answer, "seed", json_integer((json_int_t)job->seed));
+    return answer;
+}
+
+static void job_release(struct job *job) {
+#ifdef BITNET_HUB
+    remote_answer_release(job->remote);
+#endif
+    if (job->request) bn_request_release(job->request);
+    json_decref(job->id);
+    *job = (struct job){0};
+}
+
 static bn_status write_answer(struct batch_run *run, struct job *job, bn_error *err) {
-    json_t *line = json_object(), *answer = answer_of(job, &job->error);
+    json_t *line = json_object(), *answer = answer_of(job);
     if (job->id) json_object_set(line, "id", job->id);
     if (answer) {
         json_object_update(line, answer);
@@ -174,9 +223,7 @@ static bn_status write_answer(struct batch_run *run, struct job *job, bn_error *
         run->n_failed++;
     }
     json_decref(answer);
-    json_decref(job->id);
-    if (job->request) bn_request_release(job->request);
-    *job = (struct job){0};
+    job_release(job);
     run->n_done++;
     bn_status status = json_write_line(run->out, line, err);
     if (!status && fflush(run->out))
@@ -288,12 +335,20 @@ static bn_status write_finished(struct batch_run *run, bn_error *err) {
     bn_status status = BN_OK;
     while (!status && run->n_jobs) {
         struct job *job = &run->window[run->oldest];
-        if (job->request && !bn_request_finished(job->request)) break;
+        if (!is_finished(job)) break;
         status = write_answer(run, job, err);
         run->oldest = (run->oldest + 1) % run->n_window;
         run->n_jobs--;
     }
     return status;
+}
+
+static bn_status step(struct batch_run *run, bn_error *err) {
+#ifdef BITNET_HUB
+    if (run->remote) return remote_batch_step(run->remote, err);
+#endif
+    bool busy;
+    return bn_engine_step(run->loaded.engine, &busy, err);
 }
 
 static bn_status work(struct batch_run *run, bn_error *err) {
@@ -302,10 +357,9 @@ static bn_status work(struct batch_run *run, bn_error *err) {
     bool more = true;
     bn_status status = BN_OK;
     while (!status && (more || run->n_jobs) && !interrupted()) {
-        bool busy;
         status = fill_window(run, &more, err);
         if (!status) status = write_finished(run, err);
-        if (!status && run->n_jobs) status = bn_engine_step(run->loaded.engine, &busy, err);
+        if (!status && run->n_jobs) status = step(run, err);
         if (!status) status = write_finished(run, err);
         progress_update(&progress, "requests", run->n_done, run->n_total);
     }
@@ -316,17 +370,27 @@ static bn_status work(struct batch_run *run, bn_error *err) {
 }
 
 static void batch_run_release(struct batch_run *run) {
-    for (; run->n_jobs; run->n_jobs--, run->oldest = (run->oldest + 1) % run->n_window) {
-        struct job *job = &run->window[run->oldest];
-        if (job->request) bn_request_release(job->request);
-        json_decref(job->id);
-    }
+#ifdef BITNET_HUB
+    remote_batch_close(run->remote); /* before the answers that it writes into */
+#endif
+    for (; run->n_jobs; run->n_jobs--, run->oldest = (run->oldest + 1) % run->n_window)
+        job_release(&run->window[run->oldest]);
     mem_free(run->window);
     if (run->out) fclose(run->out);
     if (run->in.stream && run->in.stream != stdin) fclose(run->in.stream);
     line_reader_release(&run->in);
     chat_close(run->chat);
     loaded_model_release(&run->loaded);
+}
+
+static bn_status open_model(struct batch_run *run, size_t sequences, bn_error *err) {
+    const struct batch_settings *settings = run->invocation->settings;
+#ifdef BITNET_HUB
+    if (settings->server.url)
+        return remote_batch_open(&settings->server, run->invocation->arguments[0], sequences, &run->remote, err);
+#endif
+    bn_status status = model_options_load(run->invocation, &settings->model, sequences, &run->loaded, err);
+    return status ? status : chat_open(bn_model_tokenizer(run->loaded.model), &run->chat, err);
 }
 
 static bn_status batch(struct batch_run *run, bn_error *err) {
@@ -337,8 +401,7 @@ static bn_status batch(struct batch_run *run, bn_error *err) {
     run->window = mem_calloc(run->n_window, sizeof *run->window);
     if (!run->window) return fail_no_memory(err, run->n_window * sizeof *run->window);
     bn_status status = open_files(run, err);
-    if (!status) status = model_options_load(run->invocation, &settings->model, sequences, &run->loaded, err);
-    if (!status) status = chat_open(bn_model_tokenizer(run->loaded.model), &run->chat, err);
+    if (!status) status = open_model(run, sequences, err);
     return status ? status : work(run, err);
 }
 
@@ -372,10 +435,15 @@ const struct command command_batch = {
         "cut "
         "off. With a --seed the result is the same as in one go; line i uses seed + i. The exit status is 1 if any "
         "line "
-        "failed.",
+        "failed.\n\n"
+        "With --server, a server with OpenAI's routes answers, --sequences requests at a time; MODEL is a name of the "
+        "server's "
+        "and may be left out. What the server is too busy for, and what breaks off, is asked again.",
     .examples =
         "printf '{\"id\":1,\"prompt\":\"Once\"}\\n{\"id\":2,\"prompt\":\"The fox\",\"max_tokens\":8}\\n' > in.jsonl\n"
-        "bitnet batch demo in.jsonl out.jsonl -n 16 --seed 1",
+        "bitnet batch demo in.jsonl out.jsonl -n 16 --seed 1\n"
+        "# the same by a server\n"
+        "bitnet batch --server http://127.0.0.1:8080 in.jsonl out.jsonl -n 16 --seed 1",
     .groups = groups,
     .settings_bytes = sizeof(struct batch_settings),
     .set_defaults = set_defaults,

@@ -17,8 +17,14 @@
 #include "cli/sampling_options.h"
 #include "cli/signals.h"
 #include "cli/terminal.h"
+#ifdef BITNET_HUB
+#include "cli/hub/remote_chat.h"
+#endif
 
 struct run_settings {
+#ifdef BITNET_HUB
+    struct server_options server;
+#endif
     struct model_options model;
     struct sampling_options sampling;
     const char *prompt, *system;
@@ -35,6 +41,9 @@ static const struct option chat_options[] = {
 };
 static const struct option_group groups[] = {
     {"Chat", chat_options, 0},
+#ifdef BITNET_HUB
+    {"Server", server_option_table, FIELD(server)},
+#endif
     {"Length", length_option_table, FIELD(sampling)},
     {"Structured output", grammar_option_table, FIELD(sampling.grammar)},
     {"Sampling", sampling_option_table, FIELD(sampling)},
@@ -52,7 +61,8 @@ struct session {
     struct loaded_model loaded;
     struct conversation conversation;
     struct prepared_request prepared;
-    struct line_input *input; /* NULL: not interactive */
+    struct remote_chat *remote; /* NULL: the model is here */
+    struct line_input *input;   /* NULL: not interactive */
     struct buffer line;
 };
 
@@ -76,8 +86,7 @@ static void advise_if_full(const struct session *session, const bn_choice *choic
             used, stats.context_length);
 }
 
-/* Answers the conversation, and adds the answer to it. Ctrl-C ends the answer, which keeps what was said. */
-static bn_status answer(struct session *session, bn_error *err) {
+static bn_status answer_here(struct session *session, bn_error *err) {
     bool streaming = !session->invocation->common.json;
     int32_t *ids;
     size_t n_ids;
@@ -115,6 +124,14 @@ static bn_status answer(struct session *session, bn_error *err) {
     return status;
 }
 
+/* Answers the conversation, and adds the answer to it. Ctrl-C ends the answer, which keeps what was said. */
+static bn_status answer(struct session *session, bn_error *err) {
+#ifdef BITNET_HUB
+    if (session->remote) return remote_chat_answer(session->remote, &session->conversation, err);
+#endif
+    return answer_here(session, err);
+}
+
 static bn_status answer_to(struct session *session, const char *text, size_t n, bn_error *err) {
     bn_status status = conversation_add(&session->conversation, "user", text, n, err);
     if (status) return status;
@@ -138,6 +155,12 @@ static const char slash_help[] = "/reset           forget the conversation (the 
                                  "Ctrl-C stops an answer.\n";
 
 static void print_stats(const struct session *session) {
+#ifdef BITNET_HUB
+    if (session->remote) {
+        remote_chat_print_stats(session->remote);
+        return;
+    }
+#endif
     bn_engine_stats stats = {.size = sizeof stats};
     bn_engine_get_stats(session->loaded.engine, &stats);
     printf("context %zu tokens, %s cache of %.1f MiB, %zu of %zu pages used, %zu cached\n"
@@ -257,6 +280,13 @@ static bn_status one_answer(struct session *session, bn_error *err) {
 
 static bn_status session_open(struct session *session, bn_error *err) {
     const struct run_settings *settings = session->invocation->settings;
+#ifdef BITNET_HUB
+    if (settings->server.url) {
+        bn_status opened =
+            remote_chat_open(session->invocation, &settings->server, &settings->sampling, &session->remote, err);
+        return opened ? opened : conversation_init(&session->conversation, NULL, settings->system, err);
+    }
+#endif
     if (settings->sampling.n > 1 || settings->sampling.beams > 1 || settings->sampling.best_of > 1)
         return fail(err, BN_STATUS_BAD_ARGUMENT,
                     "a chat has one answer at a time: --n, --best-of and --beams belong to 'bitnet generate'");
@@ -281,6 +311,9 @@ static enum exit_code run(struct invocation *invocation) {
     bn_status status = session_open(&session, &error);
     if (!status) status = interactive ? chat(&session, &error) : one_answer(&session, &error);
     line_input_close(session.input);
+#ifdef BITNET_HUB
+    remote_chat_close(session.remote);
+#endif
     prepared_request_release(&session.prepared);
     conversation_release(&session.conversation);
     loaded_model_release(&session.loaded);
@@ -298,12 +331,17 @@ const struct command command_run = {
         "lines, \"\"\" begins and ends a message of several lines, /help lists commands (/reset, /clear, /system, "
         "/save, "
         "/load, /stats, /bye). The model's own chat template is used; a model without one continues what you write.\n\n"
-        "With -p or piped input: one answer on standard output, then the end.",
+        "With -p or piped input: one answer on standard output, then the end.\n\n"
+        "With --server the answers come from a server with OpenAI's routes, MODEL is a name of the server's and may be "
+        "left "
+        "out, and what says how a model runs here has no meaning.",
     .examples = "# chat\n"
                 "bitnet run demo\n"
                 "# one answer\n"
                 "bitnet run demo -p 'The fox and the crow' -n 48\n"
-                "echo 'Once upon a time' | bitnet run demo -n 32 --json",
+                "echo 'Once upon a time' | bitnet run demo -n 32 --json\n"
+                "# chat with the model of a server\n"
+                "bitnet run --server http://127.0.0.1:8080",
     .groups = groups,
     .settings_bytes = sizeof(struct run_settings),
     .set_defaults = set_defaults,

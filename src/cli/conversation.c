@@ -15,9 +15,10 @@ static bn_status no_memory(bn_error *err) {
 
 bn_status conversation_init(struct conversation *conversation, const bn_model *model, const char *system,
                             bn_error *err) {
-    *conversation = (struct conversation){.tokenizer = bn_model_tokenizer(model), .messages = json_array()};
+    *conversation =
+        (struct conversation){.tokenizer = model ? bn_model_tokenizer(model) : NULL, .messages = json_array()};
     if (!conversation->messages) return no_memory(err);
-    bn_status status = chat_open(conversation->tokenizer, &conversation->chat, err);
+    bn_status status = model ? chat_open(conversation->tokenizer, &conversation->chat, err) : BN_OK;
     if (!status && system) status = conversation_add(conversation, "system", system, strlen(system), err);
     return status;
 }

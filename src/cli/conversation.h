@@ -11,6 +11,7 @@ struct conversation {
     json_t *messages;  /* [{"role", "content"}, …] */
 };
 
+/* model NULL: somebody else makes the prompts, and conversation_encode isn't called. */
 bn_status conversation_init(struct conversation *conversation, const bn_model *model, const char *system,
                             bn_error *err);
 void conversation_release(struct conversation *conversation);

@@ -20,34 +20,41 @@ const struct option grammar_option_table[] = {
     {0},
 };
 
-/* "a,b\\,c" → "a", "b,c". */
-static bn_status compile_choices(const char *list, bn_grammar **out, bn_error *err) {
-    size_t n = 1, used = 0;
+bn_status choices_split(const char *list, struct choices *out, bn_error *err) {
+    size_t n = 1;
     for (const char *c = list; *c; c++) n += *c == ',';
-    char *text = mem_strdup(list);
-    const char **items = mem_alloc_array(n, sizeof *items);
-    if (!text || !items) {
-        mem_free(text);
-        mem_free((void *)items);
-        return fail_no_memory(err, n * sizeof *items);
+    *out = (struct choices){.text = mem_strdup(list), .items = mem_alloc_array(n, sizeof *out->items)};
+    if (!out->text || !out->items) {
+        choices_release(out);
+        return fail_no_memory(err, n * sizeof *out->items);
     }
-    char *to = text;
-    n = 0;
-    items[n++] = text;
-    for (const char *c = list; *c; c++, used++) {
+    char *to = out->text;
+    out->items[out->n++] = to;
+    for (const char *c = list; *c; c++) {
         if (*c == '\\' && (c[1] == ',' || c[1] == '\\'))
             *to++ = *++c;
         else if (*c == ',') {
             *to++ = '\0';
-            items[n++] = to;
+            out->items[out->n++] = to;
         } else {
             *to++ = *c;
         }
     }
     *to = '\0';
-    bn_status status = bn_grammar_compile_choices(items, NULL, n, out, err);
-    mem_free(text);
-    mem_free((void *)items);
+    return BN_OK;
+}
+
+void choices_release(struct choices *choices) {
+    mem_free(choices->text);
+    mem_free((void *)choices->items);
+    *choices = (struct choices){0};
+}
+
+static bn_status compile_choices(const char *list, bn_grammar **out, bn_error *err) {
+    struct choices choices;
+    bn_status status = choices_split(list, &choices, err);
+    if (!status) status = bn_grammar_compile_choices(choices.items, NULL, choices.n, out, err);
+    choices_release(&choices);
     return status;
 }
 

@@ -15,4 +15,13 @@ extern const struct option grammar_option_table[];
 bn_status grammar_options_compile(const struct grammar_options *options, bool any_form, bn_grammar **out,
                                   bn_error *err);
 
+/* The texts of a list: "a,b\\,c" → "a", "b,c". */
+struct choices {
+    char *text;
+    const char **items; /* into text */
+    size_t n;
+};
+bn_status choices_split(const char *list, struct choices *out, bn_error *err);
+void choices_release(struct choices *choices);
+
 #endif

@@ -265,13 +265,18 @@ static bn_status parse_argument(struct invocation *invocation, struct cursor *cu
     return parse_letters(invocation, argument + 1, cursor, err);
 }
 
-/* -m MODEL, BITNET_MODEL or the configuration's model stand in for a MODEL argument that isn't there. */
-static void default_model_argument(struct invocation *invocation) {
+static const char *text_of_option(struct invocation *invocation, const char *name) {
     void *group;
-    const struct option *option = find_by_name(invocation, "model", &group);
-    if (!option || invocation->n_arguments >= invocation->command->min_arguments) return;
-    const char *model = *(const char **)((char *)group + option->offset);
-    if (!model) return;
+    const struct option *option = find_by_name(invocation, name, &group);
+    return option ? *(const char **)((char *)group + option->offset) : NULL;
+}
+
+/* -m MODEL, BITNET_MODEL or the configuration's model stand in for a MODEL argument that isn't there. With --server it may be
+ * missing: the server has one. */
+static void default_model_argument(struct invocation *invocation) {
+    if (invocation->n_arguments >= invocation->command->min_arguments) return;
+    const char *model = text_of_option(invocation, "model");
+    if (!model && !text_of_option(invocation, "server")) return;
     memmove(invocation->arguments + 1, invocation->arguments, invocation->n_arguments * sizeof *invocation->arguments);
     invocation->arguments[0] = model;
     invocation->n_arguments++;

@@ -66,7 +66,7 @@ struct invocation {
     const struct command *command;
     void *settings;
     struct common_options common;
-    const char **arguments; /* what isn't an option, in order */
+    const char **arguments; /* what isn't an option, in order; the first is NULL where a server's model is meant */
     size_t n_arguments;
     char **words; /* all that was given behind the command's name */
     size_t n_words;

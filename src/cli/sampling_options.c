@@ -177,7 +177,7 @@ bn_status sampling_options_from_json(struct sampling_options *options, const cha
 
 /* ---- to a request ---- */
 
-static bn_status parse_biases(const struct text_list *list, bn_logit_bias **out, bn_error *err) {
+bn_status logit_biases_parse(const struct text_list *list, bn_logit_bias **out, bn_error *err) {
     *out = NULL;
     if (!list->n) return BN_OK;
     bn_logit_bias *biases = mem_alloc_array(list->n, sizeof *biases);
@@ -243,7 +243,7 @@ static void fill_sampling(bn_sampling *sampling, const struct sampling_options *
 bn_status prepared_request_init(struct prepared_request *out, const struct sampling_options *options,
                                 const bn_model *model, bn_error *err) {
     *out = (struct prepared_request){.defaults.size = sizeof out->defaults};
-    bn_status status = parse_biases(&options->logit_bias, &out->logit_bias, err);
+    bn_status status = logit_biases_parse(&options->logit_bias, &out->logit_bias, err);
     if (status) return status;
     bn_model_get_generation_defaults(model, &out->defaults);
     bn_request_options *request = &out->options;

@@ -35,6 +35,9 @@ void sampling_options_defaults(struct sampling_options *options);
 bn_status sampling_options_from_json(struct sampling_options *options, const char *name, const json_t *value,
                                      struct arena *strings, bn_error *err);
 
+/* The items of --logit-bias; *out is NULL for none, else mem_free'd. */
+bn_status logit_biases_parse(const struct text_list *list, bn_logit_bias **out, bn_error *err);
+
 /* A request made of options; what it points at is in here. Not to be moved: `options` points into it. */
 struct prepared_request {
     bn_request_options options;

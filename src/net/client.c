@@ -18,7 +18,7 @@ struct http_client {
     struct transfer *first; /* in the order they were started */
     size_t n_running;
     bool reached; /* a server has answered */
-    bool stopped; /* http_stop was called in this run */
+    bool stopped; /* http_stop was called, and no run has ended by it yet */
 };
 
 static void initialize_curl(void) {
@@ -151,6 +151,7 @@ static bn_status cancel_all(struct http_client *client, bn_error *err) {
         fail(&transfer->error, BN_STATUS_CANCELLED, "interrupted");
         conclude(client, transfer, BN_STATUS_CANCELLED);
     }
+    client->stopped = false;
     return fail(err, BN_STATUS_CANCELLED, "interrupted");
 }
 
@@ -175,19 +176,40 @@ static bool is_cancelled(const struct http_client *client) {
     return client->stopped || (options->cancelled && options->cancelled(options->context));
 }
 
-bn_status http_run(struct http_client *client, bn_error *err) {
-    client->stopped = false;
+static bool has_work(const struct http_client *client, uint64_t until_ns) {
+    return until_ns ? clock_now_ns() < until_ns : client->first != NULL;
+}
+
+static int wait_ms(const struct http_client *client, uint64_t until_ns) {
+    int wait = idle_ms(client);
+    uint64_t now = clock_now_ns();
+    if (!until_ns) return wait;
+    uint64_t left_ms = until_ns > now ? (until_ns - now) / 1000000 : 0;
+    return left_ms < (uint64_t)wait ? (int)left_ms : wait;
+}
+
+/* until_ns 0: until nothing is left. */
+static bn_status run(struct http_client *client, uint64_t until_ns, bn_error *err) {
     if (is_cancelled(client)) return cancel_all(client, err);
-    while (client->first) {
+    while (has_work(client, until_ns)) {
         if (is_cancelled(client)) return cancel_all(client, err);
         start_due(client);
         refill_bandwidth(client);
         int running;
         curl_multi_perform(client->multi, &running);
         finish_attempts(client);
-        if (client->first) curl_multi_poll(client->multi, NULL, 0, idle_ms(client), NULL);
+        if (has_work(client, until_ns)) curl_multi_poll(client->multi, NULL, 0, wait_ms(client, until_ns), NULL);
     }
+    client->stopped = false; /* by the last that was done: there is nothing left to stop */
     return BN_OK;
+}
+
+bn_status http_run(struct http_client *client, bn_error *err) {
+    return run(client, 0, err);
+}
+
+bn_status http_run_until(struct http_client *client, uint64_t time_ns, bn_error *err) {
+    return run(client, time_ns ? time_ns : 1, err);
 }
 
 /* ---- one request at a time ---- */

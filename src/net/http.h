@@ -58,6 +58,7 @@ struct http_request {
     const char *url;
     const char *const *headers; /* "Name: value", ended by NULL; or NULL */
     const char *token;          /* bearer token; NULL: none */
+    const char *unix_socket;    /* the path of a socket to use instead of the URL's host; NULL: none */
 
     const void *body; /* sent with POST and PUT; NULL: body_fd */
     int body_fd;      /* with body_size > 0 and no body: body_size bytes of this file from body_offset on */
@@ -68,7 +69,9 @@ struct http_request {
 
     const struct http_sink *sink; /* NULL: the body goes to response->body, at most max_body_bytes (0: 16 MiB) */
     size_t max_body_bytes;
-    bool retry; /* try again also when the method isn't idempotent (POST of something that may come twice) */
+    bool
+        retry; /* try again also when the method isn't idempotent (POST of something that may come twice): the sink begins
+                 * anew at offset 0 then */
 
     /* The request is over: status and error as returned by the functions here; the response is the caller's to read
      * until it returns. May start further requests. NULL: nobody wants to know. */
@@ -99,7 +102,12 @@ bn_status http_start(struct http_client *client, const struct http_request *requ
  * to: their done functions know. */
 bn_status http_run(struct http_client *client, bn_error *err);
 
-/* Makes the http_run that is going on end as if it were cancelled: for done functions that have seen enough. */
+/* The same until a time (clock_now_ns) at the latest, and that long even when there is nothing to do: for callers that start
+ * requests by the clock. What runs goes on with the next call. */
+bn_status http_run_until(struct http_client *client, uint64_t time_ns, bn_error *err);
+
+/* Makes the http_run that is going on, or else the next one, end as if it were cancelled: for done functions that have seen
+ * enough. */
 void http_stop(struct http_client *client);
 
 /* One request from start to end (its done and context are ignored unless a sink uses context). BN_OK for a 2xx answer.

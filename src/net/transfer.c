@@ -249,7 +249,8 @@ static void forget_answers(struct transfer *transfer) {
     transfer->begun = transfer->paused = false;
     transfer->body_sent = 0;
     transfer->curl_message[0] = 0;
-    if (!transfer->request.sink) transfer->position = transfer->request.offset;
+    /* what is asked for with a body is an answer, not a part of a file: it can't be continued */
+    if (!transfer->request.sink || transfer->request.body) transfer->position = transfer->request.offset;
 }
 
 bn_status transfer_prepare(struct transfer *transfer, bn_error *err) {
@@ -259,6 +260,9 @@ bn_status transfer_prepare(struct transfer *transfer, bn_error *err) {
     CURL *easy = transfer->easy;
     if (curl_easy_setopt(easy, CURLOPT_URL, transfer->request.url))
         return fail_no_memory(err, strlen(transfer->request.url));
+    if (transfer->request.unix_socket &&
+        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, transfer->request.unix_socket))
+        return fail_no_memory(err, strlen(transfer->request.unix_socket));
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_message);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -287,9 +291,16 @@ void transfer_destroy(struct transfer *transfer) {
 
 /* ---- what the end of an attempt means ---- */
 
+static void server_name(const struct http_request *request, char *out, size_t size) {
+    if (request->unix_socket)
+        snprintf(out, size, "%s", request->unix_socket);
+    else
+        url_host(request->url, out, size);
+}
+
 static enum verdict failed(struct transfer *transfer, enum http_failure failure, bn_status status, const char *doing) {
     char host[256];
-    url_host(transfer->request.url, host, sizeof host);
+    server_name(&transfer->request, host, sizeof host);
     transfer->response.failure = failure;
     const char *detail = transfer->curl_message;
     fail(&transfer->error, status, "%s %s%s%s", doing, host, *detail ? ": " : "", detail);
@@ -345,7 +356,7 @@ static enum verdict judge_answer(struct transfer *transfer) {
     bool passing = status == 408 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
     if (passing && again(transfer) == VERDICT_AGAIN) return VERDICT_AGAIN;
     char host[256];
-    url_host(request->url, host, sizeof host);
+    server_name(request, host, sizeof host);
     response->failure = HTTP_BAD_STATUS;
     fail(&transfer->error,
          status == 404 ? BN_STATUS_NOT_FOUND
