@@ -16,6 +16,7 @@ struct part {
     size_t index;
     bool submitted; /* guarded by the generation's lock: the job's request may be cancelled */
     bn_usage usage;
+    struct request_times times; /* the engine's thread only, once it is submitted */
 };
 
 struct generation {
@@ -82,6 +83,7 @@ static bool on_token(void *context, const bn_token_event *event) {
     struct part *part = context;
     struct generation *generation = part->generation;
     if (atomic_load(&generation->cancelled)) return false;
+    if (event->choice == 0 && event->id >= 0) model_metrics_token(generation->model->metrics, &part->times);
     if (generation->sink->on_token(generation->context, part->index, event)) return true;
     generation_cancel(generation);
     return false;
@@ -92,6 +94,9 @@ static void on_ended(struct engine_job *job, bn_status status, const bn_error *e
     struct generation *generation = part->generation;
     part->usage.size = sizeof part->usage;
     bn_request_usage(job->request, &part->usage);
+    bn_choice choice = {.size = sizeof choice};
+    bn_request_choice(job->request, 0, &choice);
+    model_metrics_ended(generation->model->metrics, &part->times, &part->usage, status, choice.finish);
     bool timed_out = atomic_load(&job->timed_out);
     if ((!status || timed_out) && generation->sink->on_answered)
         generation->sink->on_answered(generation->context, part->index, job->request);
@@ -116,6 +121,7 @@ static bn_status submit(struct generation *generation, size_t i, const bn_reques
     part->job.on_released = on_released;
     part->generation = generation;
     part->index = i;
+    part->times.submitted_ns = clock_now_ns();
     /* under the lock, so that generation_cancel sees either nothing or the whole request */
     pthread_mutex_lock(&generation->lock);
     bn_status status = engine_loop_submit(generation->model->loop, generation->prompts[i].ids,

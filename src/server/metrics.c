@@ -1,6 +1,7 @@
 #include "server/metrics.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,6 +15,7 @@ enum metric_kind { COUNTER, GAUGE, HISTOGRAM };
 struct metric {
     struct metric *next;
     char *name, *labels, *help;
+    _Atomic(const char *) alias; /* NULL: none */
     enum metric_kind kind;
     _Atomic double value; /* of a histogram: the sum */
     double bounds[MAX_BOUNDS];
@@ -28,6 +30,8 @@ struct collector {
 };
 
 struct metrics {
+    pthread_mutex_t lock; /* of the list; counting needs none */
+    bool aliases_shown;
     struct metric *first, **last;
     struct collector *collectors;
 };
@@ -39,6 +43,7 @@ bn_status metrics_create(struct metrics **out, bn_error *err) {
     struct metrics *metrics = mem_calloc(1, sizeof *metrics);
     if (!metrics) return fail_no_memory(err, sizeof *metrics);
     metrics->last = &metrics->first;
+    pthread_mutex_init(&metrics->lock, NULL);
     *out = metrics;
     return BN_OK;
 }
@@ -60,6 +65,7 @@ void metrics_destroy(struct metrics *metrics) {
         next = collector->next;
         mem_free(collector);
     }
+    pthread_mutex_destroy(&metrics->lock);
     mem_free(metrics);
 }
 
@@ -73,9 +79,8 @@ static struct metric **place_for(struct metrics *metrics, const char *name) {
     return place;
 }
 
-static struct metric *metric_make(struct metrics *metrics, enum metric_kind kind, const char *name, const char *labels,
-                                  const char *help) {
-    if (!labels) labels = "";
+static struct metric *find_or_make(struct metrics *metrics, enum metric_kind kind, const char *name, const char *labels,
+                                   const char *help) {
     for (struct metric *at = metrics->first; at; at = at->next)
         if (strcmp(at->name, name) == 0 && strcmp(at->labels, labels) == 0) return at->kind == kind ? at : NULL;
     struct metric *metric = mem_calloc(1, sizeof *metric);
@@ -95,6 +100,14 @@ static struct metric *metric_make(struct metrics *metrics, enum metric_kind kind
     return metric;
 }
 
+static struct metric *metric_make(struct metrics *metrics, enum metric_kind kind, const char *name, const char *labels,
+                                  const char *help) {
+    pthread_mutex_lock(&metrics->lock);
+    struct metric *metric = find_or_make(metrics, kind, name, labels ? labels : "", help);
+    pthread_mutex_unlock(&metrics->lock);
+    return metric;
+}
+
 struct metric *metrics_counter(struct metrics *metrics, const char *name, const char *labels, const char *help) {
     return metric_make(metrics, COUNTER, name, labels, help);
 }
@@ -105,12 +118,34 @@ struct metric *metrics_gauge(struct metrics *metrics, const char *name, const ch
 
 struct metric *metrics_histogram(struct metrics *metrics, const char *name, const char *labels, const char *help,
                                  const double *bounds, size_t n_bounds) {
-    struct metric *metric = metric_make(metrics, HISTOGRAM, name, labels, help);
+    pthread_mutex_lock(&metrics->lock);
+    struct metric *metric = find_or_make(metrics, HISTOGRAM, name, labels ? labels : "", help);
     if (metric && !metric->n_bounds) {
         metric->n_bounds = min_size(n_bounds, MAX_BOUNDS);
         memcpy(metric->bounds, bounds, metric->n_bounds * sizeof *bounds);
     }
+    pthread_mutex_unlock(&metrics->lock);
     return metric;
+}
+
+void metric_set_alias(struct metric *metric, const char *alias) {
+    if (metric) atomic_store(&metric->alias, alias);
+}
+
+void metrics_show_aliases(struct metrics *metrics, bool shown) {
+    metrics->aliases_shown = shown;
+}
+
+void append_label_value(struct buffer *labels, const char *text) {
+    buffer_append_char(labels, '"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') buffer_append_char(labels, '\\');
+        if (*text == '\n')
+            buffer_append_text(labels, "\\n");
+        else
+            buffer_append_char(labels, *text);
+    }
+    buffer_append_char(labels, '"');
 }
 
 void metrics_on_collect(struct metrics *metrics, void (*collect)(void *context), void *context) {
@@ -150,42 +185,50 @@ static void write_value(struct buffer *out, double value) {
         buffer_printf(out, " %.9g\n", value);
 }
 
-static void write_name(struct buffer *out, const struct metric *metric, const char *suffix) {
-    buffer_printf(out, "%s%s", metric->name, suffix);
+static void write_name(struct buffer *out, const char *name, const struct metric *metric, const char *suffix) {
+    buffer_printf(out, "%s%s", name, suffix);
     if (*metric->labels) buffer_printf(out, "{%s}", metric->labels);
 }
 
-static void write_histogram(struct buffer *out, const struct metric *metric) {
+static void write_histogram(struct buffer *out, const char *name, const struct metric *metric) {
     uint64_t total = 0;
     const char *separator = *metric->labels ? "," : "";
     for (size_t i = 0; i < metric->n_bounds; i++) {
         total += atomic_load_explicit(&metric->counts[i], memory_order_relaxed);
-        buffer_printf(out, "%s_bucket{%s%sle=\"%g\"} %llu\n", metric->name, metric->labels, separator,
-                      metric->bounds[i], (unsigned long long)total);
+        buffer_printf(out, "%s_bucket{%s%sle=\"%g\"} %llu\n", name, metric->labels, separator, metric->bounds[i],
+                      (unsigned long long)total);
     }
     total += atomic_load_explicit(&metric->counts[metric->n_bounds], memory_order_relaxed);
-    buffer_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", metric->name, metric->labels, separator,
-                  (unsigned long long)total);
-    write_name(out, metric, "_sum");
+    buffer_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, metric->labels, separator, (unsigned long long)total);
+    write_name(out, name, metric, "_sum");
     write_value(out, atomic_load_explicit(&metric->value, memory_order_relaxed));
-    write_name(out, metric, "_count");
+    write_name(out, name, metric, "_count");
     buffer_printf(out, " %llu\n", (unsigned long long)total);
 }
 
-void metrics_write(struct metrics *metrics, struct buffer *out) {
+/* All metrics by their names, or those that have one by their aliases. */
+static void write_all(const struct metrics *metrics, bool by_alias, struct buffer *out) {
     static const char *const kinds[] = {"counter", "gauge", "histogram"};
-    for (struct collector *at = metrics->collectors; at; at = at->next) at->collect(at->context);
     const char *before = "";
     for (const struct metric *metric = metrics->first; metric; metric = metric->next) {
-        if (strcmp(before, metric->name) != 0)
-            buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
-                          kinds[metric->kind]);
-        before = metric->name;
+        const char *name = by_alias ? atomic_load(&metric->alias) : metric->name;
+        if (!name) continue;
+        if (strcmp(before, name) != 0)
+            buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, metric->help, name, kinds[metric->kind]);
+        before = name;
         if (metric->kind == HISTOGRAM) {
-            write_histogram(out, metric);
+            write_histogram(out, name, metric);
         } else {
-            write_name(out, metric, "");
+            write_name(out, name, metric, "");
             write_value(out, atomic_load_explicit(&metric->value, memory_order_relaxed));
         }
     }
+}
+
+void metrics_write(struct metrics *metrics, struct buffer *out) {
+    for (struct collector *at = metrics->collectors; at; at = at->next) at->collect(at->context);
+    pthread_mutex_lock(&metrics->lock);
+    write_all(metrics, false, out);
+    if (metrics->aliases_shown) write_all(metrics, true, out);
+    pthread_mutex_unlock(&metrics->lock);
 }

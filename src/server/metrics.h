@@ -1,9 +1,10 @@
 /* Counters, gauges and histograms, shown by GET /metrics as Prometheus text. Names are "bitnet_…" with base units.
  *
- * Thread-safe; adding is one or two relaxed atomic operations. Metrics are made before the server runs and live as long
- * as their set. */
+ * Thread-safe; adding is one or two relaxed atomic operations. Metrics live as long as their set. */
 #ifndef SERVER_METRICS_H
 #define SERVER_METRICS_H
+
+#include <stdbool.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
@@ -21,6 +22,13 @@ struct metric *metrics_gauge(struct metrics *metrics, const char *name, const ch
 /* bounds: n ascending upper bounds (copied, n ≤ 32); +Inf is added. */
 struct metric *metrics_histogram(struct metrics *metrics, const char *name, const char *labels, const char *help,
                                  const double *bounds, size_t n_bounds);
+
+/* A name under which the metric is shown a second time, where metrics_show_aliases asks for it; metrics of one name have one
+ * alias. A static string. */
+void metric_set_alias(struct metric *metric, const char *alias);
+void metrics_show_aliases(struct metrics *metrics, bool shown);
+/* Appends text as a label's value: "…" with what has to be escaped. */
+void append_label_value(struct buffer *labels, const char *text);
 
 /* Seconds from 1 ms to a minute, for latencies. */
 extern const double METRICS_SECONDS[];

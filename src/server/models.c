@@ -58,6 +58,7 @@ struct models {
 static void destroy_loaded(struct loaded *loaded) {
     if (!loaded) return;
     engine_loop_destroy(loaded->public.loop);
+    model_metrics_destroy(loaded->public.metrics);
     bn_engine_destroy(loaded->public.engine);
     grammar_cache_destroy(loaded->public.grammars);
     literal_text_destroy(loaded->public.literal);
@@ -80,6 +81,7 @@ static bn_status open_engine(struct loaded *loaded, const struct models_options 
     bn_engine_get_stats(m->engine, &stats);
     m->context_length = stats.context_length;
     m->max_sequences = stats.max_sequences;
+    m->metrics = model_metrics_create(options->metrics, loaded->name);
     loaded->memory_bytes = m->info.weight_bytes + m->info.resident_bytes + stats.kv_bytes;
     size_t max_jobs = options->max_queued ? options->max_queued : DEFAULT_MAX_QUEUED;
     return engine_loop_create(m->engine, max_jobs, &m->loop, err);
@@ -291,6 +293,17 @@ static void *run_janitor(void *context) {
     return NULL;
 }
 
+/* Before metrics are shown. */
+static void set_gauges(void *context) {
+    struct models *models = context;
+    pthread_mutex_lock(&models->lock);
+    for (size_t i = 0; i < models->n_entries; i++) {
+        const struct loaded *loaded = models->entries[i]->loaded;
+        if (loaded) model_metrics_set_gauges(loaded->public.metrics, loaded->public.engine);
+    }
+    pthread_mutex_unlock(&models->lock);
+}
+
 bn_status models_create(const struct models_options *options, struct models **out, bn_error *err) {
     struct models *models = mem_calloc(1, sizeof *models);
     pthread_condattr_t monotonic;
@@ -304,6 +317,7 @@ bn_status models_create(const struct models_options *options, struct models **ou
     pthread_cond_init(&models->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
     if (pthread_create(&models->janitor, NULL, run_janitor, models) == 0) {
+        if (options->metrics) metrics_on_collect(options->metrics, set_gauges, models);
         *out = models;
         return BN_OK;
     }

@@ -13,6 +13,7 @@
 #include "bitnet/bitnet.h"
 #include "server/engine_loop.h"
 #include "server/grammar_cache.h"
+#include "server/model_metrics.h"
 #include "tokenizer/template/chat.h"
 
 struct models;
@@ -32,6 +33,7 @@ struct models_options {
     /* Calls visit for the names that could be sources, and their paths. NULL: nobody knows. */
     void (*visit)(void (*visit)(void *context, const char *name, const char *path), void *context);
     void *resolve_context;
+    struct metrics *metrics; /* where models count; must outlive them; NULL: nowhere */
 };
 
 /* A model in memory; read only. */
@@ -40,6 +42,7 @@ struct model {
     bn_model *model;
     bn_engine *engine;
     struct engine_loop *loop;
+    struct model_metrics *metrics; /* NULL: nothing is counted */
     const bn_tokenizer *tokenizer; /* NULL: it has none */
     const char *chat_template;     /* that is in use; NULL: none */
     struct chat *chat;             /* of the template; NULL: none */

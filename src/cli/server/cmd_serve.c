@@ -20,7 +20,7 @@ struct serve_settings {
     size_t sequences, max_queued, max_loaded, max_memory_mib, idle_s, cache_mib, grammar_mib;
     const char *host, *api_keys, *api_key_file, *tls_key, *tls_certificate, *origins, *prefix;
     size_t port, workers, max_connections, max_body_mib, timeout_s, drain_timeout_s;
-    bool no_access_log;
+    bool no_access_log, vllm_metrics;
 };
 #define FIELD(name) offsetof(struct serve_settings, name)
 
@@ -47,6 +47,8 @@ static const struct option options[] = {
      "how long running requests may go on after SIGTERM", NULL},
     {"no-access-log", 0, OPTION_FLAG, FIELD(no_access_log), NULL, 0, 0,
      "no line of JSON on standard error for each request", NULL},
+    {"vllm-metrics", 0, OPTION_FLAG, FIELD(vllm_metrics), NULL, 0, 0,
+     "GET /metrics shows models' metrics by vLLM's names, too, for boards and routers that ask for those", NULL},
     {0},
 };
 static const struct option serving_options[] = {
@@ -207,7 +209,8 @@ static bn_status read_template(const struct serve_settings *settings, char **out
     return settings->chat_template_file ? file_read_all(settings->chat_template_file, 1 << 20, out, &size, err) : BN_OK;
 }
 
-static bn_status open_models(struct invocation *invocation, struct models **out, bn_error *err) {
+static bn_status open_models(struct invocation *invocation, struct metrics *metrics, struct models **out,
+                             bn_error *err) {
     const struct serve_settings *settings = invocation->settings;
     struct models_options models_options = {
         .model = {.size = sizeof(bn_model_options),
@@ -223,6 +226,7 @@ static bn_status open_models(struct invocation *invocation, struct models **out,
         .known_only = invocation->n_arguments > 0,
         .resolve = resolve_model,
         .visit = models_visit,
+        .metrics = metrics,
     };
     models_options.engine.max_sequences = settings->sequences;
     char *chat_template;
@@ -242,12 +246,13 @@ static bn_status serve(struct invocation *invocation, const struct server_option
     struct api api = {0};
     struct models *models = NULL;
     const struct serve_settings *settings = invocation->settings;
-    bn_status status = open_models(invocation, &models, err);
+    bn_status status = metrics_create(&metrics, err);
+    if (!status) metrics_show_aliases(metrics, settings->vllm_metrics);
+    if (!status) status = open_models(invocation, metrics, &models, err);
     const struct api_options api_options = {settings->state_folder, settings->cache_mib << 20};
     if (!status) status = api_open(&api, models, &api_options, err);
     if (!status) status = router_create(&router, err);
     if (!status) status = api_add_routes(&api, router, err);
-    if (!status) status = metrics_create(&metrics, err);
     if (!status) status = server_create(server_options, router, metrics, &server, err);
     if (!status) {
         handle_signals(server);
