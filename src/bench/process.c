@@ -122,3 +122,49 @@ bn_status process_run(char *const argv[], double limit_s, struct process_result 
     buffer_release(&output);
     return status;
 }
+
+/* ---- processes that go on ---- */
+
+/* Its output up to the first newline. False: it ended, or the time is over. */
+static bool read_line(const struct child *child, double limit_s, char *line, size_t size) {
+    size_t n = 0;
+    for (;;) {
+        double left = limit_s - seconds_since(child->start_ns);
+        struct pollfd ready = {child->out, POLLIN, 0};
+        char c;
+        line[n] = '\0';
+        if (left <= 0) return false;
+        int n_ready = poll(&ready, 1, left > 1e6 ? 1000000000 : (int)(left * 1e3) + 1);
+        if (n_ready < 0 && errno != EINTR) return false;
+        if (n_ready <= 0) continue;
+        if (read(child->out, &c, 1) <= 0) return false;
+        if (c == '\n') return true;
+        if (n + 1 < size) line[n++] = c;
+    }
+}
+
+bn_status process_start(char *const argv[], double limit_s, struct background_process *process, char *line, size_t size,
+                        bn_error *err) {
+    struct child child;
+    char reason[300];
+    bn_status status = start(&child, argv, err);
+    if (status) return status;
+    *process = (struct background_process){child.pid, child.out, child.errors};
+    if (read_line(&child, limit_s, line, size)) return BN_OK;
+    last_line(child.errors, reason, sizeof reason);
+    process_stop(process, 1);
+    return fail(err, BN_STATUS_IO, "'%s' didn't start%s%s", argv[0], *reason ? ": " : "", reason);
+}
+
+void process_stop(struct background_process *process, double limit_s) {
+    enum { PAUSE_MS = 10 };
+    int code;
+    uint64_t start_ns = clock_now_ns();
+    kill(process->pid, SIGTERM);
+    while (waitpid(process->pid, &code, WNOHANG) == 0) {
+        if (seconds_since(start_ns) > limit_s) kill(process->pid, SIGKILL);
+        poll(NULL, 0, PAUSE_MS);
+    }
+    close(process->out);
+    close(process->errors);
+}

@@ -18,4 +18,15 @@ struct process_result {
  * than limit_s (then it is killed). result->output is NULL after a failure. */
 bn_status process_run(char *const argv[], double limit_s, struct process_result *result, bn_error *err);
 
+/* A process that goes on: its first line of output, "" if it ends without one, is awaited at most limit_s. */
+struct background_process {
+    int pid;
+    int out, errors; /* our ends of its output; a file of its standard error */
+};
+/* Starts argv, as above, and writes the first line without its newline to line. After a failure there is no process. */
+bn_status process_start(char *const argv[], double limit_s, struct background_process *process, char *line, size_t size,
+                        bn_error *err);
+/* SIGTERM, and SIGKILL after limit_s; waits for its end. */
+void process_stop(struct background_process *process, double limit_s);
+
 #endif

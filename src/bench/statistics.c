@@ -8,8 +8,7 @@ static int by_value(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
-/* The value below which `fraction` of the sorted values lie (Hyndman and Fan's definition 7, R's default). */
-static double quantile(const double *sorted, size_t n, double fraction) {
+double quantile(const double *sorted, size_t n, double fraction) {
     double at = fraction * (double)(n - 1);
     size_t below = (size_t)at;
     if (below + 1 >= n) return sorted[n - 1];

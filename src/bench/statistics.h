@@ -15,6 +15,9 @@ struct summary {
 /* Of n ≥ 1 values, in any order; sorts them. */
 struct summary summarize(double *values, size_t n);
 
+/* The value below which `fraction` of n ≥ 1 ascending values lie, interpolated (Hyndman and Fan's definition 7, R's default). */
+double quantile(const double *sorted, size_t n, double fraction);
+
 /* Do two sets of measurements differ by more than their spread? True when their middle halves [low, high] don't touch
  * and the medians are more than `margin` (0.02 = 2 %) of the first apart. Quartiles, because timings have outliers on
  * one side only and a t-test would take them for spread. */

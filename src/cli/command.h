@@ -42,6 +42,7 @@ extern const struct command command_model_add, command_model_use, command_model_
     command_model_import;
 extern const struct command command_model_download, command_model_search, command_model_browse, command_model_card,
     command_model_push;
+extern const struct command command_bench_serve;
 extern const struct command command_auth_login, command_auth_logout, command_auth_switch, command_auth_list,
     command_auth_whoami;
 #endif

@@ -74,6 +74,9 @@ static const struct command *const commands[] = {
     &command_bench_machine,
     &command_bench_load,
     &command_bench_compare,
+#ifdef BITNET_HUB
+    &command_bench_serve,
+#endif
     &command_bench_history,
     &command_bench_suite,
     &command_bench_plot,

@@ -33,6 +33,7 @@ obstacle() {
         *'man -l'*) command -v man >/dev/null || echo 'there is no man here' ;;
         *' model download '* | *' model search '* | *' model browse '* | *' model push '* | *' model card micro'* | *' auth '*)
             echo 'it needs a hub (tests/hub has sessions with one)' ;;
+        *' --server http'* | *'bench serve http'*) echo 'it needs a server (tests/hub has a session with one)' ;;
         *llama-1b*) echo 'there is no such model here' ;;
     esac
 }
