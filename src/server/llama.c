@@ -226,6 +226,16 @@ static size_t marks_of(const bn_tokenizer *tokenizer) {
     return kind;
 }
 
+/* Whether texts begin with BOS: a vocabulary may have one and not use it so. */
+static bool adds_bos(const bn_tokenizer *tokenizer) {
+    int32_t *ids = NULL;
+    size_t n = 0;
+    bool found =
+        !bn_tokenizer_encode(tokenizer, "", 0, NULL, &ids, &n, NULL) && n && ids[0] == bn_tokenizer_bos(tokenizer);
+    bn_free(ids);
+    return found;
+}
+
 bool model_can_infill(const bn_tokenizer *tokenizer) {
     return marks_of(tokenizer) < N_MARKS;
 }
@@ -237,7 +247,8 @@ bool infill_prompt(const struct model *model, const struct infill *infill, struc
     if (kind == N_MARKS)
         return refuse(failure, "model", "the model's vocabulary has no tokens for filling in: use /completion");
     int32_t bos = bn_tokenizer_bos(tokenizer);
-    if (bos >= 0 && !append_ids(&out->ids, &out->n_ids, &bos, 1)) return succeeded(failure, BN_STATUS_NO_MEMORY, NULL);
+    if (adds_bos(tokenizer) && !append_ids(&out->ids, &out->n_ids, &bos, 1))
+        return succeeded(failure, BN_STATUS_NO_MEMORY, NULL);
     return append_text(model, bn_tokenizer_find(tokenizer, MARKS[kind].prefix), infill->prefix, infill->n_prefix,
                        &out->ids, &out->n_ids, failure) &&
            append_text(model, bn_tokenizer_find(tokenizer, MARKS[kind].suffix), infill->suffix, infill->n_suffix,

@@ -406,19 +406,20 @@ static void attach(struct models *models, struct entry *entry, struct loaded *lo
     models->bytes += loaded->memory_bytes;
 }
 
-static bool has_room(const struct models *models, uint64_t bytes) {
+static bool has_room(const struct models *models, size_t n_others, uint64_t bytes) {
     const struct models_options *o = &models->options;
-    return (!o->max_loaded || models->n_loaded < o->max_loaded) &&
-           (!o->max_bytes || models->n_loaded == 0 || models->bytes + bytes <= o->max_bytes);
+    return (!o->max_loaded || n_others < o->max_loaded) &&
+           (!o->max_bytes || n_others == 0 || models->bytes + bytes <= o->max_bytes);
 }
 
-/* Unloads what isn't used until a model of so many bytes finds room. Under the lock, which it gives up meanwhile. */
-static bn_status make_room(struct models *models, uint64_t bytes, bn_error *err) {
-    while (!has_room(models, bytes)) {
+/* Unloads what isn't used until a model of so many bytes finds room; counted: n_loaded has it. Under the lock, which it
+ * gives up meanwhile. */
+static bn_status make_room(struct models *models, bool counted, uint64_t bytes, bn_error *err) {
+    while (!has_room(models, models->n_loaded - counted, bytes)) {
         struct entry *victim = least_recent(models);
         if (!victim)
             return fail(err, BN_STATUS_BUSY, "%zu models are in use and there is no room for another",
-                        models->n_loaded);
+                        models->n_loaded - counted);
         struct loaded *loaded = detach(victim);
         pthread_mutex_unlock(&models->lock);
         retire(loaded);
@@ -427,19 +428,8 @@ static bn_status make_room(struct models *models, uint64_t bytes, bn_error *err)
     return BN_OK;
 }
 
-/* With its caches a model is larger than its file: what isn't used gives way after all. As make_room. */
-static void shed(struct models *models) {
-    while (models->options.max_bytes && models->bytes > models->options.max_bytes) {
-        struct entry *victim = least_recent(models);
-        if (!victim) return;
-        struct loaded *loaded = detach(victim);
-        pthread_mutex_unlock(&models->lock);
-        retire(loaded);
-        pthread_mutex_lock(&models->lock);
-    }
-}
-
-/* Loads what the entry stands for and shows it. Under the lock, which it gives up while it works. */
+/* Loads what the entry stands for and shows it, if there is room: first by its file's size, then by what it takes with its
+ * caches. Under the lock, which it gives up while it works. */
 static bn_status load(struct models *models, struct entry *entry, bn_error *err) {
     struct loaded *loaded = NULL;
     entry->state = MODEL_LOADING;
@@ -447,20 +437,18 @@ static bn_status load(struct models *models, struct entry *entry, bn_error *err)
     bn_status status = create_loaded(models, entry, &loaded, &entry->error);
     uint64_t bytes = status ? 0 : bytes_of(loaded->path);
     pthread_mutex_lock(&models->lock);
-    if (!status) status = make_room(models, bytes, &entry->error);
-    bool refused = status == BN_STATUS_BUSY;
+    if (!status) status = make_room(models, false, bytes, &entry->error);
     if (!status) {
         models->n_loaded++;
         pthread_mutex_unlock(&models->lock);
         status = open_loaded(loaded, entry->chat_template, &entry->error);
-        if (status) destroy_loaded(loaded);
-        if (status) loaded = NULL;
         pthread_mutex_lock(&models->lock);
+        if (!status) status = make_room(models, true, loaded->memory_bytes, &entry->error);
         if (status) models->n_loaded--;
     }
     if (status && err) *err = entry->error;
-    if (status) destroy_loaded(loaded); /* which was never opened */
-    entry->state = refused ? MODEL_UNLOADED : MODEL_FAILED;
+    if (status) destroy_loaded(loaded);
+    entry->state = status == BN_STATUS_BUSY ? MODEL_UNLOADED : MODEL_FAILED;
     if (!status) attach(models, entry, loaded);
     pthread_cond_broadcast(&models->changed);
     return status;
@@ -505,10 +493,9 @@ bn_status models_acquire(struct models *models, const char *name, const struct m
         pthread_cond_wait(&models->changed, &models->lock);
         entry = entry_of(models, name, err); /* it may have been forgotten */
     }
-    bool fresh = entry && !entry->loaded;
     if (!entry)
         status = err ? err->status : BN_STATUS_NOT_FOUND;
-    else if (fresh)
+    else if (!entry->loaded)
         status = load(models, entry, err);
     if (status == BN_STATUS_NOT_FOUND && entry) {
         forget(models, entry);
@@ -517,7 +504,6 @@ bn_status models_acquire(struct models *models, const char *name, const struct m
         entry->loaded->n_users++;
         entry->last_used_ns = clock_now_ns();
         *out = &entry->loaded->public;
-        if (fresh) shed(models);
     }
     pthread_mutex_unlock(&models->lock);
     return status;
@@ -654,13 +640,13 @@ static void describe(const struct entry *entry, struct model_status *out) {
 
 struct status_list {
     struct model_status *rows;
-    size_t n, n_known;
+    size_t n;
     bool failed;
 };
 
 static void add_visited(void *context, const char *name, const char *path) {
     struct status_list *list = context;
-    for (size_t i = 0; i < list->n_known; i++)
+    for (size_t i = 0; i < list->n; i++)
         if (strcmp(list->rows[i].name, name) == 0) return;
     struct model_status *rows = mem_realloc_array(list->rows, list->n + 1, sizeof *rows);
     if (rows) {
@@ -673,7 +659,7 @@ static void add_visited(void *context, const char *name, const char *path) {
 
 bn_status models_list(struct models *models, struct model_status **out, size_t *n, bn_error *err) {
     pthread_mutex_lock(&models->lock);
-    struct status_list list = {.n_known = models->n_entries, .n = models->n_entries};
+    struct status_list list = {.n = models->n_entries};
     list.rows = mem_alloc_array(list.n + 1, sizeof *list.rows);
     for (size_t i = 0; list.rows && i < list.n; i++) describe(models->entries[i], &list.rows[i]);
     pthread_mutex_unlock(&models->lock);

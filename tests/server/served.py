@@ -53,6 +53,13 @@ class Server:
             found.append((lines[0][7:] if len(lines) == 2 else None, lines[-1][6:]))
         return found
 
+    def lines(self, path, body):
+        """The objects of a stream of JSON lines, whose form is checked."""
+        response, data = self.ask("POST", path, body)
+        assert response.status == 200 and response.getheader("content-type") == "application/x-ndjson", data
+        assert data.endswith(b"\n") and b"\n\n" not in data
+        return [json.loads(line) for line in data.splitlines()]
+
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
         return self.process.wait(30)

@@ -211,6 +211,7 @@ static bn_status check_body(const json_t *body, bn_error *err) {
     return BN_OK;
 }
 
+/* Staging keeps what it holds to itself: it goes before the server opens the version. */
 static bn_status commit(struct creation *c, const struct model_reference *target, bn_error *err) {
     const char *from = json_text_or(c->task->body, "from", "");
     struct model_version version = {0};
@@ -220,6 +221,7 @@ static bn_status commit(struct creation *c, const struct model_reference *target
         .name = target->name, .variant = *target->variant ? target->variant : NULL, .origin = origin};
     ollama_task_tell_status(c->task, "writing manifest");
     bn_status status = staging_commit(c->registry, &c->staging, &facts, &c->task->progress, &version, &added, err);
+    staging_discard(&c->staging);
     if (!status) status = ollama_serve_version(c->task->api, &version, err);
     model_version_release(&version);
     json_decref(origin);
