@@ -58,4 +58,5 @@ def run(bitnet, name, state):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["BITNET_HOME"] = os.path.join(folder, "home")  # the server's registry
         sys.exit(1 if sum(run(os.path.abspath(sys.argv[1]), name, folder) for name in sys.argv[2:]) else 0)
