@@ -2,6 +2,7 @@
  * exactly the tokens after which a text can go on. */
 #include "test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,8 +92,54 @@ static void schemas(void **state) {
     check(BN_GRAMMAR_JSON_SCHEMA,
           "{\"$defs\":{\"t\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/t\"}}},\"$ref\":\"#/$defs/t\"}",
           TEXTS("[]", "[[[]],[]]"), TEXTS("[1]", "[[]"));
+    /* four labels of 63 characters are 255 with their dots, two more than a name may have */
+    static const char label[] = "a23456789012345678901234567890123456789012345678901234567890123";
+    char longest[300], too_long[300];
+    snprintf(longest, sizeof longest, "\"%s.%s.%s.%s\"", label, label, label, label + 2);
+    snprintf(too_long, sizeof too_long, "\"%s.%s.%s.%s\"", label, label, label, label + 1);
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"string\",\"format\":\"hostname\"}", TEXTS("\"a-b.example\"", longest),
+          TEXTS("\"-a\"", too_long));
     check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"string\",\"format\":\"date\"}", TEXTS("\"2024-02-29\""),
           TEXTS("\"2023-02-29\"", "\"2023-04-31\""));
+}
+
+static void items_that_must_differ(void **state) {
+    (void)state;
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}",
+          TEXTS("[1,2]", "[true,1]", "[[1],[1,2]]", "[1,10,100]", "[\"a\",\"A\",\"\\u0061b\"]", "[[1,{}],[{},1]]"),
+          TEXTS("[1,1.0]", " [ 1 , 10e-1 ]", "[\"a\",\"\\u0061\"]", "[{\"a\":1,\"b\":2},{\"b\":2.0,\"a\":1}]", "[[1],[1]]",
+                "[null,null]", "[\"\\ud83d\\ude00\",\"😀\"]"));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"not\":{\"uniqueItems\":true}}", TEXTS("[1,2,1.0]"), TEXTS("[1,2]", "1", "[[1,1]]"));
+    /* where it is written, nothing is begun that would repeat an item */
+    bn_grammar *grammar = compile(
+        BN_GRAMMAR_JSON_SCHEMA,
+        "{\"type\":\"array\",\"items\":{\"enum\":[\"a\",\"ab\",\"b\"]},\"uniqueItems\":true,\"minItems\":2}", false);
+    expect(grammar, "[\"ab\",\"a\",\"b\"]", true);
+    expect(grammar, "[\"a\",\"b\",\"ab\"]", true);
+    expect(grammar, "[\"ab\"]", false);
+    bool accepted;
+    size_t at;
+    bn_error err;
+    assert_ok(bn_grammar_accepts(grammar, "[\"b\",\"a\",\"b\"]", 11, &accepted, &at, &err), err);
+    assert_false(accepted);
+    assert_int_equal(at, 9);
+    bn_grammar_release(grammar);
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"items\":{\"enum\":[\"a\"]},\"uniqueItems\":true,\"minItems\":2}",
+            BN_STATUS_UNSUPPORTED, "no text");
+}
+
+static void formats_are_compiled_once(void **state) {
+    (void)state;
+    static char text[40000];
+    for (int n = 40; n <= 400; n *= 10) {
+        size_t size = (size_t)snprintf(text, sizeof text, "{\"properties\":{");
+        for (int i = 0; i < n; i++)
+            size += (size_t)snprintf(text + size, sizeof text - size,
+                                     "%s\"f%d\":{\"type\":\"string\",\"format\":\"hostname\",\"maxLength\":%d}", i ? "," : "", i,
+                                     100 + i);
+        snprintf(text + size, sizeof text - size, "}}");
+        check(BN_GRAMMAR_JSON_SCHEMA, text, TEXTS("{\"f1\":\"example.org\"}"), TEXTS("{\"f39\":\"-\"}"));
+    }
 }
 
 static void what_schemas_ask_in_vain_is_named(void **state) {
@@ -104,7 +151,6 @@ static void what_schemas_ask_in_vain_is_named(void **state) {
     refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"integer\",\"minimum\":2,\"maximum\":1}", BN_STATUS_UNSUPPORTED,
             "no text");
     refused(BN_GRAMMAR_JSON_SCHEMA, "{\"allOf\":[{\"$ref\":\"#\"}]}", BN_STATUS_UNSUPPORTED, "refers to itself");
-    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}", BN_STATUS_UNSUPPORTED, "uniqueItems");
     refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"thing\"}", BN_STATUS_BAD_ARGUMENT, "'#/type'");
     refused(BN_GRAMMAR_JSON_SCHEMA, "{", BN_STATUS_BAD_ARGUMENT, "not valid JSON");
 }
@@ -389,6 +435,8 @@ int main(void) {
         cmocka_unit_test(regular_expressions),
         cmocka_unit_test(choices),
         cmocka_unit_test(schemas),
+        cmocka_unit_test(items_that_must_differ),
+        cmocka_unit_test(formats_are_compiled_once),
         cmocka_unit_test(what_schemas_ask_in_vain_is_named),
         cmocka_unit_test(grammars_of_rules),
         cmocka_unit_test(calls_of_tools),

@@ -230,7 +230,8 @@ uint32_t automaton_next(struct automaton *a, uint32_t state, uint8_t byte) {
     if (state == STATE_DEAD) return STATE_DEAD;
     uint32_t *row = a->states[state].next;
     if (!row && !(row = a->states[state].next = new_row(a))) return STATE_DEAD;
-    if (row[byte] != STATE_UNKNOWN) return row[byte];
+    bool remembered = !a->repeats && !a->item.text;
+    if (row[byte] != STATE_UNKNOWN && remembered) return row[byte];
     size_t n;
     interned_words(&a->state_names, state, &n);
     begin_closure(a);
@@ -242,8 +243,22 @@ uint32_t automaton_next(struct automaton *a, uint32_t state, uint8_t byte) {
         if (a->lex[lex].label) automaton_return(a, frame, a->lex[lex].label);
     }
     uint32_t next = finish_closure(a);
-    if (work_ok(&a->work)) row[byte] = next;
+    if (work_ok(&a->work) && remembered) row[byte] = next;
     return next;
+}
+
+void automaton_note_item(struct automaton *a, const char *text, size_t n) {
+    a->item.text = NULL;
+    if (n == 0 || text[n - 1] != '"') return;
+    for (size_t begin = n - 1; begin-- > 0;) {
+        size_t slash = begin;
+        if (text[begin] != '"') continue;
+        while (slash > 0 && text[slash - 1] == '\\') slash--;
+        if ((begin - slash) % 2) continue;
+        a->item.text = text + begin;
+        a->item.n = n - begin;
+        return;
+    }
 }
 
 /* ---- life ---- */

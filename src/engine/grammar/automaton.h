@@ -69,6 +69,18 @@ struct automaton {
     const struct dfa **keys;
     size_t keys_capacity;
 
+    struct interner taken_names; /* see schema_unique.h */
+    const struct dfa **left;
+    size_t left_capacity;
+
+    /* Set by who reads a text, for each byte. Whether a value that ends with it equals an earlier item of its array (values.h);
+     * where a generation is read, the string that ends with it (schema_unique.h). What follows from them isn't remembered. */
+    bool repeats;
+    struct {
+        const char *text; /* with its quotes */
+        size_t n;
+    } item;
+
     /* the state being made */
     struct {
         uint32_t *pairs; /* lexeme position, frame */
@@ -90,6 +102,8 @@ bool automaton_refresh(struct automaton *automaton);
 /* STATE_DEAD also when memory ran out: then work_ok() is false. */
 uint32_t automaton_next(struct automaton *automaton, uint32_t state, uint8_t byte);
 uint32_t lex_next(struct automaton *automaton, uint32_t lex, uint8_t byte);
+/* Sets `item` for the last byte of a text that is read: a JSON string, if one ends there. */
+void automaton_note_item(struct automaton *automaton, const char *text, size_t n);
 /* The state in which a lexeme with that label has ended and the frame's symbols are expanded. */
 uint32_t automaton_pop(struct automaton *automaton, uint32_t frame, uint32_t label);
 

@@ -50,7 +50,7 @@ uint32_t spelling_bytes(uint32_t first, uint32_t last) {
 /* ---- exploring ---- */
 
 struct exploration {
-    struct work *work;
+    struct work *work, *scratch; /* counts the steps; has the memory */
     struct interner names;
     struct dfa_state *states;
     size_t states_capacity;
@@ -65,7 +65,7 @@ void explore_accept(struct exploration *to, uint32_t label) {
 
 void explore_edge(struct exploration *to, uint32_t first, uint32_t last, const uint32_t *words, size_t n) {
     struct work *work = to->work;
-    uint32_t target = intern_words(work, &to->names, words, n, NULL);
+    uint32_t target = intern_words(to->scratch, &to->names, words, n, NULL);
     if (target == INTERN_FAILED || !work_spend(work, 1 + n / 8)) return;
     if (target >= MOST_STATES) {
         work_fail(work, BN_STATUS_UNSUPPORTED, "too complex: more than %d states", MOST_STATES);
@@ -77,7 +77,7 @@ void explore_edge(struct exploration *to, uint32_t first, uint32_t last, const u
         previous->last = last;
         return;
     }
-    to->edges = work_grow(work, to->edges, to->n_edges + 1, &to->edges_capacity, sizeof *to->edges);
+    to->edges = work_grow(to->scratch, to->edges, to->n_edges + 1, &to->edges_capacity, sizeof *to->edges);
     if (!to->edges) return;
     to->edges[to->n_edges++] = (struct dfa_edge){first, last, target};
     state->n_edges++;
@@ -89,6 +89,7 @@ static bool measure(struct work *work, struct dfa *dfa, const uint32_t *costs) {
     for (uint32_t i = 0; i < dfa->n_states; i++) {
         uint32_t label = dfa->states[i].label;
         dfa->states[i].distance = !label ? UINT32_MAX : costs ? costs[label - 1] : 0;
+        dfa->states[i].length = label ? 0 : UINT32_MAX;
     }
     for (bool changed = true; changed;) {
         changed = false;
@@ -97,8 +98,12 @@ static bool measure(struct work *work, struct dfa *dfa, const uint32_t *costs) {
             struct dfa_state *state = &dfa->states[i];
             for (uint32_t e = 0; e < state->n_edges; e++) {
                 const struct dfa_edge *edge = &dfa->edges[state->first_edge + e];
-                uint32_t beyond = dfa->states[edge->to].distance;
+                uint32_t beyond = dfa->states[edge->to].distance, length = dfa->states[edge->to].length;
                 if (beyond == UINT32_MAX) continue;
+                if (length + 1 < state->length) {
+                    state->length = length + 1;
+                    changed = true;
+                }
                 beyond += spelling_bytes(edge->first, edge->last);
                 if (beyond >= state->distance) continue;
                 state->distance = beyond;
@@ -159,27 +164,75 @@ static bool accepts_all(const struct dfa *dfa) {
     return dfa->n_states > 0;
 }
 
-const struct dfa *dfa_explore(struct work *work, const uint32_t *start, size_t n, expand_function expand,
-                              void *context) {
-    struct exploration e = {.work = work};
+/* The states and edges are in the scratch memory, as is all that leads to them. */
+static bool explore(struct work *work, struct work *scratch, const uint32_t *start, size_t n, expand_function expand,
+                    void *context, struct dfa *out) {
+    struct exploration e = {.work = work, .scratch = scratch};
     uint32_t *words = NULL; /* a copy: the interner's own move when it grows */
     size_t capacity = 0;
-    intern_words(work, &e.names, start, n, NULL);
-    for (; e.at < e.names.n && work_ok(work); e.at++) {
+    intern_words(scratch, &e.names, start, n, NULL);
+    for (; e.at < e.names.n && work_ok(work) && work_ok(scratch); e.at++) {
         size_t n_words;
         const uint32_t *name = interned_words(&e.names, e.at, &n_words);
-        words = work_grow(work, words, n_words + 1, &capacity, sizeof *words);
-        e.states = work_grow(work, e.states, e.at + 1, &e.states_capacity, sizeof *e.states);
-        if (!e.states || !words) return NULL;
+        words = work_grow(scratch, words, n_words + 1, &capacity, sizeof *words);
+        e.states = work_grow(scratch, e.states, e.at + 1, &e.states_capacity, sizeof *e.states);
+        if (!e.states || !words) return false;
         if (n_words) memcpy(words, name, n_words * sizeof *words);
         e.states[e.at] = (struct dfa_state){.first_edge = (uint32_t)e.n_edges};
         expand(context, words, n_words, &e);
     }
-    struct dfa all = {.states = e.states, .edges = e.edges, .n_states = e.at, .n_edges = (uint32_t)e.n_edges};
-    if (!work_ok(work) || !measure(work, &all, NULL)) return NULL;
-    const struct dfa *trimmed = trim(work, &all);
+    *out = (struct dfa){.states = e.states, .edges = e.edges, .n_states = e.at, .n_edges = (uint32_t)e.n_edges};
+    return work_ok(scratch) && measure(work, out, NULL);
+}
+
+const struct dfa *dfa_explore(struct work *work, const uint32_t *start, size_t n, expand_function expand,
+                              void *context) {
+    struct work scratch;
+    struct dfa all;
+    const struct dfa *trimmed = NULL;
+    work_borrow(work, &scratch);
+    if (explore(work, &scratch, start, n, expand, context, &all)) trimmed = trim(work, &all);
+    work_return(work, &scratch);
+    if (!work_ok(work)) return NULL;
     if (trimmed && !trimmed->everything && accepts_all(trimmed)) return dfa_everything(work);
     return trimmed;
+}
+
+/* ---- kept ones ---- */
+
+const struct dfa *dfa_known(struct work *work, uint32_t kind, const char *text, size_t n, uint32_t *id) {
+    size_t n_words = n / 4 + 3;
+    uint32_t *words = mem_calloc(n_words, sizeof *words);
+    bool is_new;
+    *id = INTERN_FAILED;
+    if (!words) {
+        work_fail(work, BN_STATUS_NO_MEMORY, "out of memory: %zu bytes were refused", n_words * sizeof *words);
+        return NULL;
+    }
+    words[0] = kind;
+    words[1] = (uint32_t)n;
+    if (n) memcpy(words + 2, text, n);
+    *id = intern_words(work, &work->names, words, n_words, &is_new);
+    mem_free(words);
+    if (*id == INTERN_FAILED || !is_new) return *id == INTERN_FAILED ? NULL : work->automata[*id];
+    if (!work_reserve(work, &work->automata, *id + 1, &work->automata_capacity, sizeof(const struct dfa *))) return NULL;
+    work->automata[*id] = NULL;
+    return NULL;
+}
+
+const struct dfa *dfa_keep(struct work *work, uint32_t id, const struct dfa *dfa) {
+    return work_ok(work) ? work->automata[id] = dfa : NULL;
+}
+
+const struct dfa *dfa_copy(struct work *work, const struct dfa *dfa) {
+    struct dfa *copy = work_alloc(work, 1, sizeof *copy);
+    struct dfa_state *states = work_alloc(work, dfa->n_states, sizeof *states);
+    struct dfa_edge *edges = work_alloc(work, dfa->n_edges, sizeof *edges);
+    if (!copy || !states || !edges) return NULL;
+    *copy = *dfa;
+    if (dfa->n_states) copy->states = memcpy(states, dfa->states, dfa->n_states * sizeof *states);
+    if (dfa->n_edges) copy->edges = memcpy(edges, dfa->edges, dfa->n_edges * sizeof *edges);
+    return copy;
 }
 
 /* ---- simple languages ---- */

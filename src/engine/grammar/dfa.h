@@ -20,7 +20,13 @@ struct dfa_state {
     uint32_t first_edge, n_edges; /* ascending, disjoint */
     uint32_t label;               /* 0: not accepting; otherwise what was recognized */
     uint32_t distance;            /* bytes of the shortest way to acceptance, spelled as a JSON string */
+    uint32_t length;              /* characters of the way with the fewest */
 };
+
+/* Bytes of a way to acceptance that has at most so many characters: an upper bound. There must be one. */
+static inline uint32_t dfa_distance(const struct dfa_state *state, uint32_t room) {
+    return state->distance <= room ? state->distance : 6 * state->length;
+}
 
 struct dfa {
     struct dfa_state *states; /* [n_states], the first is the start; none: the empty language */
@@ -45,6 +51,12 @@ void explore_edge(struct exploration *to, uint32_t first, uint32_t last, const u
 /* NULL after a failure (work->status), as everywhere below. */
 const struct dfa *dfa_explore(struct work *work, const uint32_t *start, size_t n, expand_function expand,
                               void *context);
+
+/* Automata that were made are kept by name (a kind, and a text), so that what a schema says twice is made once. NULL: not
+ * kept yet. *id is for dfa_keep. */
+const struct dfa *dfa_known(struct work *work, uint32_t kind, const char *text, size_t n, uint32_t *id);
+const struct dfa *dfa_keep(struct work *work, uint32_t id, const struct dfa *dfa);
+const struct dfa *dfa_copy(struct work *work, const struct dfa *dfa);
 
 const struct dfa *dfa_everything(struct work *work);
 const struct dfa *dfa_nothing(struct work *work);

@@ -29,31 +29,45 @@
 
 static const struct {
     const char *name, *pattern;
+    uint32_t max_length; /* in characters; 0: any */
 } formats[] = {
-    {"date", DATE},
-    {"time", TIME},
-    {"date-time", DATE "[Tt]" TIME},
-    {"duration", "P(?:(?:\\d{1,9}Y(?:\\d{1,9}M(?:\\d{1,9}D)?)?|\\d{1,9}M(?:\\d{1,9}D)?|\\d{1,9}D)(?:T(?:\\d{1,9}H(?:"
-                 "\\d{1,9}M(?:\\d{1,9}S)?)?|"
-                 "\\d{1,9}M(?:\\d{1,9}S)?|\\d{1,9}S))?|T(?:\\d{1,9}H(?:\\d{1,9}M(?:\\d{1,9}S)?)?|\\d{1,9}M(?:\\d{1,9}S)"
-                 "?|\\d{1,9}S)|\\d{1,9}W)"},
-    {"email", "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@" LABEL "(?:\\." LABEL ")*"},
-    {"hostname", LABEL "(?:\\." LABEL ")*"},
-    {"ipv4", IPV4},
-    {"ipv6", IPV6},
-    {"uuid", "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"},
-    {"uri", "[A-Za-z][A-Za-z0-9+.-]*:(?://" AUTHORITY "(?:/" PCHAR "*)*|/(?:" PCHAR "+(?:/" PCHAR "*)*)?|" PCHAR
-            "+(?:/" PCHAR "*)*)?" TAIL},
-    {"uri-reference", "(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?://" AUTHORITY "(?:/" PCHAR "*)*|/(?:" PCHAR "+(?:/" PCHAR
-                      "*)*)?|(?:[A-Za-z0-9._~!$&'()*+,;=@-]|%[0-9A-Fa-f]{2})+(?:/" PCHAR "*)*)?" TAIL},
-    {"json-pointer", "(?:/(?:[^~/]|~[01])*)*"},
-    {"relative-json-pointer", "(?:0|[1-9]\\d*)(?:#|(?:/(?:[^~/]|~[01])*)*)"},
+    {"date", DATE, 0},
+    {"time", TIME, 0},
+    {"date-time", DATE "[Tt]" TIME, 0},
+    {"duration",
+     "P(?:(?:\\d{1,9}Y(?:\\d{1,9}M(?:\\d{1,9}D)?)?|\\d{1,9}M(?:\\d{1,9}D)?|\\d{1,9}D)(?:T(?:\\d{1,9}H(?:"
+     "\\d{1,9}M(?:\\d{1,9}S)?)?|"
+     "\\d{1,9}M(?:\\d{1,9}S)?|\\d{1,9}S))?|T(?:\\d{1,9}H(?:\\d{1,9}M(?:\\d{1,9}S)?)?|\\d{1,9}M(?:\\d{1,9}S)"
+     "?|\\d{1,9}S)|\\d{1,9}W)",
+     0},
+    {"email", "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@" LABEL "(?:\\." LABEL ")*", 0},
+    {"hostname", LABEL "(?:\\." LABEL ")*", 253},
+    {"ipv4", IPV4, 0},
+    {"ipv6", IPV6, 0},
+    {"uuid", "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}", 0},
+    {"uri",
+     "[A-Za-z][A-Za-z0-9+.-]*:(?://" AUTHORITY "(?:/" PCHAR "*)*|/(?:" PCHAR "+(?:/" PCHAR "*)*)?|" PCHAR "+(?:/" PCHAR
+     "*)*)?" TAIL,
+     0},
+    {"uri-reference",
+     "(?:[A-Za-z][A-Za-z0-9+.-]*:)?(?://" AUTHORITY "(?:/" PCHAR "*)*|/(?:" PCHAR "+(?:/" PCHAR
+     "*)*)?|(?:[A-Za-z0-9._~!$&'()*+,;=@-]|%[0-9A-Fa-f]{2})+(?:/" PCHAR "*)*)?" TAIL,
+     0},
+    {"json-pointer", "(?:/(?:[^~/]|~[01])*)*", 0},
+    {"relative-json-pointer", "(?:0|[1-9]\\d*)(?:#|(?:/(?:[^~/]|~[01])*)*)", 0},
 };
 
 const struct dfa *format_strings(struct work *work, const char *name) {
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (strcmp(formats[i].name, name) == 0)
-            return pattern_compile(work, formats[i].pattern, strlen(formats[i].pattern), PATTERN_WHOLE);
+    uint32_t id;
+    const struct dfa *strings = dfa_known(work, PATTERN_FORMAT, name, strlen(name), &id);
+    if (strings || !work_ok(work)) return strings;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        if (strcmp(formats[i].name, name) != 0) continue;
+        const char *pattern = formats[i].pattern;
+        strings = pattern_compile(work, pattern, strlen(pattern), PATTERN_WHOLE);
+        if (formats[i].max_length) strings = dfa_limit(work, strings, 0, formats[i].max_length);
+        return dfa_keep(work, id, strings);
+    }
     static const char *const refused[] = {"idn-email", "idn-hostname", "iri", "iri-reference", "uri-template", "regex"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (strcmp(refused[i], name) == 0)

@@ -11,11 +11,15 @@
 #include "engine/grammar/schema.h"
 #include "engine/grammar/tags.h"
 #include "engine/grammar/tools.h"
+#include "engine/grammar/values.h"
 
 /* What one grammar may use while it is compiled. */
 #define COMPILE_BYTES ((size_t)256 << 20)
 #define COMPILE_STEPS ((size_t)40000000)
 #define LONGEST_TEXT  ((size_t)16 << 20)
+/* What the values of a text may use, where they are compared. */
+#define READ_BYTES ((size_t)128 << 20)
+#define READ_STEPS ((size_t)400000000)
 
 struct running_automaton {
     struct running_automaton *next;
@@ -218,11 +222,25 @@ uint32_t grammar_longest_part(const struct bn_grammar *grammar) {
     return grammar->schema ? grammar->schema->farthest : 0;
 }
 
-/* Reads on; false when the automaton is full. */
-static bool read_bytes(struct automaton *a, const char *text, size_t n, uint32_t *state, size_t *at) {
+bool grammar_compares(const struct bn_grammar *grammar) {
+    return grammar->schema && grammar->schema->compares;
+}
+
+bool grammar_writes_unique(const struct bn_grammar *grammar) {
+    return grammar->schema && grammar->schema->writes_unique;
+}
+
+/* Reads on; false when the automaton is full, or values is. */
+static bool read_bytes(struct automaton *a, struct values *values, const char *text, size_t n, uint32_t *state,
+                       size_t *at) {
+    bool unique = grammar_writes_unique(a->grammar);
     *state = a->start;
     for (*at = 0; *at < n; ++*at) {
+        a->repeats = values && values_add(values, (uint8_t)text[*at]);
+        if (unique) automaton_note_item(a, text, *at + 1);
         uint32_t next = automaton_next(a, *state, (uint8_t)text[*at]);
+        a->repeats = false;
+        a->item.text = NULL;
         if (!work_ok(&a->work)) return false;
         if (next == STATE_DEAD) break;
         *state = next;
@@ -239,14 +257,20 @@ bn_status bn_grammar_accepts(bn_grammar *grammar, const char *text, size_t text_
     uint32_t state = STATE_DEAD;
     size_t n = 0;
     bool done = false;
-    for (int tries = 0; tries < 2 && !done; tries++)
-        done = automaton_refresh(a) && read_bytes(a, text, text_bytes, &state, &n);
+    struct work reading; /* the values */
+    work_init(&reading, READ_BYTES, READ_STEPS);
+    for (int tries = 0; tries < 2 && !done && work_ok(&reading); tries++) {
+        struct values *values = grammar_compares(grammar) ? values_create(&reading) : NULL;
+        done = automaton_refresh(a) && read_bytes(a, values, text, text_bytes, &state, &n) && work_ok(&reading);
+    }
     if (done) {
         *accepted = n == text_bytes && a->states[state].ends;
         if (at) *at = n;
     } else {
-        status = fail(err, a->work.status, "%s", a->work.error.message);
+        const struct work *failed = work_ok(&reading) ? &a->work : &reading;
+        status = fail(err, failed->status, "%s", failed->error.message);
     }
+    work_release(&reading);
     pthread_mutex_unlock(&grammar->lock);
     return status;
 }

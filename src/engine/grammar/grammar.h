@@ -54,4 +54,9 @@ void grammar_expand(struct automaton *automaton, const uint32_t *words, size_t n
 /* Bytes that a part of the grammar takes at least, for the part that takes most. */
 uint32_t grammar_longest_part(const struct bn_grammar *grammar);
 
+/* Does it compare items of arrays, so that whoever reads has to say which are equal (values.h)? */
+bool grammar_compares(const struct bn_grammar *grammar);
+/* Has whoever reads an output to say which strings end (automaton->item)? */
+bool grammar_writes_unique(const struct bn_grammar *grammar);
+
 #endif

@@ -42,20 +42,20 @@ static bool add_byte(uint32_t *partial, uint8_t byte, bool *complete) {
     return true;
 }
 
-/* Does an edge of the state meet these code points? */
-static bool meets(const struct dfa *dfa, uint32_t state, uint32_t first, uint32_t last) {
+/* Does an edge of the state meet these code points, so that at most `room` characters behind it can be the last? */
+static bool meets(const struct dfa *dfa, uint32_t state, uint32_t first, uint32_t last, uint32_t room) {
     const struct dfa_state *s = &dfa->states[state];
     for (uint32_t e = 0; e < s->n_edges; e++) {
         const struct dfa_edge *edge = &dfa->edges[s->first_edge + e];
         if (edge->first > last) return false;
-        if (edge->last >= first) return true;
+        if (edge->last >= first && dfa->states[edge->to].length <= room) return true;
     }
     return false;
 }
 
-static bool meets_partial(const struct dfa *dfa, uint32_t state, uint32_t partial) {
+static bool meets_partial(const struct dfa *dfa, uint32_t state, uint32_t partial, uint32_t room) {
     uint32_t first, last;
-    return partial_range(partial, &first, &last) && meets(dfa, state, first, last);
+    return partial_range(partial, &first, &last) && meets(dfa, state, first, last, room);
 }
 
 /* ---- text ---- */
@@ -71,7 +71,7 @@ static bool text_next(const struct lexeme *lexeme, const uint32_t *from, uint8_t
     }
     to[0] = from[0];
     to[1] = partial;
-    return meets_partial(lexeme->dfa, from[0], partial);
+    return meets_partial(lexeme->dfa, from[0], partial, UINT32_MAX);
 }
 
 /* ---- JSON strings (RFC 8259, section 7); halves of surrogate pairs alone are refused ---- */
@@ -92,14 +92,22 @@ enum { PHASE, STATE, COUNT, VALUE };
 static bool has_room(const struct lexeme *lexeme, const uint32_t *at) {
     return lexeme->max == UINT32_MAX || at[COUNT] < lexeme->max;
 }
+/* Characters that may come behind the next one. */
+static uint32_t room_behind(const struct lexeme *lexeme, const uint32_t *at) {
+    return lexeme->max == UINT32_MAX ? UINT32_MAX : lexeme->max - at[COUNT] - 1;
+}
+static bool string_meets(const struct lexeme *lexeme, const uint32_t *at, uint32_t first, uint32_t last) {
+    return meets(lexeme->dfa, at[STATE], first, last, room_behind(lexeme, at));
+}
 
 static bool string_character(const struct lexeme *lexeme, uint32_t *at, uint32_t code_point) {
     if (!has_room(lexeme, at)) return false;
+    uint32_t room = room_behind(lexeme, at);
     at[PHASE] = STRING_CONTENT;
     at[STATE] = dfa_next(lexeme->dfa, at[STATE], code_point);
     at[VALUE] = 0;
     if (lexeme->max != UINT32_MAX || at[COUNT] < lexeme->min) at[COUNT]++;
-    return at[STATE] != DFA_DEAD;
+    return at[STATE] != DFA_DEAD && lexeme->dfa->states[at[STATE]].length <= room;
 }
 
 static bool string_content(const struct lexeme *lexeme, uint32_t *at, uint8_t byte) {
@@ -114,13 +122,13 @@ static bool string_content(const struct lexeme *lexeme, uint32_t *at, uint8_t by
     if (byte < 0x20 || !has_room(lexeme, at)) return false;
     if (byte == '\\') {
         at[PHASE] = STRING_ESCAPE;
-        return lexeme->dfa->states[at[STATE]].n_edges > 0;
+        return string_meets(lexeme, at, 0, LAST_CODE_POINT);
     }
     bool complete;
     if (!add_byte(&at[VALUE], byte, &complete)) return false;
     if (complete) return string_character(lexeme, at, at[VALUE]);
     at[PHASE] = STRING_PARTIAL;
-    return meets_partial(lexeme->dfa, at[STATE], at[VALUE]);
+    return meets_partial(lexeme->dfa, at[STATE], at[VALUE], room_behind(lexeme, at));
 }
 
 static bool string_escape(const struct lexeme *lexeme, uint32_t *at, uint8_t byte) {
@@ -155,19 +163,18 @@ static bool string_hex(const struct lexeme *lexeme, uint32_t *at, uint8_t byte) 
     if (digit < 0) return false;
     at[VALUE] = at[VALUE] << 4 | (uint32_t)digit;
     hex_range(at[VALUE], &first, &last);
-    const struct dfa *dfa = lexeme->dfa;
     if (at[VALUE] >> 16) {
         if (first < 0xd800 || first > 0xdfff) return string_character(lexeme, at, first);
         if (first > 0xdbff) return false;
         at[PHASE] = STRING_LOW_SLASH;
         at[VALUE] = first - 0xd800;
-        return meets(dfa, at[STATE], 0x10000 + (at[VALUE] << 10), 0x10000 + (at[VALUE] << 10) + 0x3ff);
+        return string_meets(lexeme, at, 0x10000 + (at[VALUE] << 10), 0x10000 + (at[VALUE] << 10) + 0x3ff);
     }
     /* high surrogates stand for what is beyond the basic plane */
     uint32_t high_first = first < 0xd800 ? 0xd800 : first, high_last = last > 0xdbff ? 0xdbff : last;
-    return meets(dfa, at[STATE], first, last) ||
-           (high_first <= high_last && meets(dfa, at[STATE], 0x10000 + ((high_first - 0xd800) << 10),
-                                             0x10000 + ((high_last - 0xd800) << 10) + 0x3ff));
+    return string_meets(lexeme, at, first, last) ||
+           (high_first <= high_last && string_meets(lexeme, at, 0x10000 + ((high_first - 0xd800) << 10),
+                                                    0x10000 + ((high_last - 0xd800) << 10) + 0x3ff));
 }
 
 static bool string_low(const struct lexeme *lexeme, uint32_t *at, uint8_t byte) {
@@ -190,7 +197,7 @@ static bool string_low(const struct lexeme *lexeme, uint32_t *at, uint8_t byte) 
     uint32_t base = 0x10000 + (high << 10);
     if (low >> 16) return string_character(lexeme, at, base + (first - 0xdc00));
     at[VALUE] = high << 17 | low;
-    return meets(lexeme->dfa, at[STATE], base + (first - 0xdc00), base + (last - 0xdc00));
+    return string_meets(lexeme, at, base + (first - 0xdc00), base + (last - 0xdc00));
 }
 
 static bool string_next(const struct lexeme *lexeme, uint32_t *at, uint8_t byte) {
@@ -212,15 +219,10 @@ static bool string_next(const struct lexeme *lexeme, uint32_t *at, uint8_t byte)
     case STRING_PARTIAL:
         if (!add_byte(&at[VALUE], byte, &complete)) return false;
         if (complete) return string_character(lexeme, at, at[VALUE]);
-        return meets_partial(lexeme->dfa, at[STATE], at[VALUE]);
+        return meets_partial(lexeme->dfa, at[STATE], at[VALUE], room_behind(lexeme, at));
     default:
         return false;
     }
-}
-
-bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_position *at, uint32_t *n) {
-    *n = at->words[COUNT];
-    return lexeme->kind == LEXEME_STRING && lexeme->dfa->everything && at->words[PHASE] == STRING_CONTENT;
 }
 
 /* ---- all kinds ---- */
@@ -309,7 +311,7 @@ bool lexeme_is_over(const struct lexeme *lexeme, const struct lex_position *at) 
 
 uint32_t lexeme_distance(const struct lexeme *lexeme, const struct lex_position *at) {
     const uint32_t *words = at->words;
-    uint32_t missing;
+    uint32_t missing, room;
     switch (lexeme->kind) {
     case LEXEME_TEXT:
         return lexeme->dfa->states[words[0]].distance + (words[1] ? 4 : 0);
@@ -320,7 +322,8 @@ uint32_t lexeme_distance(const struct lexeme *lexeme, const struct lex_position 
     case LEXEME_STRING:
         if (words[PHASE] == STRING_CLOSED) return 0;
         missing = lexeme->min > words[COUNT] ? lexeme->min - words[COUNT] : 0;
-        return lexeme->dfa->states[words[STATE]].distance + missing + 1 + (words[PHASE] == STRING_OPEN) +
+        room = lexeme->max == UINT32_MAX ? UINT32_MAX : lexeme->max - words[COUNT];
+        return dfa_distance(&lexeme->dfa->states[words[STATE]], room) + missing + 1 + (words[PHASE] == STRING_OPEN) +
                (words[PHASE] > STRING_CONTENT ? 12 : 0); /* the rest of an escape or character */
     }
     return 0;

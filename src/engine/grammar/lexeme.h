@@ -14,7 +14,7 @@ enum lexeme_kind { LEXEME_TEXT, LEXEME_STRING, LEXEME_NUMBER, LEXEME_BYTES };
 struct lexeme {
     enum lexeme_kind kind;
     const struct dfa *dfa;                 /* TEXT, STRING: not empty */
-    uint32_t min, max;                     /* STRING: characters; bounds are 0 and UINT32_MAX unless dfa->everything */
+    uint32_t min, max;                     /* STRING: characters; min is 0 unless dfa->everything */
     const struct number_automaton *number; /* NUMBER */
     const char *bytes;                     /* BYTES: a special token, see token_trie.h */
     uint32_t n_bytes;
@@ -35,7 +35,5 @@ uint32_t lexeme_label(const struct lexeme *lexeme, const struct lex_position *at
 bool lexeme_is_over(const struct lexeme *lexeme, const struct lex_position *at);
 /* Bytes that end it: an upper bound. Not for numbers. */
 uint32_t lexeme_distance(const struct lexeme *lexeme, const struct lex_position *at);
-/* Inside of a string that may hold anything: how many characters have been read, as far as that counts. False: elsewhere. */
-bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_position *at, uint32_t *n);
 
 #endif

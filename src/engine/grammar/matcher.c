@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "engine/grammar/distance.h"
@@ -21,7 +22,9 @@ struct matcher {
     int32_t *ids;                /* [capacity] of the output so far … */
     uint32_t *states;            /* [capacity + 1] before each, and behind the last */
     size_t n, capacity;
-    uint64_t *bits; /* [mask words] */
+    uint64_t *bits;     /* [mask words] */
+    struct buffer text; /* of the output, where strings in it are compared, and … */
+    size_t *ends;       /* [capacity] where each id's bytes end; NULL: nowhere */
 };
 
 bn_status matcher_create(bn_grammar *grammar, const struct token_trie *trie, size_t capacity, struct matcher **out,
@@ -34,8 +37,14 @@ bn_status matcher_create(bn_grammar *grammar, const struct token_trie *trie, siz
     m->ids = mem_alloc_array(capacity + 1, sizeof *m->ids);
     m->states = mem_alloc_array(capacity + 1, sizeof *m->states);
     m->bits = mem_alloc_array(trie->mask_words, sizeof *m->bits);
-    bn_status status = m->ids && m->states && m->bits ? BN_OK : fail_no_memory(err, capacity * sizeof *m->states);
+    /* masks know nothing of repeated items: a generation's form of a schema never needs it */
+    bool compares = capacity > 0 && grammar_compares(grammar);
+    if (grammar_writes_unique(grammar)) m->ends = mem_alloc_array(capacity + 1, sizeof *m->ends);
+    buffer_init(&m->text);
+    bn_status status = m->ids && m->states && m->bits && (m->ends || !grammar_writes_unique(grammar)) ? BN_OK : fail_no_memory(err, capacity * sizeof *m->states);
     const uint64_t *bits;
+    if (!status && compares)
+        status = fail(err, BN_STATUS_UNSUPPORTED, "a schema of any form with uniqueItems is for checking texts only");
     if (!status) status = running_automaton(grammar, trie, &m->automaton, err);
     if (!status) status = matcher_allowed(m, NULL, 0, NULL, 0, &bits, err);
     bool any = !status && matcher_is_complete(m, NULL, 0);
@@ -57,16 +66,27 @@ void matcher_destroy(struct matcher *m) {
     mem_free(m->ids);
     mem_free(m->states);
     mem_free(m->bits);
+    mem_free(m->ends);
+    buffer_release(&m->text);
     mem_free(m);
 }
 
-static uint32_t read_token(struct matcher *m, uint32_t state, int32_t id) {
+/* The id is that at `place` of the output. */
+static uint32_t read_token(struct matcher *m, uint32_t state, int32_t id, size_t place) {
     size_t n;
+    struct automaton *a = m->automaton;
     const char *bytes = token_trie_spelling(m->trie, id, &n);
-    if (n == 0) return STATE_DEAD;
-    for (size_t i = 0; i < n && state != STATE_DEAD; i++)
-        state = automaton_next(m->automaton, state, (uint8_t)bytes[i]);
-    return state;
+    if (m->ends) m->text.size = place ? m->ends[place - 1] : 0;
+    for (size_t i = 0; i < n && state != STATE_DEAD; i++) {
+        if (m->ends) {
+            buffer_append(&m->text, bytes + i, 1);
+            if (!m->text.failed) automaton_note_item(a, m->text.data, m->text.size);
+        }
+        state = automaton_next(a, state, (uint8_t)bytes[i]);
+        a->item.text = NULL;
+    }
+    if (m->ends) m->ends[place] = m->text.size;
+    return n ? state : STATE_DEAD;
 }
 
 /* Brings the states up to these ids. False: the automaton has no memory left. */
@@ -79,7 +99,7 @@ static bool follow(struct matcher *m, const int32_t *ids, size_t n_ids) {
     while (n < m->n && n < n_ids && m->ids[n] == ids[n]) n++;
     for (; n < n_ids; n++) {
         m->ids[n] = ids[n];
-        m->states[n + 1] = read_token(m, m->states[n], ids[n]);
+        m->states[n + 1] = read_token(m, m->states[n], ids[n], n);
         if (!work_ok(&m->automaton->work)) {
             m->n = n;
             return false;

@@ -321,7 +321,7 @@ static const struct pattern_node *without_group(const struct pattern_node *tree)
     return tree;
 }
 
-const struct dfa *pattern_compile(struct work *work, const char *text, size_t n, enum pattern_use use) {
+static const struct dfa *compile(struct work *work, const char *text, size_t n, enum pattern_use use) {
     const struct pattern_node *tree = pattern_parse(work, text, n);
     if (!tree) return NULL;
     tree = without_group(tree);
@@ -345,6 +345,18 @@ const struct dfa *pattern_compile(struct work *work, const char *text, size_t n,
         at = i == 0 ? one : add(&nfa, (struct nfa_node){NFA_SPLIT, one, at, NULL});
     }
     return work_ok(work) ? determinize(&nfa, at) : NULL;
+}
+
+const struct dfa *pattern_compile(struct work *work, const char *text, size_t n, enum pattern_use use) {
+    uint32_t id;
+    const struct dfa *known = dfa_known(work, use, text, n, &id);
+    if (known || !work_ok(work)) return known;
+    struct work scratch;
+    work_borrow(work, &scratch);
+    const struct dfa *made = compile(&scratch, text, n, use);
+    if (made) known = dfa_copy(work, made);
+    work_return(work, &scratch);
+    return dfa_keep(work, id, known);
 }
 
 const struct dfa *pattern_tree_compile(struct work *work, const struct pattern_node *tree,

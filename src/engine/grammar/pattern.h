@@ -11,6 +11,7 @@
 enum pattern_use {
     PATTERN_SEARCH, /* texts that have a match somewhere, as JSON Schema reads a pattern */
     PATTERN_WHOLE,  /* texts that are a match from beginning to end */
+    PATTERN_FORMAT, /* the name of a format, for format.c */
 };
 
 /* NULL after a failure: work->status is BN_STATUS_BAD_ARGUMENT (syntax) or UNSUPPORTED; the message names the place. */

@@ -31,10 +31,12 @@ struct array_shape {
     uint32_t min, max;
     struct contains *contains;
     uint32_t n_contains;
-    bool unique;
+    bool unique, repeated; /* no two items are equal; two are */
     /* made ready: of every item's place (prefix, then the rest) its node for every set of contains it counts for */
     uint32_t *choices; /* [n_prefix + 1][1 << n_contains] */
     bool *possible;    /* likewise: has it values? */
+    const struct shape *distinct; /* where it is written: the strings of which no two items are the same; or NULL … */
+    uint32_t longest_item;        /* … and bytes of the longest, if there is an end to them */
 };
 
 struct property {
@@ -86,7 +88,7 @@ struct shape {
     enum value_type type;
     struct number_set number;
     const struct dfa *string; /* with … */
-    uint32_t min, max; /* … so many characters; anything but 0 and UNBOUNDED only where all strings are in it */
+    uint32_t min, max; /* … so many characters; min is 0 but where all strings are in it */
     struct array_shape *array;
     struct object_shape *object;
     /* made ready: */
@@ -133,6 +135,8 @@ struct schema {
     struct schema_index *index;
     uint32_t root, depth;
     uint32_t farthest;        /* the largest distance of a node */
+    bool compares;            /* items with each other: see values.h */
+    bool writes_unique;       /* has arrays with `distinct` */
     const struct dfa **fixed; /* white space and punctuation, see schema_run.c */
 };
 
@@ -164,6 +168,8 @@ const struct forms *node_forms(struct schema *schema, uint32_t node);
 bool node_inhabited(struct schema *schema, uint32_t node);
 bool shape_has_values(struct schema *schema, struct shape *shape);
 
+/* Puts a least length into the automaton of a string where that isn't everything. False: no string is left. */
+bool shape_fold_length(struct schema *schema, struct shape *shape);
 struct shape *shape_new(struct schema *schema, enum value_type type);
 void forms_add(struct schema *schema, struct forms *forms, struct shape *shape);
 void forms_all(struct schema *schema, struct forms *out);

@@ -15,7 +15,9 @@ static uint32_t items_distance(const struct schema *s, const struct array_shape 
                                const uint32_t *counts) {
     uint32_t total = 0, left = array->min > n ? array->min - n : 0;
     for (; left && n < array->n_prefix; left--, n++) total = sum(total, sum(1, s->nodes[array->prefix[n]].distance));
-    if (left) total = sum(total, product(left, sum(1, s->nodes[array->rest].distance)));
+    uint32_t item = s->nodes[array->rest].distance;
+    if (array->distinct) item = array->longest_item ? array->longest_item + 2 : sum(item, 24); /* the short ones are taken */
+    if (left) total = sum(total, product(left, sum(1, item)));
     for (uint32_t c = 0; c < array->n_contains; c++) {
         uint32_t missing = array->contains[c].min > counts[c] ? array->contains[c].min - counts[c] : 0;
         uint32_t node = array->choices[(array->n_prefix << array->n_contains) + (1u << c)];
@@ -57,7 +59,7 @@ static uint32_t shape_distance(const struct schema *s, const struct shape *shape
     case TYPE_NUMBER:
         return shape->text ? shape->text->states[0].distance : 20;
     case TYPE_STRING:
-        return shape->string->states[0].distance + shape->min + 2;
+        return dfa_distance(&shape->string->states[0], shape->max) + shape->min + 2;
     case TYPE_ARRAY:
         return sum(2, items_distance(s, shape->array, 0, none));
     default:
@@ -123,7 +125,7 @@ uint32_t schema_distance(const struct schema *s, const uint32_t *words, size_t n
         return sum(1, items_distance(s, shape->array, 0, counts));
     case SYMBOL_ARRAY_ITEM:
     case SYMBOL_ARRAY_NEXT:
-        for (size_t c = 0; c + 3 < n && c < MOST_CLAIMS; c++) counts[c] = words[3 + c];
+        for (size_t c = 0; c + 5 < n && c < MOST_CLAIMS; c++) counts[c] = words[5 + c];
         node = array_node_of(shape->array, words[2]);
         if (words[0] == SYMBOL_ARRAY_NEXT) return sum(1, items_distance(s, shape->array, words[2], counts));
         return sum(sum(1, s->nodes[node].distance), items_distance(s, shape->array, words[2] + 1, counts));

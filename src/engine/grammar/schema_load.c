@@ -177,15 +177,7 @@ static struct shape *load_string(struct loading *l) {
         const struct dfa *strings = format_strings(s->work, json_string_value(format));
         if (strings) shape->string = dfa_combine(s->work, shape->string, strings, DFA_AND);
     }
-    if (!work_ok(s->work)) return NULL;
-    if (shape->min > shape->max || shape->string->n_states == 0) return NULL;
-    if (!shape->string->everything) {
-        shape->string = dfa_limit(s->work, shape->string, shape->min, shape->max);
-        shape->min = 0;
-        shape->max = UNBOUNDED;
-        if (!shape->string || shape->string->n_states == 0) return NULL;
-    }
-    return shape;
+    return work_ok(s->work) && shape_fold_length(s, shape) ? shape : NULL;
 }
 
 /* ---- arrays ---- */

@@ -9,6 +9,7 @@
 #include "engine/grammar/grammar.h"
 #include "engine/grammar/pattern.h"
 #include "engine/grammar/schema.h"
+#include "engine/grammar/schema_unique.h"
 
 /* ---- making ready ---- */
 
@@ -165,8 +166,13 @@ static void prepare_array(struct schema *s, struct array_shape *array) {
         work_fail(s->work, BN_STATUS_UNSUPPORTED, "more than %d contains", MOST_CLAIMS);
         return;
     }
-    if (array->unique && array->max > 1)
-        work_fail(s->work, BN_STATUS_UNSUPPORTED, "the keyword 'uniqueItems' isn't supported");
+    if (s->any_form)
+        s->compares |= array->repeated || (array->unique && array->max > 1);
+    else if (array->repeated)
+        work_fail(s->work, BN_STATUS_UNSUPPORTED, "the negation of uniqueItems can't be written");
+    else if (array->unique && array->max > 1)
+        unique_prepare(s, array);
+    s->writes_unique |= array->distinct != NULL;
     array->choices = work_alloc(s->work, (size_t)(array->n_prefix + 1) * n_choices, sizeof *array->choices);
     array->possible = work_alloc(s->work, (size_t)(array->n_prefix + 1) * n_choices, sizeof *array->possible);
     for (uint32_t i = 0; array->possible && i <= array->n_prefix; i++) {
@@ -295,16 +301,18 @@ static void expand_value(struct automaton *a, const struct schema *s, uint32_t n
 
 /* ---- arrays ---- */
 
-/* Inside of an array: n items have been read, counts[c] of them counted for contains[c]. */
+/* Inside of an array: n items have been read, counts[c] of them counted for contains[c]; repeated: two of them are equal;
+ * taken: which they are, where they must differ (schema_unique.h). */
 struct array_place {
-    uint32_t n, counts[MOST_CLAIMS];
+    uint32_t n, repeated, taken, counts[MOST_CLAIMS];
 };
+enum { ARRAY_N = 2, ARRAY_REPEATED, ARRAY_TAKEN, ARRAY_COUNTS }; /* words of a symbol */
 
 static uint32_t array_symbol(struct automaton *a, enum symbol_kind kind, const struct shape *shape,
                              const struct array_place *at) {
-    uint32_t words[3 + MOST_CLAIMS] = {kind, shape->number_of, at->n};
-    memcpy(words + 3, at->counts, sizeof at->counts);
-    return automaton_symbol(a, words, 3 + shape->array->n_contains);
+    uint32_t words[ARRAY_COUNTS + MOST_CLAIMS] = {kind, shape->number_of, at->n, at->repeated, at->taken};
+    memcpy(words + ARRAY_COUNTS, at->counts, sizeof at->counts);
+    return automaton_symbol(a, words, ARRAY_COUNTS + shape->array->n_contains);
 }
 
 /* Can the contains still be met by what may follow? */
@@ -325,7 +333,7 @@ static bool array_feasible(const struct array_shape *array, const struct array_p
 static bool array_may_close(const struct array_shape *array, const struct array_place *at) {
     for (uint32_t c = 0; c < array->n_contains; c++)
         if (at->counts[c] < array->contains[c].min || at->counts[c] > array->contains[c].max) return false;
-    return at->n >= array->min;
+    return at->n >= array->min && at->repeated >= array->repeated;
 }
 
 /* One item more, which counts for these contains. False: that can't be. */
@@ -360,6 +368,14 @@ static bool array_may_go_on(const struct array_shape *array, const struct array_
 static void expand_item(struct automaton *a, const struct shape *shape, const struct array_place *at, uint32_t frame) {
     struct array_place next;
     uint32_t node;
+    if (shape->array->distinct) {
+        const struct dfa *left = unique_left(a, shape, at->taken);
+        const struct lexeme item = {.kind = LEXEME_STRING, .dfa = left, .max = shape->array->distinct->max};
+        if (!left || !array_add(shape->array, at, 0, &next, &node)) return;
+        automaton_scan(a, automaton_lexeme(a, &item),
+                       automaton_push(a, array_symbol(a, SYMBOL_ARRAY_NEXT, shape, &next), frame));
+        return;
+    }
     for (uint32_t claims = 0; claims < 1u << shape->array->n_contains; claims++) {
         if (!array_add(shape->array, at, claims, &next, &node)) continue;
         uint32_t after = automaton_push(a, array_symbol(a, SYMBOL_ARRAY_NEXT, shape, &next), frame);
@@ -370,8 +386,13 @@ static void expand_item(struct automaton *a, const struct shape *shape, const st
 static void expand_array(struct automaton *a, const struct schema *s, const uint32_t *words, size_t n, uint32_t frame) {
     const struct shape *shape = s->shapes[words[1]];
     const struct array_shape *array = shape->array;
-    struct array_place at = {.n = n > 2 ? words[2] : 0};
-    for (uint32_t c = 0; c < array->n_contains && n > 3; c++) at.counts[c] = words[3 + c];
+    struct array_place at = {0};
+    if (words[0] != SYMBOL_ARRAY_BEGIN) {
+        at.n = words[ARRAY_N];
+        at.repeated = words[ARRAY_REPEATED];
+        at.taken = words[ARRAY_TAKEN];
+        memcpy(at.counts, words + ARRAY_COUNTS, (n - ARRAY_COUNTS) * sizeof *words);
+    }
     switch (words[0]) {
     case SYMBOL_ARRAY_BEGIN:
         if (array_may_close(array, &at)) automaton_scan(a, fixed_lexeme(a, s, FIXED_CLOSE_EMPTY_ARRAY), frame);
@@ -380,7 +401,10 @@ static void expand_array(struct automaton *a, const struct schema *s, const uint
     case SYMBOL_ARRAY_ITEM:
         expand_item(a, shape, &at, frame);
         break;
-    default:
+    default: /* behind an item */
+        if (array->unique && a->repeats) break;
+        at.repeated |= array->repeated && a->repeats;
+        if (array->distinct) at.taken = unique_take(a, shape, at.taken);
         if (array_may_close(array, &at)) automaton_scan(a, fixed_lexeme(a, s, FIXED_CLOSE_ARRAY), frame);
         if (array_may_go_on(array, &at))
             automaton_scan(a, fixed_lexeme(a, s, FIXED_COMMA),

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "engine/grammar/schema.h"
+#include "engine/grammar/schema_unique.h"
 
 #define DEEPEST_NODE 400 /* of nodes whose forms need each other's */
 #define MOST_FORMS   2000
@@ -129,17 +130,17 @@ void forms_all(struct schema *s, struct forms *out) {
     for (int type = 0; type < N_TYPES; type++) forms_add(s, out, shape_new(s, (enum value_type)type));
 }
 
-/* Bounds on a string's length become part of the automaton, except where all strings are in it. */
-static void fold_length(struct schema *s, struct shape *shape) {
-    if (shape->string->everything || (shape->min == 0 && shape->max == UNBOUNDED)) return;
-    shape->string = dfa_limit(s->work, shape->string, shape->min, shape->max);
-    shape->min = 0;
-    shape->max = UNBOUNDED;
+static bool strings_fit(const struct shape *shape) {
+    return shape->string->n_states && shape->min <= shape->max && shape->string->states[0].length <= shape->max;
 }
 
-/* The strings of a shape as an automaton alone. */
-static const struct dfa *strings_of(struct schema *s, const struct shape *shape) {
-    return dfa_limit(s->work, shape->string, shape->min, shape->max);
+bool shape_fold_length(struct schema *s, struct shape *shape) {
+    if (!strings_fit(shape)) return false;
+    if (!shape->string->everything && shape->min) {
+        shape->string = dfa_limit(s->work, shape->string, shape->min, UNBOUNDED);
+        shape->min = 0;
+    }
+    return work_ok(s->work) && strings_fit(shape);
 }
 
 /* ---- intersections ---- */
@@ -148,9 +149,7 @@ static bool and_strings(struct schema *s, const struct shape *a, const struct sh
     out->string = dfa_combine(s->work, a->string, b->string, DFA_AND);
     out->min = a->min > b->min ? a->min : b->min;
     out->max = a->max < b->max ? a->max : b->max;
-    if (!out->string || out->min > out->max) return false;
-    fold_length(s, out);
-    return out->string && out->string->n_states > 0;
+    return work_ok(s->work) && shape_fold_length(s, out);
 }
 
 uint32_t array_node_of(const struct array_shape *array, uint32_t index) {
@@ -168,6 +167,7 @@ static bool and_arrays(struct schema *s, const struct array_shape *a, const stru
     out->min = a->min > b->min ? a->min : b->min;
     out->max = a->max < b->max ? a->max : b->max;
     out->unique = a->unique || b->unique;
+    out->repeated = a->repeated || b->repeated;
     for (uint32_t i = 0; i < a->n_contains; i++) out->contains[out->n_contains++] = a->contains[i];
     for (uint32_t i = 0; i < b->n_contains; i++) out->contains[out->n_contains++] = b->contains[i];
     return out->min <= out->max;
@@ -315,9 +315,8 @@ static void not_string(struct schema *s, const struct shape *shape, struct forms
     struct shape *other = shape_new(s, TYPE_STRING);
     if (!other) return;
     if (!shape->string->everything) {
-        other->string = dfa_combine(s->work, other->string, strings_of(s, shape), DFA_WITHOUT);
+        other->string = dfa_combine(s->work, other->string, shape->string, DFA_WITHOUT);
         if (other->string && other->string->n_states) forms_add(s, out, other);
-        return;
     }
     if (shape->min > 0) {
         other->max = shape->min - 1;
@@ -338,7 +337,14 @@ static void add_contains(struct schema *s, struct shape *shape, struct contains 
 
 static void not_array(struct schema *s, const struct array_shape *array, struct forms *out) {
     struct shape *other;
-    if (array->unique) work_fail(s->work, BN_STATUS_UNSUPPORTED, "the negation of uniqueItems isn't supported");
+    if (array->unique && (other = shape_new(s, TYPE_ARRAY))) {
+        other->array->repeated = true;
+        forms_add(s, out, other);
+    }
+    if (array->repeated && (other = shape_new(s, TYPE_ARRAY))) {
+        other->array->unique = true;
+        forms_add(s, out, other);
+    }
     for (uint32_t i = 0; i < array->n_prefix && work_ok(s->work); i++) {
         if (array->prefix[i] == ANY || !(other = shape_new(s, TYPE_ARRAY))) continue;
         other->array->prefix = work_alloc(s->work, i + 1, sizeof(uint32_t)); /* zeroed: ANY */
@@ -645,7 +651,11 @@ static bool array_inhabited(struct schema *s, const struct array_shape *array, b
     uint32_t wanted = array->min;
     for (uint32_t i = 0; i < array->n_contains; i++)
         if (array->contains[i].min > wanted) wanted = array->contains[i].min;
-    if (wanted > array->max) return false;
+    if (array->repeated && wanted < 2) wanted = 2;
+    if (wanted > array->max || (array->repeated && array->unique)) return false;
+    const struct shape *strings = array->unique && wanted > 1 ? array_strings(s, array) : NULL;
+    uint32_t longest;
+    if (strings && strings_count(s, strings, &longest) < wanted) return false;
     while (n_possible < array->n_prefix && n_possible < wanted && ask(s, array->prefix[n_possible], assumed))
         n_possible++;
     bool rest = n_possible == array->n_prefix && n_possible < wanted && ask(s, array->rest, assumed);
@@ -698,7 +708,7 @@ static bool shape_inhabited(struct schema *s, struct shape *shape, bool *assumed
         }
         return number_automaton_inhabited(&automaton);
     case TYPE_STRING:
-        return shape->string->n_states > 0 && shape->min <= shape->max;
+        return strings_fit(shape);
     case TYPE_ARRAY:
         return array_inhabited(s, shape->array, assumed);
     case TYPE_OBJECT:

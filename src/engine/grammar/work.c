@@ -17,6 +17,22 @@ void work_release(struct work *work) {
     arena_release(&work->arena);
 }
 
+void work_borrow(const struct work *work, struct work *scratch) {
+    work_init(scratch, work->most_bytes, work->steps_left);
+    scratch->lent_steps = work->steps_left;
+    scratch->elsewhere = work->elsewhere + work->arena.total_bytes;
+    scratch->status = work->status;
+}
+
+void work_return(struct work *work, struct work *scratch) {
+    work->steps_left -= min_size(work->steps_left, scratch->lent_steps - scratch->steps_left);
+    if (!work->status && scratch->status) {
+        work->status = scratch->status;
+        work->error = scratch->error;
+    }
+    work_release(scratch);
+}
+
 bool work_fail(struct work *work, bn_status status, const char *format, ...) {
     char message[sizeof work->error.message];
     va_list arguments;
@@ -39,7 +55,7 @@ void *work_alloc(struct work *work, size_t n, size_t item_bytes) {
     size_t size;
     if (work->status) return NULL;
     if (!mul_size(max_size(n, 1), item_bytes, &size) || size > work->most_bytes ||
-        work->arena.total_bytes > work->most_bytes - size) {
+        work->elsewhere + work->arena.total_bytes > work->most_bytes - size) {
         work_fail(work, BN_STATUS_UNSUPPORTED, "too complex: it takes more than %zu MiB", work->most_bytes >> 20);
         return NULL;
     }

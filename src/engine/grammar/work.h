@@ -13,15 +13,34 @@
 #include "base/arena.h"
 #include "base/error.h"
 
+/* Numbers for runs of words: the same words always get the same number, counted from 0. */
+struct interner {
+    uint32_t *words;
+    size_t n_words, words_capacity;
+    uint32_t *begins; /* [n + 1] */
+    size_t n, begins_capacity;
+    uint32_t *slots; /* [n_slots] number + 1, or 0 */
+    size_t n_slots;
+};
+
 struct work {
     struct arena arena;
     size_t most_bytes, steps_left;
+    size_t elsewhere, lent_steps; /* of whoever lent this one its limits: bytes that count, too */
     bn_status status;
-    bn_error error; /* if status isn't BN_OK */
+    bn_error error;               /* if status isn't BN_OK */
+    struct interner names;        /* of automata that were asked for by name, see dfa_known() */
+    const struct dfa **automata;  /* [names.n] */
+    size_t automata_capacity;
 };
 
 void work_init(struct work *work, size_t most_bytes, size_t most_steps);
 void work_release(struct work *work);
+
+/* Memory for what is needed for a while only, within the limits of `work`, which isn't used meanwhile but for what stays. What
+ * has failed, and the steps, go back to it. */
+void work_borrow(const struct work *work, struct work *scratch);
+void work_return(struct work *work, struct work *scratch);
 
 static inline bool work_ok(const struct work *work) {
     return work->status == BN_OK;
@@ -38,16 +57,6 @@ void *work_grow(struct work *work, void *items, size_t n, size_t *capacity, size
 
 /* The same in place: *items (a pointer to an array) stays as it is when there is no room. False after a failure. */
 bool work_reserve(struct work *work, void *items, size_t n, size_t *capacity, size_t item_bytes);
-
-/* Numbers for runs of words: the same words always get the same number, counted from 0. */
-struct interner {
-    uint32_t *words;
-    size_t n_words, words_capacity;
-    uint32_t *begins; /* [n + 1] */
-    size_t n, begins_capacity;
-    uint32_t *slots; /* [n_slots] number + 1, or 0 */
-    size_t n_slots;
-};
 
 #define INTERN_FAILED UINT32_MAX
 /* *is_new may be NULL. INTERN_FAILED after a failure. */
