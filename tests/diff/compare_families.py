@@ -45,6 +45,21 @@ def is_date_time(v):
 CHECKER.checks("date-time")(is_date_time)
 
 
+def search(pattern):
+    """As ECMA-262 reads it: $ is the very end, \d and \w are ASCII."""
+    out, in_class, escaped = "", False, False
+    for c in pattern:
+        out += r"\Z" if c == "$" and not in_class and not escaped else c
+        in_class = not escaped and (c == "[" or (in_class and c != "]")) or (escaped and in_class)
+        escaped = c == "\\" and not escaped
+    return re.compile(out, re.A)
+
+
+def has_pattern(validator, pattern, value, schema):
+    if isinstance(value, str) and not search(pattern).search(value):
+        yield jsonschema.ValidationError("%r doesn't match %r" % (value, pattern))
+
+
 def write(r, value):
     """The value as JSON, in one of many ways."""
     if isinstance(value, dict):
@@ -77,10 +92,10 @@ def compiles(options, path, texts):
 
 def validator_of(schema):
     dialect = schema.get("$schema", "") if isinstance(schema, dict) else ""
-    kind = (jsonschema.Draft4Validator if "draft-04" in dialect or "com.snowplow" in dialect else jsonschema.Draft6Validator if "draft-06" in dialect else
+    kind = (jsonschema.Draft4Validator if "draft-04" in dialect else jsonschema.Draft6Validator if "draft-06" in dialect else
             jsonschema.Draft7Validator if "draft-07" in dialect or dialect.endswith(".org/schema#") else jsonschema.Draft201909Validator if "2019" in dialect else
             jsonschema.Draft202012Validator)
-    return kind(schema, format_checker=CHECKER)
+    return jsonschema.validators.extend(kind, {"pattern": has_pattern})(schema, format_checker=CHECKER)
 
 
 def schemas_of(options):

@@ -23,7 +23,8 @@ struct contains {
     uint32_t node, not_node; /* not_node: its complement, if there is a maximum */
     uint32_t from, min, max;
 };
-#define MOST_CLAIMS 4 /* contains of an array, name_exists of an object */
+#define MOST_CLAIMS  6  /* contains of an array, demands that a member may or may not meet */
+#define MOST_DEMANDS 32 /* of an object */
 
 struct array_shape {
     uint32_t *prefix; /* [n_prefix] nodes of the first items */
@@ -51,10 +52,18 @@ struct name_group {
     uint32_t *nodes;
     uint32_t n, additional;
 };
-/* At least one name of the language has a value in the node. */
-struct name_exists {
-    const struct dfa *names;
+/* A member with that name (names: one of these) has a value in the node, or, `absent`, there is none with the name. */
+struct witness {
+    const char *name;
+    uint32_t n_name;
+    const struct dfa *names; /* NULL: name */
     uint32_t node;
+    bool absent;
+};
+/* At least one of these is so: what the complement of an object asks for. */
+struct demand {
+    struct witness *items;
+    uint32_t n;
 };
 struct dependency {
     uint32_t property, needs;
@@ -62,9 +71,11 @@ struct dependency {
 /* The classes of names: each property, and what patterns tell apart of the others. */
 struct name_class {
     uint32_t node;
-    uint32_t exists;                    /* which of the shape's name_exists a member of the class may satisfy */
-    bool possible;                      /* has the node values? */
-    uint32_t choices[1 << MOST_CLAIMS]; /* made ready: its node where it has to satisfy these; NEVER if it can't */
+    bool possible; /* has the node values? */
+    /* Which of the shape's demands (a bit each) any member of the class meets, and which it meets with a value in a node. */
+    uint32_t met, n_claims;
+    uint32_t claims[MOST_CLAIMS], claim_nodes[MOST_CLAIMS];
+    uint32_t *choices; /* [1 << n_claims] made ready: its node where it has to meet these; NEVER if it can't */
 };
 
 struct object_shape {
@@ -72,8 +83,8 @@ struct object_shape {
     uint32_t n_properties;
     struct name_group *groups;
     uint32_t n_groups;
-    struct name_exists *exists;
-    uint32_t n_exists;
+    struct demand *demands;
+    uint32_t n_demands;
     struct dependency *dependencies;
     uint32_t n_dependencies;
     const struct dfa *names; /* of all members; NULL: any */
@@ -133,7 +144,9 @@ struct schema {
     struct shape **shapes; /* [n_shapes] of nodes that are ready, by number */
     size_t n_shapes, shapes_capacity;
     struct schema_index *index;
-    uint32_t root, depth;
+    uint32_t root, depth, asking; /* asking: whether nodes have values; then … */
+    bool blocked;                 /* … one was met that is being worked out; there are … */
+    uint32_t n_busy;
     uint32_t farthest;        /* the largest distance of a node */
     bool compares;            /* items with each other: see values.h */
     bool writes_unique;       /* has arrays with `distinct` */
@@ -197,6 +210,11 @@ void schema_expand(struct automaton *automaton, const struct schema *schema, con
                    uint32_t label, uint32_t frame);
 /* Bytes of the shortest text that a symbol of a schema stands for: an upper bound. */
 uint32_t schema_distance(const struct schema *schema, const uint32_t *words, size_t n);
+/* Is a demand met by the absence of a property that isn't required, and hasn't been seen (a bit each, or NULL)? */
+bool object_absence(const struct object_shape *object, uint32_t demand, const uint32_t *seen);
+static inline uint32_t object_all_demands(const struct object_shape *object) {
+    return (uint32_t)((UINT64_C(1) << object->n_demands) - 1);
+}
 /* The classes of an object's names. */
 void object_classify(struct schema *schema, struct object_shape *object);
 

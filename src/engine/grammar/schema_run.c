@@ -90,13 +90,79 @@ static void prepare_number(struct schema *s, struct shape *shape) {
     shape->automaton = automaton;
 }
 
-void object_classify(struct schema *s, struct object_shape *object) {
-    if (object->keys || !work_ok(s->work)) return;
-    if (object->n_exists > MOST_CLAIMS) {
-        work_fail(s->work, BN_STATUS_UNSUPPORTED, "more than %d negated additionalProperties", MOST_CLAIMS);
+/* The number of a property, or n_properties. */
+static uint32_t property_of(const struct object_shape *object, const struct witness *witness) {
+    uint32_t p = 0;
+    while (p < object->n_properties && (object->properties[p].n_name != witness->n_name ||
+                                        memcmp(object->properties[p].name, witness->name, witness->n_name) != 0))
+        p++;
+    return p;
+}
+
+bool object_absence(const struct object_shape *object, uint32_t demand, const uint32_t *seen) {
+    for (uint32_t i = 0; i < object->demands[demand].n; i++) {
+        const struct witness *witness = &object->demands[demand].items[i];
+        if (!witness->absent) continue;
+        uint32_t p = property_of(object, witness);
+        if (p == object->n_properties || !(object->properties[p].required || (seen && seen[p / 32] >> p % 32 & 1)))
+            return true;
+    }
+    return false;
+}
+
+/* A member of the class meets the demand with a value in the node. */
+static void add_claim(struct schema *s, struct name_class *class, uint32_t demand, uint32_t node) {
+    if (class->met >> demand & 1 || class->node == NEVER) return;
+    if (node == ANY || node == class->node) {
+        class->met |= 1u << demand;
         return;
     }
-    size_t n_parts = object->n_exists + (object->names != NULL), n = 0, n_words;
+    uint32_t c = 0;
+    while (c < class->n_claims && class->claim_nodes[c] != node) c++;
+    if (c == MOST_CLAIMS) {
+        work_fail(s->work, BN_STATUS_UNSUPPORTED, "too complex: more than %d conditions that exclude each other meet at one property",
+                  MOST_CLAIMS);
+        return;
+    }
+    class->claims[c] |= 1u << demand;
+    class->claim_nodes[c] = node;
+    if (c == class->n_claims) class->n_claims++;
+}
+
+/* Which demands the members of each class can meet. set: of the automata of names that hold the class, NULL: a property. */
+static void classify_demands(struct schema *s, struct object_shape *object, struct name_class *class,
+                             const struct property *property, const uint32_t *set, size_t first) {
+    for (uint32_t d = 0; d < object->n_demands; d++) {
+        for (uint32_t i = 0; i < object->demands[d].n && work_ok(s->work); i++) {
+            const struct witness *witness = &object->demands[d].items[i];
+            bool is = false;
+            if (witness->names)
+                is = set ? set[first / 32] >> first % 32 & 1 : dfa_match(witness->names, property->name, property->n_name) != 0;
+            else if (property && !witness->absent)
+                is = witness->n_name == property->n_name && memcmp(witness->name, property->name, witness->n_name) == 0;
+            first += witness->names != NULL;
+            if (is) add_claim(s, class, d, witness->node);
+        }
+    }
+}
+
+/* Every name that a demand mentions is a property. */
+static void add_properties_of_demands(struct schema *s, struct object_shape *object) {
+    for (uint32_t d = 0; d < object->n_demands; d++)
+        for (uint32_t i = 0; i < object->demands[d].n && work_ok(s->work); i++)
+            if (!object->demands[d].items[i].names)
+                object_property(s, object, object->demands[d].items[i].name, object->demands[d].items[i].n_name);
+}
+
+void object_classify(struct schema *s, struct object_shape *object) {
+    if (object->keys || !work_ok(s->work)) return;
+    if (object->n_demands > MOST_DEMANDS) {
+        work_fail(s->work, BN_STATUS_UNSUPPORTED, "too complex: an object that mustn't be one of more than %d", MOST_DEMANDS);
+        return;
+    }
+    add_properties_of_demands(s, object);
+    size_t n_parts = object->names != NULL, n = 0, n_words;
+    for (uint32_t d = 0; d < object->n_demands; d++) n_parts += object->demands[d].n;
     for (uint32_t g = 0; g < object->n_groups; g++) n_parts += object->groups[g].n;
     const struct dfa **parts = work_alloc(s->work, n_parts, sizeof(const struct dfa *));
     struct dfa_word *words = work_alloc(s->work, object->n_properties, sizeof *words);
@@ -104,8 +170,10 @@ void object_classify(struct schema *s, struct object_shape *object) {
     if (!parts || !words || !sets) return;
     for (uint32_t g = 0; g < object->n_groups; g++)
         for (uint32_t i = 0; i < object->groups[g].n; i++) parts[n++] = object->groups[g].patterns[i];
-    size_t first_exists = n, names_part;
-    for (uint32_t e = 0; e < object->n_exists; e++) parts[n++] = object->exists[e].names;
+    size_t first_witness = n, names_part;
+    for (uint32_t d = 0; d < object->n_demands; d++)
+        for (uint32_t i = 0; i < object->demands[d].n; i++)
+            if (object->demands[d].items[i].names) parts[n++] = object->demands[d].items[i].names;
     names_part = n;
     if (object->names) parts[n++] = object->names;
     const struct dfa *others = dfa_classify(s->work, parts, n, sets);
@@ -117,9 +185,7 @@ void object_classify(struct schema *s, struct object_shape *object) {
         const struct property *property = &object->properties[p];
         words[p] = (struct dfa_word){property->name, property->n_name, 1 + p};
         object->classes[p].node = property->node;
-        for (uint32_t e = 0; e < object->n_exists; e++)
-            if (dfa_match(object->exists[e].names, property->name, property->n_name))
-                object->classes[p].exists |= 1u << e;
+        classify_demands(s, object, &object->classes[p], property, NULL, 0);
     }
     for (uint32_t c = 0; c < sets->n && work_ok(s->work); c++) {
         struct name_class *class = &object->classes[object->n_properties + c];
@@ -135,9 +201,8 @@ void object_classify(struct schema *s, struct object_shape *object) {
             }
             if (!any) class->node = node_and(s, class->node, object->groups[g].additional);
         }
-        for (uint32_t e = 0; e < object->n_exists; e++)
-            if (set[(first_exists + e) / 32] >> (first_exists + e) % 32 & 1) class->exists |= 1u << e;
         if (object->names && !(set[names_part / 32] >> names_part % 32 & 1)) class->node = NEVER;
+        classify_demands(s, object, class, NULL, set, first_witness);
     }
     const struct dfa *named = dfa_words(s->work, words, object->n_properties);
     object->keys = dfa_combine(s->work, named, dfa_relabel(s->work, others, object->n_properties), DFA_OR);
@@ -149,11 +214,12 @@ static void prepare_object(struct schema *s, struct object_shape *object) {
         struct name_class *class = &object->classes[c];
         class->possible = node_inhabited(s, class->node);
         if (class->possible) schema_prepare(s, class->node);
-        for (uint32_t claims = 0; claims < 1u << object->n_exists && work_ok(s->work); claims++) {
+        class->choices = work_alloc(s->work, (size_t)1 << class->n_claims, sizeof *class->choices);
+        for (uint32_t claims = 0; class->choices && claims < 1u << class->n_claims && work_ok(s->work); claims++) {
             uint32_t node = class->node;
-            for (uint32_t e = 0; e < object->n_exists; e++)
-                if (claims >> e & 1) node = node_and(s, node, object->exists[e].node);
-            bool can = (claims & ~class->exists) == 0 && node_inhabited(s, node);
+            for (uint32_t i = 0; i < class->n_claims; i++)
+                if (claims >> i & 1) node = node_and(s, node, class->claim_nodes[i]);
+            bool can = node_inhabited(s, node);
             class->choices[claims] = can ? node : (uint32_t)NEVER;
             if (can) schema_prepare(s, node);
         }
@@ -415,8 +481,8 @@ static void expand_array(struct automaton *a, const struct schema *s, const uint
 /* ---- objects ---- */
 
 /* Inside of an object. Words: how many members, as far as that counts; the first property that may still come, where order
- * counts; which name_exists are met; then a bit for each property that was read. */
-enum { OBJECT_COUNT = 2, OBJECT_NEXT_PROPERTY, OBJECT_EXISTS, OBJECT_SEEN };
+ * counts; which demands are met; then a bit for each property that was read. */
+enum { OBJECT_COUNT = 2, OBJECT_NEXT_PROPERTY, OBJECT_MET, OBJECT_SEEN };
 
 static size_t object_words(const struct object_shape *object) {
     return OBJECT_SEEN + (object->n_properties + 31) / 32;
@@ -442,31 +508,47 @@ static bool may_come(const struct schema *s, const struct object_shape *object, 
            (s->any_form || property >= place[OBJECT_NEXT_PROPERTY]);
 }
 
+/* The demands that a member of the class can meet. */
+static uint32_t can_meet(const struct name_class *class) {
+    uint32_t met = class->met;
+    for (uint32_t i = 0; i < class->n_claims; i++)
+        if (class->choices[1u << i] != NEVER) met |= class->claims[i];
+    return met;
+}
+
+/* Those that what is absent meets. */
+static uint32_t met_by_absence(const struct object_shape *object, const uint32_t *place) {
+    uint32_t met = 0;
+    for (uint32_t d = 0; d < object->n_demands; d++)
+        if (!(place[OBJECT_MET] >> d & 1) && object_absence(object, d, place + OBJECT_SEEN)) met |= 1u << d;
+    return met;
+}
+
 /* Can what has been read be completed? Chains of dependencies are followed when their links have come. */
 static bool object_feasible(const struct schema *s, const struct object_shape *object, const uint32_t *place) {
-    uint32_t n_missing = 0, n_available = 0, exists = place[OBJECT_EXISTS];
+    uint32_t n_missing = 0, n_available = 0, met = place[OBJECT_MET] | met_by_absence(object, place), now = met;
     bool open = false;
     for (uint32_t p = 0; p < object->n_properties; p++) {
         bool may = may_come(s, object, place, p);
         n_available += may;
-        if (may) exists |= object->classes[p].exists;
+        if (may && object->n_demands) met |= can_meet(&object->classes[p]);
         if (seen(place, p) || !must_come(object, place, p)) continue;
         if (!may) return false;
         n_missing++;
     }
     for (uint32_t c = object->n_properties; c < object->n_classes; c++) {
         open |= object->classes[c].possible;
-        if (object->classes[c].possible) exists |= object->classes[c].exists;
+        if (object->classes[c].possible) met |= can_meet(&object->classes[c]);
     }
     uint32_t count = place[OBJECT_COUNT];
     if (object->max != UNBOUNDED && n_missing > object->max - count) return false;
     if (!open && count + n_available < object->min) return false;
-    return exists == (1u << object->n_exists) - 1 &&
-           (place[OBJECT_EXISTS] == exists || object->max == UNBOUNDED || object->max > count);
+    return met == object_all_demands(object) && (now == met || object->max == UNBOUNDED || object->max > count);
 }
 
 static bool object_may_close(const struct object_shape *object, const uint32_t *place) {
-    if (place[OBJECT_COUNT] < object->min || place[OBJECT_EXISTS] != (1u << object->n_exists) - 1) return false;
+    if (place[OBJECT_COUNT] < object->min) return false;
+    if ((place[OBJECT_MET] | met_by_absence(object, place)) != object_all_demands(object)) return false;
     for (uint32_t p = 0; p < object->n_properties; p++)
         if (!seen(place, p) && must_come(object, place, p)) return false;
     return true;
@@ -482,6 +564,7 @@ static bool object_add(const struct schema *s, const struct object_shape *object
     if (object->max != UNBOUNDED || place[OBJECT_COUNT] < object->min) out[OBJECT_COUNT]++;
     if (property) out[OBJECT_SEEN + class / 32] |= 1u << class % 32;
     if (!s->any_form) out[OBJECT_NEXT_PROPERTY] = property ? class + 1 : object->n_properties;
+    out[OBJECT_MET] |= can_meet(&object->classes[class]); /* or the member that comes can do it */
     return object_feasible(s, object, out);
 }
 
@@ -548,16 +631,22 @@ static void expand_key(struct automaton *a, const struct schema *s, const struct
 static void expand_colon(struct automaton *a, const struct schema *s, const struct shape *shape, const uint32_t *place,
                          uint32_t label, uint32_t frame) {
     const struct object_shape *object = shape->object;
-    uint32_t class = label - 1, exists = place[OBJECT_EXISTS];
+    uint32_t class = label - 1;
     uint32_t *next = object_copy(a, object, place, SYMBOL_OBJECT_NEXT);
     if (!next || class >= object->n_classes || !object_add(s, object, place, class, next)) return;
-    for (uint32_t claims = 0; claims < 1u << object->n_exists && work_ok(&a->work); claims++) {
-        if (claims & exists || object->classes[class].choices[claims] == NEVER) continue;
+    const struct name_class *of = &object->classes[class];
+    uint32_t met = place[OBJECT_MET] | of->met, possible = 0;
+    for (uint32_t i = 0; i < of->n_claims; i++)
+        if (of->claims[i] & ~met) possible |= 1u << i;
+    for (uint32_t claims = 0; claims < 1u << of->n_claims && work_ok(&a->work); claims++) {
+        if (claims & ~possible || of->choices[claims] == NEVER) continue;
         next[0] = SYMBOL_OBJECT_NEXT;
-        next[OBJECT_EXISTS] = exists | claims;
+        next[OBJECT_MET] = met;
+        for (uint32_t i = 0; i < of->n_claims; i++)
+            if (claims >> i & 1) next[OBJECT_MET] |= of->claims[i];
         if (!object_feasible(s, object, next)) continue;
         uint32_t after = automaton_push(a, automaton_symbol(a, next, object_words(object)), frame);
-        uint32_t value = value_symbol(a, object->classes[class].choices[claims]);
+        uint32_t value = value_symbol(a, of->choices[claims]);
         automaton_scan(a, fixed_lexeme(a, s, FIXED_COLON), automaton_push(a, value, after));
     }
 }

@@ -8,7 +8,11 @@
 #include "engine/grammar/schema_unique.h"
 
 #define DEEPEST_NODE 400 /* of nodes whose forms need each other's */
+#define DEEPEST_GUESS 3  /* of values in values, while a node is being worked out */
 #define MOST_FORMS   2000
+
+static bool settle(struct schema *s, struct object_shape *object);
+static bool node_may_be(struct schema *s, uint32_t node);
 
 /* ---- nodes ---- */
 
@@ -218,7 +222,7 @@ uint32_t object_property(struct schema *s, struct object_shape *object, const ch
 
 static void append_groups(struct object_shape *out, const struct object_shape *from) {
     for (uint32_t g = 0; g < from->n_groups; g++) out->groups[out->n_groups++] = from->groups[g];
-    for (uint32_t e = 0; e < from->n_exists; e++) out->exists[out->n_exists++] = from->exists[e];
+    for (uint32_t d = 0; d < from->n_demands; d++) out->demands[out->n_demands++] = from->demands[d];
 }
 
 static void append_dependencies(struct schema *s, struct object_shape *out, const struct object_shape *from) {
@@ -231,13 +235,79 @@ static void append_dependencies(struct schema *s, struct object_shape *out, cons
     }
 }
 
+/* Is there a value for sure not? What an intersection made is looked into, and nothing else. */
+static bool is_empty(struct schema *s, uint32_t node) {
+    return node == NEVER || (s->nodes[node].kind == NODE_AND && s->nodes[node].state != NODE_BUSY && !node_may_be(s, node));
+}
+
+enum verdict { IMPOSSIBLE, POSSIBLE, CERTAIN };
+
+/* Can the witness be had in the object? */
+static enum verdict judge(struct schema *s, const struct object_shape *object, const struct witness *witness) {
+    if (witness->names) return POSSIBLE;
+    const struct property *property = find_property(object, witness->name, witness->n_name);
+    uint32_t node = property ? property->node : object_node_of(s, object, witness->name, witness->n_name);
+    bool required = property && property->required;
+    if (witness->absent) return required ? IMPOSSIBLE : node == NEVER ? CERTAIN : POSSIBLE;
+    if (is_empty(s, node_and(s, node, witness->node))) return IMPOSSIBLE;
+    return required && (witness->node == ANY || witness->node == node) ? CERTAIN : POSSIBLE;
+}
+
+/* A demand with one way left to meet it says something about a property; so does "absent, or with such a value". */
+static bool is_property(const struct demand *demand) {
+    const struct witness *a = demand->items, *b = a + 1;
+    if (demand->n == 1) return !a->names;
+    return demand->n == 2 && !a->names && !b->names && a->absent != b->absent && a->n_name == b->n_name &&
+           memcmp(a->name, b->name, a->n_name) == 0;
+}
+
+static void demand_of_property(struct schema *s, struct object_shape *object, const struct demand *demand) {
+    const struct witness *witness = demand->items[0].absent && demand->n == 2 ? &demand->items[1] : &demand->items[0];
+    uint32_t at = object_property(s, object, witness->name, witness->n_name);
+    if (!work_ok(s->work)) return;
+    struct property *property = &object->properties[at];
+    property->node = witness->absent ? (uint32_t)NEVER : node_and(s, property->node, witness->node);
+    if (demand->n == 1 && !witness->absent) property->required = true;
+}
+
+/* Leaves the ways out in which demands can't be met, until nothing follows any more. False: nothing is in the object. */
+static bool settle(struct schema *s, struct object_shape *object) {
+    for (uint32_t p = 0; p < object->n_properties && work_ok(s->work); p++)
+        if (object->properties[p].required && is_empty(s, object->properties[p].node)) return false;
+    for (bool changed = object->n_demands > 0; changed && work_ok(s->work);) {
+        changed = false;
+        uint32_t n_demands = 0;
+        for (uint32_t d = 0; d < object->n_demands; d++) {
+            struct demand old = object->demands[d], demand = {work_alloc(s->work, old.n, sizeof *old.items), 0};
+            bool met = false;
+            for (uint32_t i = 0; demand.items && i < old.n; i++) {
+                enum verdict verdict = judge(s, object, &old.items[i]);
+                met |= verdict == CERTAIN;
+                if (verdict == POSSIBLE) demand.items[demand.n++] = old.items[i];
+            }
+            if (met || !work_spend(s->work, old.n)) continue;
+            if (demand.n == 0) return false;
+            if (is_property(&demand)) {
+                demand_of_property(s, object, &demand);
+                changed = true;
+            } else {
+                object->demands[n_demands++] = demand;
+            }
+        }
+        object->n_demands = n_demands;
+    }
+    for (uint32_t p = 0; p < object->n_properties && work_ok(s->work); p++)
+        if (object->properties[p].required && is_empty(s, object->properties[p].node)) return false;
+    return true;
+}
+
 static bool and_objects(struct schema *s, const struct object_shape *a, const struct object_shape *b,
                         struct object_shape *out) {
     const struct object_shape *both[] = {a, b};
     out->groups = work_alloc(s->work, a->n_groups + b->n_groups, sizeof *out->groups);
-    out->exists = work_alloc(s->work, a->n_exists + b->n_exists, sizeof *out->exists);
+    out->demands = work_alloc(s->work, a->n_demands + b->n_demands, sizeof *out->demands);
     out->dependencies = work_alloc(s->work, a->n_dependencies + b->n_dependencies, sizeof *out->dependencies);
-    if (!out->groups || !out->exists || !out->dependencies) return false;
+    if (!out->groups || !out->demands || !out->dependencies) return false;
     append_groups(out, a);
     append_groups(out, b);
     out->names = !a->names ? b->names : !b->names ? a->names : dfa_combine(s->work, a->names, b->names, DFA_AND);
@@ -255,7 +325,7 @@ static bool and_objects(struct schema *s, const struct object_shape *a, const st
     }
     append_dependencies(s, out, a);
     append_dependencies(s, out, b);
-    return out->min <= out->max;
+    return out->min <= out->max && settle(s, out);
 }
 
 /* NULL: nothing is in both. */
@@ -380,14 +450,25 @@ static void not_array(struct schema *s, const struct array_shape *array, struct 
     }
 }
 
-static struct shape *object_where_exists(struct schema *s, const struct dfa *names, uint32_t node) {
-    struct shape *other = shape_new(s, TYPE_OBJECT);
-    if (!other || !names || names->n_states == 0 || node == NEVER) return NULL;
-    other->object->exists = work_alloc(s->work, 1, sizeof *other->object->exists);
-    if (!other->object->exists) return NULL;
-    other->object->exists[0] = (struct name_exists){names, node};
-    other->object->n_exists = 1;
-    return other;
+static void add_witness(struct schema *s, struct demand *demand, struct witness witness) {
+    if ((witness.names && witness.names->n_states == 0) || (!witness.absent && witness.node == NEVER)) return;
+    if ((demand->n & (demand->n - 1)) == 0) { /* full at powers of two */
+        struct witness *items = work_alloc(s->work, max_size(2 * demand->n, 1), sizeof *items);
+        if (!items) return;
+        if (demand->n) memcpy(items, demand->items, demand->n * sizeof *items);
+        demand->items = items;
+    }
+    demand->items[demand->n++] = witness;
+}
+
+static struct shape *object_with_demand(struct schema *s, const struct demand *demand) {
+    struct shape *other = demand->n ? shape_new(s, TYPE_OBJECT) : NULL;
+    if (!other) return NULL;
+    other->object->demands = work_alloc(s->work, 1, sizeof *demand);
+    if (!other->object->demands) return NULL;
+    other->object->demands[0] = *demand;
+    other->object->n_demands = 1;
+    return settle(s, other->object) ? other : NULL;
 }
 
 /* All names but the properties'. */
@@ -399,42 +480,67 @@ static const struct dfa *other_names(struct schema *s, const struct object_shape
     return dfa_combine(s->work, dfa_everything(s->work), dfa_words(s->work, words, object->n_properties), DFA_WITHOUT);
 }
 
-static void not_groups(struct schema *s, const struct object_shape *object, struct forms *out) {
+static void add_name_witness(struct schema *s, struct demand *demand, const struct dfa *names, uint32_t node) {
+    if (names) add_witness(s, demand, (struct witness){.names = names, .node = node});
+}
+
+static void not_groups(struct schema *s, const struct object_shape *object, struct demand *out) {
     const struct dfa *others = object->n_groups || object->names ? other_names(s, object) : NULL;
     for (uint32_t g = 0; g < object->n_groups && work_ok(s->work); g++) {
         const struct name_group *group = &object->groups[g];
         const struct dfa *unmatched = others;
         for (uint32_t i = 0; i < group->n && work_ok(s->work); i++) {
             const struct dfa *matched = dfa_combine(s->work, others, group->patterns[i], DFA_AND);
-            forms_add(s, out, object_where_exists(s, matched, node_not(s, group->nodes[i])));
+            add_name_witness(s, out, matched, node_not(s, group->nodes[i]));
             unmatched = dfa_combine(s->work, unmatched, group->patterns[i], DFA_WITHOUT);
         }
-        forms_add(s, out, object_where_exists(s, unmatched, node_not(s, group->additional)));
+        add_name_witness(s, out, unmatched, node_not(s, group->additional));
     }
-    if (object->names)
-        forms_add(s, out, object_where_exists(s, dfa_combine(s->work, others, object->names, DFA_WITHOUT), ANY));
+    if (object->names) add_name_witness(s, out, dfa_combine(s->work, others, object->names, DFA_WITHOUT), ANY);
+}
+
+/* None of the ways in which a demand is met. */
+static struct shape *not_demand(struct schema *s, const struct demand *demand) {
+    struct shape *other = shape_new(s, TYPE_OBJECT);
+    if (!other) return NULL;
+    struct object_shape *object = other->object;
+    object->groups = work_alloc(s->work, demand->n, sizeof *object->groups);
+    for (uint32_t i = 0; object->groups && i < demand->n && work_ok(s->work); i++) {
+        const struct witness *witness = &demand->items[i];
+        if (!witness->names) continue;
+        struct name_group group = {.additional = ANY, .n = 1};
+        group.patterns = work_alloc(s->work, 1, sizeof(const struct dfa *));
+        group.nodes = work_alloc(s->work, 1, sizeof *group.nodes);
+        if (!group.patterns || !group.nodes) return NULL;
+        group.patterns[0] = witness->names;
+        group.nodes[0] = node_not(s, witness->node);
+        object->groups[object->n_groups++] = group;
+    }
+    for (uint32_t i = 0; i < demand->n && work_ok(s->work); i++) {
+        const struct witness *witness = &demand->items[i];
+        if (witness->names) continue;
+        uint32_t at = object_property(s, object, witness->name, witness->n_name);
+        if (!work_ok(s->work)) return NULL;
+        if (witness->absent)
+            object->properties[at].required = true;
+        else
+            object->properties[at].node = node_and(s, object->properties[at].node, node_not(s, witness->node));
+    }
+    return work_ok(s->work) && settle(s, object) ? other : NULL;
 }
 
 static void not_object(struct schema *s, const struct object_shape *object, struct forms *out) {
     struct shape *other;
-    if (object->n_exists)
-        work_fail(s->work, BN_STATUS_UNSUPPORTED, "the negation of a negated additionalProperties isn't supported");
+    struct demand demand = {0};
     for (uint32_t i = 0; i < object->n_properties && work_ok(s->work); i++) {
-        const struct property *property = &object->properties[i];
-        if (property->node != ANY && (other = shape_new(s, TYPE_OBJECT))) {
-            uint32_t at = object_property(s, other->object, property->name, property->n_name);
-            if (!work_ok(s->work)) return;
-            other->object->properties[at].node = node_not(s, property->node);
-            other->object->properties[at].required = true;
-            forms_add(s, out, other);
-        }
-        if (property->required && (other = shape_new(s, TYPE_OBJECT))) {
-            uint32_t at = object_property(s, other->object, property->name, property->n_name);
-            if (!work_ok(s->work)) return;
-            other->object->properties[at].node = NEVER;
-            forms_add(s, out, other);
-        }
+        const struct property *p = &object->properties[i];
+        add_witness(s, &demand, (struct witness){p->name, p->n_name, NULL, node_not(s, p->node), false});
+        if (p->required) add_witness(s, &demand, (struct witness){p->name, p->n_name, NULL, ANY, true});
     }
+    not_groups(s, object, &demand);
+    forms_add(s, out, object_with_demand(s, &demand));
+    for (uint32_t d = 0; d < object->n_demands && work_ok(s->work); d++)
+        forms_add(s, out, not_demand(s, &object->demands[d]));
     for (uint32_t i = 0; i < object->n_dependencies && work_ok(s->work); i++) {
         const struct property *property = &object->properties[object->dependencies[i].property];
         const struct property *needs = &object->properties[object->dependencies[i].needs];
@@ -446,7 +552,6 @@ static void not_object(struct schema *s, const struct object_shape *object, stru
         other->object->properties[absent].node = NEVER;
         forms_add(s, out, other);
     }
-    not_groups(s, object, out);
     if (object->min > 0 && (other = shape_new(s, TYPE_OBJECT))) {
         other->object->max = object->min - 1;
         forms_add(s, out, other);
@@ -621,6 +726,11 @@ const struct forms *node_forms(struct schema *s, uint32_t id) {
     if (s->nodes[id].state == NODE_DONE) return &s->nodes[id].forms;
     const char *place = s->place;
     if (s->nodes[id].place) s->place = s->nodes[id].place;
+    if (s->nodes[id].state == NODE_BUSY && s->asking) {
+        s->blocked = true;
+        s->place = place;
+        return NULL;
+    }
     if (s->nodes[id].state == NODE_BUSY || s->depth > DEEPEST_NODE) {
         work_fail(s->work, BN_STATUS_UNSUPPORTED,
                   s->depth > DEEPEST_NODE ? "schemas are nested too deeply"
@@ -628,25 +738,32 @@ const struct forms *node_forms(struct schema *s, uint32_t id) {
         return NULL;
     }
     s->nodes[id].state = NODE_BUSY;
+    s->n_busy++;
     s->depth++;
     struct forms forms = {0};
     work_out(s, id, &forms);
     s->depth--;
+    s->n_busy--;
     if (!work_ok(s->work)) return NULL;
-    s->nodes[id].state = NODE_DONE;
-    s->nodes[id].forms = forms;
     s->place = place;
+    s->nodes[id].state = s->blocked ? NODE_NEW : NODE_DONE;
+    if (s->blocked) return NULL;
+    s->nodes[id].forms = forms;
     return &s->nodes[id].forms;
 }
 
 /* ---- is there any value? ----
  *
  * The least solution: a value is made of values that are smaller. A node that is being asked about counts as empty within its own
- * question; a "no" that rests on that holds for the outermost question only. */
+ * question; a "no" that rests on that holds for the outermost question only. Of a node that needs one that is being worked out
+ * (s->blocked) nothing is known: it counts as having values, and a "yes" that rests on that isn't remembered. */
 
-static bool ask(struct schema *s, uint32_t id, bool *assumed);
+struct assumed {
+    bool no, yes;
+};
+static bool ask(struct schema *s, uint32_t id, struct assumed *assumed);
 
-static bool array_inhabited(struct schema *s, const struct array_shape *array, bool *assumed) {
+static bool array_inhabited(struct schema *s, const struct array_shape *array, struct assumed *assumed) {
     uint32_t n_possible = 0; /* items before the first that can't be */
     uint32_t wanted = array->min;
     for (uint32_t i = 0; i < array->n_contains; i++)
@@ -673,7 +790,7 @@ static bool array_inhabited(struct schema *s, const struct array_shape *array, b
     return true;
 }
 
-static bool object_inhabited(struct schema *s, struct object_shape *object, bool *assumed) {
+static bool object_inhabited(struct schema *s, struct object_shape *object, struct assumed *assumed) {
     uint32_t n_required = 0, n_possible = 0;
     for (uint32_t i = 0; i < object->n_properties && work_ok(s->work); i++) {
         if (!object->properties[i].required) continue;
@@ -681,24 +798,26 @@ static bool object_inhabited(struct schema *s, struct object_shape *object, bool
         if (!ask(s, object->properties[i].node, assumed)) return false;
     }
     if (n_required > object->max) return false;
-    if (n_required >= object->min && object->n_exists == 0) return true;
+    if (n_required >= object->min && object->n_demands == 0) return true;
     object_classify(s, object);
     bool open = false;
-    uint32_t exists = 0;
+    uint32_t met = 0;
+    for (uint32_t d = 0; d < object->n_demands; d++) met |= object_absence(object, d, NULL) ? 1u << d : 0;
     for (uint32_t c = 0; c < object->n_classes && work_ok(s->work); c++) {
-        if (!ask(s, object->classes[c].node, assumed)) continue;
+        const struct name_class *class = &object->classes[c];
+        if (!ask(s, class->node, assumed)) continue;
         n_possible += c < object->n_properties;
         open |= c >= object->n_properties;
-        for (uint32_t e = 0; e < object->n_exists; e++)
-            if (object->classes[c].exists >> e & 1 &&
-                ask(s, node_and(s, object->classes[c].node, object->exists[e].node), assumed))
-                exists |= 1u << e;
+        if (object->max > 0) met |= class->met;
+        for (uint32_t i = 0; i < class->n_claims && object->max > 0; i++)
+            if (class->claims[i] & ~met && ask(s, node_and(s, class->node, class->claim_nodes[i]), assumed))
+                met |= class->claims[i];
     }
-    if (object->n_exists && (exists != (1u << object->n_exists) - 1 || object->max == 0)) return false;
+    if (work_ok(s->work) && met != object_all_demands(object)) return false;
     return open || n_possible >= object->min;
 }
 
-static bool shape_inhabited(struct schema *s, struct shape *shape, bool *assumed) {
+static bool shape_inhabited(struct schema *s, struct shape *shape, struct assumed *assumed) {
     struct number_automaton automaton;
     switch (shape->type) {
     case TYPE_NUMBER:
@@ -718,34 +837,59 @@ static bool shape_inhabited(struct schema *s, struct shape *shape, bool *assumed
     }
 }
 
-static bool ask(struct schema *s, uint32_t id, bool *assumed) {
+static bool ask(struct schema *s, uint32_t id, struct assumed *assumed) {
     if (!work_ok(s->work) || id == NEVER) return false;
     if (id == ANY || s->nodes[id].inhabited == INHABITED_YES) return true;
     if (s->nodes[id].inhabited == INHABITED_NO) return false;
     if (s->nodes[id].inhabited == INHABITED_BUSY) {
-        *assumed = true;
+        assumed->no = true;
         return false;
     }
+    if (s->n_busy && s->asking > DEEPEST_GUESS) {
+        assumed->yes = true;
+        return true;
+    }
+    s->asking++;
     const struct forms *forms = node_forms(s, id);
-    if (!forms || !work_spend(s->work, 1)) return false;
+    s->asking--;
+    if (!forms && s->blocked) {
+        s->blocked = false;
+        assumed->yes = true;
+        return true;
+    }
+    if (!forms || !work_spend(s->work, 50)) return false;
     const struct forms copy = *forms;
-    bool own = false, any = false;
+    struct assumed own = {false, false};
+    bool any = false;
     s->nodes[id].inhabited = INHABITED_BUSY;
     if (++s->depth > DEEPEST_NODE) work_fail(s->work, BN_STATUS_UNSUPPORTED, "schemas are nested too deeply");
+    s->asking++;
     for (uint32_t i = 0; i < copy.n && !any && work_ok(s->work); i++) any = shape_inhabited(s, copy.items[i], &own);
+    s->asking--;
     s->depth--;
-    s->nodes[id].inhabited = any ? INHABITED_YES : own ? INHABITED_UNKNOWN : INHABITED_NO;
-    *assumed |= own && !any;
+    s->nodes[id].inhabited = any && !own.yes   ? INHABITED_YES
+                             : any || own.no   ? INHABITED_UNKNOWN
+                                               : INHABITED_NO;
+    assumed->no |= own.no && !any;
+    assumed->yes |= own.yes && any;
     return any;
 }
 
+static bool node_may_be(struct schema *s, uint32_t id) {
+    struct assumed assumed = {false, false};
+    return ask(s, id, &assumed) || assumed.no;
+}
+
 bool shape_has_values(struct schema *s, struct shape *shape) {
-    bool assumed = false;
-    return shape_inhabited(s, shape, &assumed);
+    struct assumed assumed = {false, false};
+    s->asking++;
+    bool any = shape_inhabited(s, shape, &assumed);
+    s->asking--;
+    return any;
 }
 
 bool node_inhabited(struct schema *s, uint32_t id) {
-    bool assumed = false;
+    struct assumed assumed = {false, false};
     bool any = ask(s, id, &assumed);
     if (!any && work_ok(s->work)) s->nodes[id].inhabited = INHABITED_NO;
     return any;

@@ -57,6 +57,7 @@ uint32_t strings_count(struct schema *s, const struct shape *strings, uint32_t *
 const struct shape *array_strings(struct schema *s, const struct array_shape *array) {
     if (array->n_prefix || array->n_contains || array->rest == ANY || array->rest == NEVER) return NULL;
     const struct forms *forms = node_forms(s, array->rest);
+    if (s->asking) s->blocked = false; /* nothing is known of it yet */
     return forms && forms->n == 1 && forms->items[0]->type == TYPE_STRING ? forms->items[0] : NULL;
 }
 
