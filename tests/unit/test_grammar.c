@@ -107,9 +107,10 @@ static void items_that_must_differ(void **state) {
     (void)state;
     check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}",
           TEXTS("[1,2]", "[true,1]", "[[1],[1,2]]", "[1,10,100]", "[\"a\",\"A\",\"\\u0061b\"]", "[[1,{}],[{},1]]"),
-          TEXTS("[1,1.0]", " [ 1 , 10e-1 ]", "[\"a\",\"\\u0061\"]", "[{\"a\":1,\"b\":2},{\"b\":2.0,\"a\":1}]", "[[1],[1]]",
-                "[null,null]", "[\"\\ud83d\\ude00\",\"😀\"]"));
-    check(BN_GRAMMAR_JSON_SCHEMA, "{\"not\":{\"uniqueItems\":true}}", TEXTS("[1,2,1.0]"), TEXTS("[1,2]", "1", "[[1,1]]"));
+          TEXTS("[1,1.0]", " [ 1 , 10e-1 ]", "[\"a\",\"\\u0061\"]", "[{\"a\":1,\"b\":2},{\"b\":2.0,\"a\":1}]",
+                "[[1],[1]]", "[null,null]", "[\"\\ud83d\\ude00\",\"😀\"]"));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"not\":{\"uniqueItems\":true}}", TEXTS("[1,2,1.0]"),
+          TEXTS("[1,2]", "1", "[[1,1]]"));
     /* where it is written, nothing is begun that would repeat an item */
     bn_grammar *grammar = compile(
         BN_GRAMMAR_JSON_SCHEMA,
@@ -124,7 +125,8 @@ static void items_that_must_differ(void **state) {
     assert_false(accepted);
     assert_int_equal(at, 10);
     bn_grammar_release(grammar);
-    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"items\":{\"enum\":[\"a\"]},\"uniqueItems\":true,\"minItems\":2}",
+    refused(BN_GRAMMAR_JSON_SCHEMA,
+            "{\"type\":\"array\",\"items\":{\"enum\":[\"a\"]},\"uniqueItems\":true,\"minItems\":2}",
             BN_STATUS_UNSUPPORTED, "no text");
 }
 
@@ -135,8 +137,8 @@ static void formats_are_compiled_once(void **state) {
         size_t size = (size_t)snprintf(text, sizeof text, "{\"properties\":{");
         for (int i = 0; i < n; i++)
             size += (size_t)snprintf(text + size, sizeof text - size,
-                                     "%s\"f%d\":{\"type\":\"string\",\"format\":\"hostname\",\"maxLength\":%d}", i ? "," : "", i,
-                                     100 + i);
+                                     "%s\"f%d\":{\"type\":\"string\",\"format\":\"hostname\",\"maxLength\":%d}",
+                                     i ? "," : "", i, 100 + i);
         snprintf(text + size, sizeof text - size, "}}");
         check(BN_GRAMMAR_JSON_SCHEMA, text, TEXTS("{\"f1\":\"example.org\"}"), TEXTS("{\"f39\":\"-\"}"));
     }

@@ -215,7 +215,8 @@ const struct dfa *dfa_known(struct work *work, uint32_t kind, const char *text, 
     *id = intern_words(work, &work->names, words, n_words, &is_new);
     mem_free(words);
     if (*id == INTERN_FAILED || !is_new) return *id == INTERN_FAILED ? NULL : work->automata[*id];
-    if (!work_reserve(work, &work->automata, *id + 1, &work->automata_capacity, sizeof(const struct dfa *))) return NULL;
+    if (!work_reserve(work, &work->automata, *id + 1, &work->automata_capacity, sizeof(const struct dfa *)))
+        return NULL;
     work->automata[*id] = NULL;
     return NULL;
 }

@@ -41,7 +41,9 @@ bn_status matcher_create(bn_grammar *grammar, const struct token_trie *trie, siz
     bool compares = capacity > 0 && grammar_compares(grammar);
     if (grammar_writes_unique(grammar)) m->ends = mem_alloc_array(capacity + 1, sizeof *m->ends);
     buffer_init(&m->text);
-    bn_status status = m->ids && m->states && m->bits && (m->ends || !grammar_writes_unique(grammar)) ? BN_OK : fail_no_memory(err, capacity * sizeof *m->states);
+    bn_status status = m->ids && m->states && m->bits && (m->ends || !grammar_writes_unique(grammar))
+                           ? BN_OK
+                           : fail_no_memory(err, capacity * sizeof *m->states);
     const uint64_t *bits;
     if (!status && compares)
         status = fail(err, BN_STATUS_UNSUPPORTED, "a schema of any form with uniqueItems is for checking texts only");

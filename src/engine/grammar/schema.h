@@ -34,8 +34,8 @@ struct array_shape {
     uint32_t n_contains;
     bool unique, repeated; /* no two items are equal; two are */
     /* made ready: of every item's place (prefix, then the rest) its node for every set of contains it counts for */
-    uint32_t *choices; /* [n_prefix + 1][1 << n_contains] */
-    bool *possible;    /* likewise: has it values? */
+    uint32_t *choices;            /* [n_prefix + 1][1 << n_contains] */
+    bool *possible;               /* likewise: has it values? */
     const struct shape *distinct; /* where it is written: the strings of which no two items are the same; or NULL … */
     uint32_t longest_item;        /* … and bytes of the longest, if there is an end to them */
 };
@@ -99,7 +99,7 @@ struct shape {
     enum value_type type;
     struct number_set number;
     const struct dfa *string; /* with … */
-    uint32_t min, max; /* … so many characters; min is 0 but where all strings are in it */
+    uint32_t min, max;        /* … so many characters; min is 0 but where all strings are in it */
     struct array_shape *array;
     struct object_shape *object;
     /* made ready: */

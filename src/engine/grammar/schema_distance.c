@@ -16,7 +16,8 @@ static uint32_t items_distance(const struct schema *s, const struct array_shape 
     uint32_t total = 0, left = array->min > n ? array->min - n : 0;
     for (; left && n < array->n_prefix; left--, n++) total = sum(total, sum(1, s->nodes[array->prefix[n]].distance));
     uint32_t item = s->nodes[array->rest].distance;
-    if (array->distinct) item = array->longest_item ? array->longest_item + 2 : sum(item, 24); /* the short ones are taken */
+    if (array->distinct)
+        item = array->longest_item ? array->longest_item + 2 : sum(item, 24); /* the short ones are taken */
     if (left) total = sum(total, product(left, sum(1, item)));
     for (uint32_t c = 0; c < array->n_contains; c++) {
         uint32_t missing = array->contains[c].min > counts[c] ? array->contains[c].min - counts[c] : 0;

@@ -120,8 +120,8 @@ static void add_claim(struct schema *s, struct name_class *class, uint32_t deman
     uint32_t c = 0;
     while (c < class->n_claims && class->claim_nodes[c] != node) c++;
     if (c == MOST_CLAIMS) {
-        work_fail(s->work, BN_STATUS_UNSUPPORTED, "too complex: more than %d conditions that exclude each other meet at one property",
-                  MOST_CLAIMS);
+        work_fail(s->work, BN_STATUS_UNSUPPORTED,
+                  "too complex: more than %d conditions that exclude each other meet at one property", MOST_CLAIMS);
         return;
     }
     class->claims[c] |= 1u << demand;
@@ -137,7 +137,8 @@ static void classify_demands(struct schema *s, struct object_shape *object, stru
             const struct witness *witness = &object->demands[d].items[i];
             bool is = false;
             if (witness->names)
-                is = set ? set[first / 32] >> first % 32 & 1 : dfa_match(witness->names, property->name, property->n_name) != 0;
+                is = set ? set[first / 32] >> first % 32 & 1
+                         : dfa_match(witness->names, property->name, property->n_name) != 0;
             else if (property && !witness->absent)
                 is = witness->n_name == property->n_name && memcmp(witness->name, property->name, witness->n_name) == 0;
             first += witness->names != NULL;
@@ -157,7 +158,8 @@ static void add_properties_of_demands(struct schema *s, struct object_shape *obj
 void object_classify(struct schema *s, struct object_shape *object) {
     if (object->keys || !work_ok(s->work)) return;
     if (object->n_demands > MOST_DEMANDS) {
-        work_fail(s->work, BN_STATUS_UNSUPPORTED, "too complex: an object that mustn't be one of more than %d", MOST_DEMANDS);
+        work_fail(s->work, BN_STATUS_UNSUPPORTED, "too complex: an object that mustn't be one of more than %d",
+                  MOST_DEMANDS);
         return;
     }
     add_properties_of_demands(s, object);

@@ -7,9 +7,9 @@
 #include "engine/grammar/schema.h"
 #include "engine/grammar/schema_unique.h"
 
-#define DEEPEST_NODE 400 /* of nodes whose forms need each other's */
-#define DEEPEST_GUESS 3  /* of values in values, while a node is being worked out */
-#define MOST_FORMS   2000
+#define DEEPEST_NODE  400 /* of nodes whose forms need each other's */
+#define DEEPEST_GUESS 3   /* of values in values, while a node is being worked out */
+#define MOST_FORMS    2000
 
 static bool settle(struct schema *s, struct object_shape *object);
 static bool node_may_be(struct schema *s, uint32_t node);
@@ -237,7 +237,8 @@ static void append_dependencies(struct schema *s, struct object_shape *out, cons
 
 /* Is there a value for sure not? What an intersection made is looked into, and nothing else. */
 static bool is_empty(struct schema *s, uint32_t node) {
-    return node == NEVER || (s->nodes[node].kind == NODE_AND && s->nodes[node].state != NODE_BUSY && !node_may_be(s, node));
+    return node == NEVER ||
+           (s->nodes[node].kind == NODE_AND && s->nodes[node].state != NODE_BUSY && !node_may_be(s, node));
 }
 
 enum verdict { IMPOSSIBLE, POSSIBLE, CERTAIN };
@@ -867,9 +868,7 @@ static bool ask(struct schema *s, uint32_t id, struct assumed *assumed) {
     for (uint32_t i = 0; i < copy.n && !any && work_ok(s->work); i++) any = shape_inhabited(s, copy.items[i], &own);
     s->asking--;
     s->depth--;
-    s->nodes[id].inhabited = any && !own.yes   ? INHABITED_YES
-                             : any || own.no   ? INHABITED_UNKNOWN
-                                               : INHABITED_NO;
+    s->nodes[id].inhabited = any && !own.yes ? INHABITED_YES : any || own.no ? INHABITED_UNKNOWN : INHABITED_NO;
     assumed->no |= own.no && !any;
     assumed->yes |= own.yes && any;
     return any;

@@ -114,7 +114,8 @@ uint32_t unique_take(struct automaton *a, const struct shape *array, uint32_t ta
     }
     if (id != TAKEN_NONE && is_new) {
         const struct dfa_word word = {json_string_value(json), n, 1};
-        a->left[id - 1] = dfa_combine(&a->work, unique_left(a, array, taken), dfa_words(&a->work, &word, 1), DFA_WITHOUT);
+        a->left[id - 1] =
+            dfa_combine(&a->work, unique_left(a, array, taken), dfa_words(&a->work, &word, 1), DFA_WITHOUT);
     }
     json_decref(json);
     return id;

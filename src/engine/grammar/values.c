@@ -78,8 +78,7 @@ static bool add_value(struct values *v, uint32_t value) {
     }
     if (!work_reserve(v->work, &v->children, v->n_children + 1, &v->children_capacity, sizeof *v->children))
         return false;
-    v->children[v->n_children] =
-        (struct child){in->object ? in->key : 0, value, (uint32_t)(v->n_children - in->begin)};
+    v->children[v->n_children] = (struct child){in->object ? in->key : 0, value, (uint32_t)(v->n_children - in->begin)};
     v->n_children++;
     in->has_key = false;
     return earlier;

@@ -28,9 +28,9 @@ struct work {
     size_t most_bytes, steps_left;
     size_t elsewhere, lent_steps; /* of whoever lent this one its limits: bytes that count, too */
     bn_status status;
-    bn_error error;               /* if status isn't BN_OK */
-    struct interner names;        /* of automata that were asked for by name, see dfa_known() */
-    const struct dfa **automata;  /* [names.n] */
+    bn_error error;              /* if status isn't BN_OK */
+    struct interner names;       /* of automata that were asked for by name, see dfa_known() */
+    const struct dfa **automata; /* [names.n] */
     size_t automata_capacity;
 };
 
