@@ -244,6 +244,7 @@ static void give_up_call(struct output_parser *parser) {
     bool begun = parser->call.begun;
     flush_arguments(parser);
     if (begun) parser->events->call_end(parser->context);
+    parser->call.begun = false;
     parser->state = begun ? BETWEEN : PLAIN;
     if (!begun) {
         parser->skip_blanks = false;
@@ -260,6 +261,7 @@ static void end_call(struct output_parser *parser) {
     if (!parser->call.arguments_done) give_arguments(parser, "{}", 2);
     flush_arguments(parser);
     parser->events->call_end(parser->context);
+    parser->call.begun = false;
     parser->state = parser->n_calls < MAX_CALLS ? BETWEEN : PLAIN;
     parser->skip_blanks = true;
     buffer_clear(&parser->raw);

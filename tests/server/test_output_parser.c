@@ -84,6 +84,7 @@ static void test_hermes(void **state) {
     check(TOOLS_HERMES, "a <tool_cal b", "t(a <tool_cal b)");
     check(TOOLS_HERMES, "<tool_call>nothing</tool_call>", "t(<tool_call>nothing</tool_call>)");
     check(TOOLS_HERMES, "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":", "c(f|{\"a\":)");
+    check(TOOLS_HERMES, "<tool_call>{\"name\":\"f\"}</tool_call><tool_call>x", "c(f|{})t(<tool_call>x)");
     check(TOOLS_HERMES, "<tool_call>{\"nam", "t(<tool_call>{\"nam)");
 }
 

@@ -57,6 +57,7 @@ static void regular_expressions(void **state) {
     refused(BN_GRAMMAR_REGEX, "(a)\\1", BN_STATUS_UNSUPPORTED, "back-reference");
     refused(BN_GRAMMAR_REGEX, "\\bfoo", BN_STATUS_UNSUPPORTED, "word boundary");
     refused(BN_GRAMMAR_REGEX, "(x{1000}){1000}", BN_STATUS_UNSUPPORTED, "too large");
+    refused(BN_GRAMMAR_REGEX, "(((((((a?){8}b?){8}c?){8})?){8}d?){8}e?){4}", BN_STATUS_UNSUPPORTED, "too many steps");
     refused(BN_GRAMMAR_REGEX, "a(?!a)a", BN_STATUS_UNSUPPORTED, "no text satisfies");
 }
 

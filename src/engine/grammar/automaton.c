@@ -8,6 +8,7 @@
 #include "engine/grammar/grammar.h"
 
 #define AUTOMATON_BYTES ((size_t)96 << 20)
+#define STEPS_AT_ONCE   ((size_t)24000000) /* a step is a node of the vocabulary's trie, or as much */
 #define DEEPEST_CLOSURE 1000 /* expansions inside of expansions */
 
 /* ---- numbers for things ---- */
@@ -126,6 +127,7 @@ void automaton_scan(struct automaton *a, uint32_t lexeme, uint32_t frame) {
 }
 
 static bool visit(struct automaton *a, uint32_t symbol, uint32_t label, uint32_t frame) {
+    if (!work_spend(&a->work, 4 + a->closure.n_visited / 48)) return false;
     for (size_t i = 0; i < a->closure.n_visited; i += 3) {
         const uint32_t *v = a->closure.visited + i;
         if (v[0] == symbol && v[1] == label && v[2] == frame) return false;
@@ -287,12 +289,13 @@ static void clear(struct automaton *a) {
     uint32_t epoch = a->epoch + 1;
     work_release(&a->work);
     *a = (struct automaton){.grammar = grammar, .trie = trie, .epoch = epoch};
-    work_init(&a->work, AUTOMATON_BYTES, SIZE_MAX);
+    work_init(&a->work, AUTOMATON_BYTES, STEPS_AT_ONCE);
     begin(a);
 }
 
 bool automaton_refresh(struct automaton *a) {
     if (!work_ok(&a->work) || a->work.arena.total_bytes > AUTOMATON_BYTES / 8 * 7) clear(a);
+    a->work.steps_left = STEPS_AT_ONCE;
     return work_ok(&a->work);
 }
 

@@ -96,7 +96,8 @@ struct automaton {
 bn_status automaton_create(const struct bn_grammar *grammar, const struct token_trie *trie, struct automaton **out,
                            bn_error *err);
 void automaton_destroy(struct automaton *automaton);
-/* Empties it when it is full or has failed for that; the start is known again. False: it can't even begin. */
+/* Empties it when it is full or has failed for that; the start is known again. What comes until the next time may take so many
+ * steps and no more, since others wait meanwhile. False: it can't even begin. */
 bool automaton_refresh(struct automaton *automaton);
 
 /* STATE_DEAD also when memory ran out: then work_ok() is false. */

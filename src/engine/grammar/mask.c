@@ -36,7 +36,7 @@ static struct local_mask *local_of(struct automaton *a, uint32_t lex) {
     if (!local || !bits) return NULL;
     uint32_t path[LONGEST_TRIE_TOKEN + 2];
     path[0] = lex;
-    for (uint32_t i = 0; i < trie->n_nodes;) {
+    for (uint32_t i = 0; i < trie->n_nodes && work_spend(&a->work, 1);) {
         const struct token_node *node = &trie->nodes[i];
         uint32_t to = lex_next(a, path[node->depth - 1], node->byte);
         if (to == 0) {
@@ -58,7 +58,7 @@ static void walk(struct automaton *a, uint32_t root, uint32_t state, uint64_t *b
     const struct token_trie *trie = a->trie;
     uint32_t path[LONGEST_TRIE_TOKEN + 2];
     path[trie->nodes[root].depth] = state;
-    for (uint32_t i = root + 1; i < trie->nodes[root].end;) {
+    for (uint32_t i = root + 1; i < trie->nodes[root].end && work_spend(&a->work, 1);) {
         const struct token_node *node = &trie->nodes[i];
         uint32_t to = automaton_next(a, path[node->depth - 1], node->byte);
         if (to == STATE_DEAD) {
@@ -105,7 +105,7 @@ static uint32_t near_tokens(struct automaton *a, uint32_t state, uint32_t most, 
     uint32_t path[LONGEST_TRIE_TOKEN + 2], nearest = UINT32_MAX;
     memset(bits, 0, trie->mask_words * sizeof *bits);
     path[0] = state;
-    for (uint32_t i = 0; i < trie->n_nodes && work_ok(&a->work);) {
+    for (uint32_t i = 0; i < trie->n_nodes && work_spend(&a->work, 1);) {
         const struct token_node *node = &trie->nodes[i];
         uint32_t to = automaton_next(a, path[node->depth - 1], node->byte);
         if (to == STATE_DEAD) {

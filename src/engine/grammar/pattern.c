@@ -230,9 +230,11 @@ struct event {
     bool ends;
 };
 
+/* What ends comes first, so that a node is active once. */
 static int compare_events(const void *a, const void *b) {
     const struct event *x = a, *y = b;
-    return x->at < y->at ? -1 : x->at > y->at;
+    if (x->at != y->at) return x->at < y->at ? -1 : 1;
+    return (int)y->ends - (int)x->ends;
 }
 
 static size_t collect_events(struct nfa *nfa, const uint32_t *set, size_t n, struct event **events) {
@@ -271,18 +273,21 @@ static void expand_subset(void *context, const uint32_t *name, size_t n_name, st
     struct event *events;
     size_t n_events = collect_events(nfa, set, n, &events);
     uint32_t *active = mem_alloc_array(n + 1, sizeof *active);
+    uint32_t *place = mem_alloc_array(nfa->n + 1, sizeof *place); /* of a node in active */
     uint32_t *target = mem_alloc_array(nfa->n + 1, sizeof *target);
-    if (!active || !target) work_fail(nfa->work, BN_STATUS_NO_MEMORY, "out of memory while a pattern is compiled");
+    if (!active || !place || !target) work_fail(nfa->work, BN_STATUS_NO_MEMORY, "out of memory while a pattern is compiled");
     for (size_t i = 0; i < n_events && work_spend(nfa->work, 1 + n_active);) {
         uint32_t at = events[i].at;
         for (; i < n_events && events[i].at == at; i++) {
-            if (!events[i].ends) {
-                active[n_active++] = events[i].node;
-                continue;
+            uint32_t node = events[i].node;
+            if (events[i].ends) {
+                uint32_t last = active[--n_active];
+                active[place[node]] = last;
+                place[last] = place[node];
+            } else {
+                place[node] = (uint32_t)n_active;
+                active[n_active++] = node;
             }
-            size_t which = 0;
-            while (which < n_active && active[which] != events[i].node) which++;
-            if (which < n_active) active[which] = active[--n_active];
         }
         if (n_active == 0 || i == n_events) continue;
         begin_set(nfa);
@@ -294,6 +299,7 @@ static void expand_subset(void *context, const uint32_t *name, size_t n_name, st
     }
     mem_free(events);
     mem_free(active);
+    mem_free(place);
     mem_free(target);
 }
 

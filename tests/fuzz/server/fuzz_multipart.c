@@ -1,5 +1,6 @@
 /* Any bytes as a form: what is found lies in the body, in order and apart, and ends in texts. The first line is the
  * Content-Type, the rest the body, in memory of its own so that a byte too far is seen. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* Any bytes as what a model says: however they are cut into pieces, the same events come; calls are begun and ended in pairs;
  * where there is no call every byte comes out again, but blanks that stand around thoughts. The first byte chooses the syntax. */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
