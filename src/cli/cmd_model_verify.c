@@ -83,11 +83,11 @@ static bn_status check_hashes(struct verification_view *view, const char *path, 
     if (status)
         snprintf(detail, sizeof detail, "%s", problem.message);
     else if (*found.wrong)
-        snprintf(detail, sizeof detail, "%s, says %s", found.wrong, found.source);
+        snprintf(detail, sizeof detail, "%s, by %s", found.wrong, found.source);
     else if (!found.n_files)
         snprintf(detail, sizeof detail, "none are recorded: it is neither a version in the registry nor a download");
     else
-        snprintf(detail, sizeof detail, "%zu files, %.1f MB, as %s say", found.n_files, (double)found.n_bytes * 1e-6,
+        snprintf(detail, sizeof detail, "%zu files, %.1f MB, by %s", found.n_files, (double)found.n_bytes * 1e-6,
                  found.source);
     show_check(view, "hashes",
                status || *found.wrong ? CHECK_FAILED

@@ -22,6 +22,14 @@ check "snapshots link to blobs" same "$(readlink "$(cat out)/model.safetensors")
 check "the cache says that it is one" grep -q 8a477f597d28d172789f06886806bc55 "$CACHE/CACHEDIR.TAG"
 check "nothing unfinished is left" eval '[ -z "$(find "$CACHE" -name "*.incomplete" -o -name "*.tmp")" ]'
 
+bitnet model verify "$(snapshot ours/small)"
+check "verify: files are what their blobs are named" prints '^ok  *hashes  *4 files, .*names of the downloads'
+config=$(readlink -f "$(snapshot ours/small)/config.json")
+cp "$config" kept && echo ' ' >>"$config"
+bitnet model verify "$(snapshot ours/small)"
+check "verify: one that was changed isn't" eval 'exits 1 && prints "^failed  *hashes  *config.json has other content"'
+cp kept "$config"
+
 reset_hub
 bitnet model download ours/small --json
 check "again: nothing is fetched" eval 'exits 0 && [ "$(requests "\"/resolve/\" in r[\"path\"] or r[\"server\"] == \"storage\"")" = 0 ]'

@@ -10,6 +10,16 @@ cp "$demo" 1.gguf
 for i in 2 3 4; do "$BITNET" tokenizer special add "$((i - 1)).gguf" "<t$i>" -o "$i.gguf" -q >out; done
 for i in 1 2 3 4; do "$BITNET" model add "$i.gguf" m -q; done
 
+bitnet model verify m@2
+check "verify: the files are those of the manifest" eval 'exits 0 && prints "^ok  *hashes .*manifest of version 2"'
+"$BITNET" model add 4.gguf broken -q
+blob=$(find "$BITNET_HOME/store/versions" -name 4.gguf | head -n 1)
+chmod u+w "$blob" && cp "$blob" intact && printf 'x' | dd of="$blob" bs=1 seek=900000 conv=notrunc status=none
+bitnet model verify broken --json
+check "verify: a changed byte isn't" same "$(json 'ok ~ (checks | first).verdict ~ (checks | first).detail')" 'Falsefailed4.gguf has other content, by the manifest of version 1'
+cat intact >"$blob" && chmod u-w "$blob"
+bitnet model rm broken -q
+
 bitnet model tag m@2 stable good
 check "tag" eval 'exits 0 && says "m@2 is tagged"'
 bitnet model show m@good --json
