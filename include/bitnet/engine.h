@@ -6,7 +6,7 @@
  * bn_engine_step does one; with several threads waiting one of them drives and the others sleep.
  *
  * Thread-safety: all functions may be called from any thread, except from inside a callback, where only
- * bn_request_cancel and the read-only request functions are allowed. Callbacks run on the driving thread. */
+ * bn_request_cancel, bn_request_pause and the read-only request functions are allowed. Callbacks run on the driving thread. */
 #ifndef BITNET_ENGINE_H
 #define BITNET_ENGINE_H
 
@@ -146,6 +146,10 @@ BN_API bn_status bn_request_wait(bn_request *request, bn_error *err);
 BN_API bool bn_request_finished(const bn_request *request);
 /* From any thread, also from inside a callback; takes effect before the next step's work for this request. */
 BN_API void bn_request_cancel(bn_request *request);
+/* From any thread, also from inside a callback: a paused request gives its place and its pages to others and computes
+ * nothing more until it is resumed; for a reader that doesn't keep up. What it had is in the prefix cache or computed anew: the
+ * output is the same. A step that is running may still bring tokens of it. */
+BN_API void bn_request_pause(bn_request *request, bool paused);
 /* Cancels if need be and frees; waits for the end of a step that is running, so that no callback comes afterwards.
  * Pointers obtained from the request end with it. */
 BN_API void bn_request_release(bn_request *request);

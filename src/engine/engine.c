@@ -284,10 +284,7 @@ static void wait_until_finished(bn_request *request) {
     bn_engine *engine = request->engine;
     pthread_mutex_lock(&engine->lock);
     while (!bn_request_finished(request)) {
-        if (engine->driving)
-            pthread_cond_wait(&engine->changed, &engine->lock);
-        else
-            drive(engine);
+        if (engine->driving || !drive(engine)) pthread_cond_wait(&engine->changed, &engine->lock);
     }
     pthread_mutex_unlock(&engine->lock);
 }

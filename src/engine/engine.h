@@ -104,12 +104,15 @@ void scheduler_plan(bn_engine *engine);
 bool scheduler_has_slot(const bn_engine *engine);
 /* Puts a request's sequences into the order of service; there is room for them. */
 void scheduler_enqueue(bn_engine *engine, bn_request *request);
+/* Those of paused requests give up their pages and wait. False: there are no others. */
+bool scheduler_suspend_paused(bn_engine *engine);
 /* Takes sequences that are done out of it. */
 void scheduler_remove_done(bn_engine *engine);
 
 /* ---- step.c: by the driving thread, which holds the lock on entry and exit ---- */
 
-/* Ends requests that were cancelled or, if there are none, runs one step. False when there was nothing to do.
+/* Ends requests that were cancelled or, if there are none, runs one step. False when there was nothing to do, or all is
+ * paused.
  * *finished: some request became finished. */
 bool engine_run_step(bn_engine *engine, bool *finished);
 

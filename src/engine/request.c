@@ -193,6 +193,7 @@ static bn_request *allocate(bn_engine *engine, size_t n_prompt, size_t capacity)
     request->engine = engine;
     arena_init(&request->arena);
     atomic_init(&request->cancelled, false);
+    atomic_init(&request->paused, false);
     atomic_init(&request->finished, false);
     request->n_prompt = n_prompt;
     request->capacity = capacity;

@@ -54,6 +54,7 @@ struct bn_request {
     int64_t turn;     /* in the order of service: when it came, with what its priority and its client add */
 
     atomic_bool cancelled; /* set by anyone, acted on by the driver */
+    atomic_bool paused;    /* likewise */
     atomic_bool finished;  /* release/acquire: set last, after which the driver doesn't touch the request */
     bn_status status;      /* guarded by the engine's lock */
     bn_error error;
@@ -70,6 +71,11 @@ bn_status request_create_logits(bn_engine *engine, const int32_t *ids, size_t n_
 bn_status request_create_embedding(bn_engine *engine, const int32_t *ids, size_t n_ids, bn_pooling pooling, float *out,
                                    bn_request **request, bn_error *err);
 void request_destroy(bn_request *request);
+
+/* Is it to stand still? One that was cancelled isn't: it ends. */
+static inline bool request_is_paused(const bn_request *request) {
+    return atomic_load(&request->paused) && !atomic_load(&request->cancelled);
+}
 
 /* Is this an id that ends the request? */
 bool request_is_end(const bn_request *request, int32_t id);

@@ -18,8 +18,21 @@ bool bn_request_finished(const bn_request *request) {
     return atomic_load_explicit(&request->finished, memory_order_acquire);
 }
 
+/* Whoever waits for a request while all are paused sleeps. */
+static void wake_waiters(bn_engine *engine) {
+    pthread_mutex_lock(&engine->lock);
+    pthread_cond_broadcast(&engine->changed);
+    pthread_mutex_unlock(&engine->lock);
+}
+
 void bn_request_cancel(bn_request *request) {
     atomic_store(&request->cancelled, true);
+    if (atomic_load(&request->paused)) wake_waiters(request->engine);
+}
+
+void bn_request_pause(bn_request *request, bool paused) {
+    bool before = atomic_exchange(&request->paused, paused);
+    if (before && !paused) wake_waiters(request->engine);
 }
 
 size_t bn_request_n_choices(const bn_request *request) {

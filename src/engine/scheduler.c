@@ -11,7 +11,7 @@
  * pages and waits again; later it computes its tokens anew (which costs time but not a bit: the forward pass gives the
  * same numbers in any chunking). So the first in the order can always go on, and there is no deadlock: requests that
  * would not fit the whole cache alone are refused when they are submitted. The beams of a request come and go
- * together, since a beam step needs all of them. */
+ * together, since a beam step needs all of them. A paused request gives up its pages in the same way. */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "engine/beam.h"
@@ -121,7 +121,7 @@ static void admit(bn_engine *engine) {
     }
     for (size_t i = 0; i < engine->n_live; i++) {
         struct sequence *s = engine->live[i];
-        if (s->state != SEQUENCE_WAITING) continue;
+        if (s->state != SEQUENCE_WAITING || request_is_paused(s->request)) continue;
         struct beam_search *beams = s->request->beams;
         size_t n = beams ? beams->n_active : 1;
         if (n_running && n_running + n > engine->max_sequences) return;
@@ -279,6 +279,17 @@ static void secure_pages(bn_engine *engine, struct sequence *s) {
         preempt(engine, victim);
         if (own) return;
     }
+}
+
+bool scheduler_suspend_paused(bn_engine *engine) {
+    bool others = false;
+    for (size_t i = 0; i < engine->n_live; i++) {
+        struct sequence *s = engine->live[i];
+        bool paused = request_is_paused(s->request);
+        others |= !paused;
+        if (paused && s->state == SEQUENCE_RUNNING) preempt(engine, s);
+    }
+    return others;
 }
 
 /* ---- the batch ---- */

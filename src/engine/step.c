@@ -264,6 +264,7 @@ bool engine_run_step(bn_engine *engine, bool *finished) {
     if (engine->n_live == 0) return false;
     plan->n_items = 0;
     if (!abort_cancelled(engine)) {
+        if (!scheduler_suspend_paused(engine)) return false;
         speculation_guess(engine);
         scheduler_plan(engine);
         if (plan->n_items) compute_and_book(engine);

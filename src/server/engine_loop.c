@@ -1,6 +1,8 @@
 #include "server/engine_loop.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -16,6 +18,7 @@ struct engine_loop {
     struct engine_job *arrived; /* submitted, not yet seen by the thread */
     size_t n_jobs;
     bool stopping;
+    bool woken;
     /* The thread's own. */
     struct engine_job *jobs;
 };
@@ -65,14 +68,44 @@ static void settle_jobs(struct engine_loop *loop) {
     }
 }
 
+/* The earliest deadline of a job; 0: there is none. */
+static uint64_t next_deadline(const struct engine_loop *loop) {
+    uint64_t earliest = 0;
+    for (const struct engine_job *job = loop->jobs; job; job = job->next)
+        if (job->deadline_ns && !job->timed_out && (!earliest || job->deadline_ns < earliest))
+            earliest = job->deadline_ns;
+    return earliest;
+}
+
+/* All jobs are paused: until something happens to one, another comes, or time runs out. */
+static void sleep_until_woken(struct engine_loop *loop) {
+    uint64_t deadline_ns = next_deadline(loop);
+    const struct timespec deadline = {(time_t)(deadline_ns / 1000000000), (long)(deadline_ns % 1000000000)};
+    int result = 0;
+    pthread_mutex_lock(&loop->lock);
+    while (!loop->woken && !loop->arrived && result != ETIMEDOUT)
+        result = deadline_ns ? pthread_cond_timedwait(&loop->changed, &loop->lock, &deadline)
+                             : pthread_cond_wait(&loop->changed, &loop->lock);
+    loop->woken = false;
+    pthread_mutex_unlock(&loop->lock);
+}
+
 static void *run(void *context) {
     struct engine_loop *loop = context;
     while (take_arrived(loop)) {
         bool busy;
         bn_engine_step(loop->engine, &busy, NULL);
         settle_jobs(loop);
+        if (!busy && loop->jobs) sleep_until_woken(loop);
     }
     return NULL;
+}
+
+void engine_loop_wake(struct engine_loop *loop) {
+    pthread_mutex_lock(&loop->lock);
+    loop->woken = true;
+    pthread_cond_signal(&loop->changed);
+    pthread_mutex_unlock(&loop->lock);
 }
 
 bn_status engine_loop_create(bn_engine *engine, size_t max_jobs, struct engine_loop **out, bn_error *err) {
@@ -80,8 +113,12 @@ bn_status engine_loop_create(bn_engine *engine, size_t max_jobs, struct engine_l
     if (!loop) return fail_no_memory(err, sizeof *loop);
     loop->engine = engine;
     loop->max_jobs = max_jobs;
+    pthread_condattr_t monotonic; /* as clock_now_ns() counts */
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&loop->lock, NULL);
-    pthread_cond_init(&loop->changed, NULL);
+    pthread_cond_init(&loop->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     if (pthread_create(&loop->thread, NULL, run, loop)) {
         pthread_cond_destroy(&loop->changed);
         pthread_mutex_destroy(&loop->lock);
@@ -128,6 +165,10 @@ bn_status engine_loop_submit(struct engine_loop *loop, const int32_t *prompt, si
     }
     pthread_mutex_unlock(&loop->lock);
     return status;
+}
+
+size_t engine_loop_max_jobs(const struct engine_loop *loop) {
+    return loop->max_jobs;
 }
 
 size_t engine_loop_jobs(struct engine_loop *loop) {

@@ -30,5 +30,8 @@ void engine_loop_destroy(struct engine_loop *loop);
 bn_status engine_loop_submit(struct engine_loop *loop, const int32_t *prompt, size_t n_prompt,
                              const bn_request_options *options, struct engine_job *job, bn_error *err);
 size_t engine_loop_jobs(struct engine_loop *loop);
+size_t engine_loop_max_jobs(const struct engine_loop *loop);
+/* After a request was cancelled or resumed: the loop may be asleep, since all were paused. Any thread. */
+void engine_loop_wake(struct engine_loop *loop);
 
 #endif

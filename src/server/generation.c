@@ -29,6 +29,7 @@ struct generation {
     atomic_size_t n_open;
     atomic_bool cancelled;
     pthread_mutex_t lock;
+    bool paused;    /* guarded by lock */
     bn_error error; /* guarded by lock: the first */
 };
 
@@ -127,6 +128,7 @@ static bn_status submit(struct generation *generation, size_t i, const bn_reques
     bn_status status = engine_loop_submit(generation->model->loop, generation->prompts[i].ids,
                                           generation->prompts[i].n_ids, &own, &part->job, err);
     part->submitted = !status;
+    if (!status && generation->paused) bn_request_pause(part->job.request, true);
     pthread_mutex_unlock(&generation->lock);
     return status;
 }
@@ -154,6 +156,18 @@ void generation_cancel(struct generation *generation) {
     for (size_t i = 0; i < generation->n_prompts; i++) {
         if (generation->parts[i].submitted) bn_request_cancel(generation->parts[i].job.request);
     }
+    if (generation->paused) engine_loop_wake(generation->model->loop);
+    pthread_mutex_unlock(&generation->lock); /* it may be gone from here on */
+}
+
+void generation_pause(struct generation *generation, bool paused) {
+    pthread_mutex_lock(&generation->lock);
+    bool resumed = generation->paused && !paused;
+    generation->paused = paused;
+    for (size_t i = 0; i < generation->n_prompts; i++) {
+        if (generation->parts[i].submitted) bn_request_pause(generation->parts[i].job.request, paused);
+    }
+    if (resumed) engine_loop_wake(generation->model->loop);
     pthread_mutex_unlock(&generation->lock);
 }
 

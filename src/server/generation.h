@@ -31,6 +31,8 @@ struct generation *generation_create(const struct model *model, const struct gen
 void generation_start(struct generation *generation, const bn_request_options *options, uint64_t timeout_ms);
 /* Any thread, any number of times, until destroyed. */
 void generation_cancel(struct generation *generation);
+/* Its requests stand still, and hold no place, until they are resumed. As generation_cancel. */
+void generation_pause(struct generation *generation, bool paused);
 /* Before generation_start, or in on_end or after it. */
 void generation_destroy(struct generation *generation);
 

@@ -1,6 +1,7 @@
 /* A request's limits, refusals, priority, cancellation and callbacks, on the demo model. */
 #include "engine_run.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #define N_PROMPT 75
@@ -185,6 +186,87 @@ static void test_cancel_frees_pages(void **state) {
     bn_engine_destroy(engine);
 }
 
+/* ---- pausing ---- */
+
+struct pauser {
+    bn_request *request;
+    size_t n_tokens, pause_at;
+};
+
+static bool pause_itself(void *context, const bn_token_event *event) {
+    struct pauser *pauser = context;
+    if (event->id >= 0 && ++pauser->n_tokens == pauser->pause_at) bn_request_pause(pauser->request, true);
+    return true;
+}
+
+/* A request that is paused gives its place and its pages to others, keeps what it has, and goes on to the same end. */
+static void test_paused_requests_stand_still(void **state) {
+    (void)state;
+    int32_t prompt[N_PROMPT], other[10];
+    struct answer expected, got;
+    struct pauser pauser = {.pause_at = 5};
+    bool busy = true;
+    bn_error err = {0};
+    make_prompt(prompt, N_PROMPT, 1);
+    make_prompt(other, 10, 2);
+    bn_engine *engine =
+        make_engine(model, &(bn_engine_options){.n_threads = 1, .max_sequences = 1, .no_prefix_cache = true});
+    bn_request_options options = sampled(30, 7), quick = greedy(5);
+    options.ignore_end = quick.ignore_end = true;
+    ask(engine, prompt, N_PROMPT, &options, &expected);
+    options.on_token = pause_itself;
+    options.on_token_context = &pauser;
+    bn_request *request = pauser.request = submit(engine, prompt, N_PROMPT, &options);
+    for (int i = 0; i < 100 && busy; i++) assert_int_equal(bn_engine_step(engine, &busy, &err), BN_OK);
+    assert_false(busy);
+    assert_in_range(pauser.n_tokens, 5, 5 + 12); /* guesses of that step may have come true */
+    size_t before = pauser.n_tokens;
+    ask(engine, other, 10, &quick, &got); /* the only place is free */
+    assert_int_equal(pauser.n_tokens, before);
+    bn_request_pause(request, false);
+    assert_ok(bn_request_wait(request, &err), err);
+    read_choice(request, 0, &got);
+    assert_same(&got, &expected);
+    bn_request_release(request);
+
+    request = submit(engine, prompt, N_PROMPT, &options); /* before it begins; released while it stands still */
+    bn_request_pause(request, true);
+    assert_int_equal(bn_engine_step(engine, &busy, &err), BN_OK);
+    assert_false(busy);
+    assert_int_equal(stats_of(engine).kv_pages_used, 0);
+    bn_request_release(request);
+    bn_engine_destroy(engine);
+}
+
+static void *wait_for(void *request) {
+    bn_error err = {0};
+    return bn_request_wait(request, &err) == BN_OK ? request : NULL;
+}
+
+/* Who waits for a paused request sleeps until it is resumed, or cancelled. */
+static void test_waiting_for_a_paused_request(void **state) {
+    (void)state;
+    int32_t prompt[10];
+    make_prompt(prompt, 10, 1);
+    bn_engine *engine = make_engine(model, NULL);
+    bn_request_options options = greedy(5);
+    for (int cancelled = 0; cancelled < 2; cancelled++) {
+        bn_request *request = submit(engine, prompt, 10, &options);
+        pthread_t thread;
+        void *result;
+        bn_request_pause(request, true);
+        assert_int_equal(pthread_create(&thread, NULL, wait_for, request), 0);
+        if (cancelled)
+            bn_request_cancel(request);
+        else
+            bn_request_pause(request, false);
+        pthread_join(thread, &result);
+        assert_ptr_equal(result, cancelled ? NULL : request);
+        bn_request_release(request);
+    }
+    bn_engine_destroy(engine);
+}
+
 struct heard {
     size_t n_tokens, n_ends;
     int32_t ids[MAX_ANSWER];
@@ -331,6 +413,8 @@ int main(void) {
         cmocka_unit_test(test_bad_engines_are_named),
         cmocka_unit_test(test_priority_goes_first),
         cmocka_unit_test(test_cancel_frees_pages),
+        cmocka_unit_test(test_paused_requests_stand_still),
+        cmocka_unit_test(test_waiting_for_a_paused_request),
         cmocka_unit_test(test_callbacks_hear_everything_once),
         cmocka_unit_test(test_top_lists),
         cmocka_unit_test(test_equal_prompts_at_once_share),
