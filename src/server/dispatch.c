@@ -9,8 +9,6 @@
 #include "server/server_core.h"
 #include "server/target.h"
 
-#define MAX_JSON_DEPTH 64
-
 static void refuse(struct exchange *exchange, int status, const char *message) {
     exchange->refused = true;
     const struct api_error error = {.status = status};
@@ -364,44 +362,17 @@ bool dispatch_body(struct exchange *exchange, const char *bytes, size_t size) {
 
 /* ---- the handler ---- */
 
-static bool nests_too_deep(const char *text, size_t n) {
-    size_t depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < n; i++) {
-        char c = text[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '[' || c == '{') {
-            if (++depth > MAX_JSON_DEPTH) return true;
-        } else if ((c == ']' || c == '}') && depth) {
-            depth--;
-        }
-    }
-    return false;
-}
-
 static bool parse_json(struct exchange *exchange) {
     const struct route *route = exchange->match.route;
     const struct buffer *body = &exchange->body;
     struct api_error problem = {.status = 400};
     bn_error err = {0};
     if (!body->size && !route->request) return true;
-    if (nests_too_deep(body->data, body->size)) {
-        exchange_fail(exchange, &problem, "the body nests deeper than %d levels", MAX_JSON_DEPTH);
-        return false;
-    }
-    char path[SCHEMA_PATH_BYTES] = "";
-    bn_status status = json_parse(body->data, body->size, "the body", &exchange->request.json, &err);
+    char path[SCHEMA_PATH_BYTES];
+    bn_status status =
+        schema_parse(route->request, body->data, body->size, "the body", &exchange->request.json, path, &err);
     if (status == BN_STATUS_NO_MEMORY) problem.status = 503;
-    if (!status && route->request) {
-        status = schema_validate(route->request, exchange->request.json, path, &err);
-        problem.param = *path ? path : NULL;
-    }
+    if (*path) problem.param = path;
     if (status) exchange_fail(exchange, &problem, "%s", err.message);
     return !status;
 }

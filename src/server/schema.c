@@ -173,6 +173,46 @@ bn_status schema_validate(const struct schema *schema, const json_t *value, char
     return check(schema, value, &place);
 }
 
+/* ---- parsing ---- */
+
+static bool nests_too_deep(const char *text, size_t n) {
+    size_t depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > SCHEMA_MAX_DEPTH) return true;
+        } else if ((c == ']' || c == '}') && depth) {
+            depth--;
+        }
+    }
+    return false;
+}
+
+bn_status schema_parse(const struct schema *schema, const char *text, size_t size, const char *what, json_t **out,
+                       char path[SCHEMA_PATH_BYTES], bn_error *err) {
+    path[0] = 0;
+    *out = NULL;
+    if (nests_too_deep(text, size))
+        return fail(err, BN_STATUS_BAD_FILE, "%s nests deeper than %d levels", what, SCHEMA_MAX_DEPTH);
+    json_t *value;
+    bn_status status = json_parse(text, size, what, &value, err);
+    if (status) return status;
+    if (schema) status = schema_validate(schema, value, path, err);
+    if (status)
+        json_decref(value);
+    else
+        *out = value;
+    return status;
+}
+
 /* ---- describing ---- */
 
 static json_t *types_json(unsigned types) {

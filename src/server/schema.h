@@ -40,11 +40,16 @@ struct schema_field {
 };
 
 #define SCHEMA_PATH_BYTES 160
+#define SCHEMA_MAX_DEPTH  64
 
 /* Checks value. BN_STATUS_BAD_ARGUMENT with a message that names the place ("'messages[2].role' must be a string"), and
  * the place alone in path ("" for the whole body), as error objects have it in `param`. */
 bn_status schema_validate(const struct schema *schema, const json_t *value, char path[SCHEMA_PATH_BYTES],
                           bn_error *err);
+/* Parses a client's text, at most SCHEMA_MAX_DEPTH levels deep, and checks the value; schema NULL: any value will do. `what`
+ * names the text in messages. BN_STATUS_BAD_FILE for what isn't JSON, BN_STATUS_NO_MEMORY, else as schema_validate. */
+bn_status schema_parse(const struct schema *schema, const char *text, size_t size, const char *what, json_t **out,
+                       char path[SCHEMA_PATH_BYTES], bn_error *err);
 /* As JSON Schema. Named schemas below it become {"$ref": "#/components/schemas/NAME"} and are added to `components`.
  * New reference; NULL without memory. */
 json_t *schema_to_json(const struct schema *schema, json_t *components);

@@ -19,6 +19,7 @@ struct websocket {
     wslay_event_context_ptr codec;
     bool paused;    /* the handler takes no messages for now */
     bool was_asked; /* a ping is under way */
+    bool ended;     /* the handler has said its last: close when that is sent */
     bool closing;   /* our close frame is queued or sent */
     size_t fragments;
     struct buffer backlog; /* messages that the codec had read already when the handler paused: a few KiB */
@@ -126,10 +127,16 @@ static void queue_messages(struct websocket *socket, const char *bytes, size_t s
     }
 }
 
-/* Sends what the codec has; ends the connection when both sides have said so. */
+/* Sends what the codec has; ends the connection when both sides have said so. The codec lets a close frame overtake
+ * messages, so it gets that one last. */
 static void flush(struct connection *connection) {
     struct websocket *socket = connection->state;
-    if (wslay_event_send(socket->codec)) {
+    bool failed = wslay_event_send(socket->codec) != 0;
+    if (!failed && socket->ended && !socket->closing && !wslay_event_get_queued_msg_count(socket->codec)) {
+        queue_close(connection, socket->exchange->close_code, socket->exchange->close_reason);
+        failed = wslay_event_send(socket->codec) != 0;
+    }
+    if (failed) {
         connection_close(connection);
         return;
     }
@@ -153,7 +160,7 @@ static void pump(struct exchange *exchange) {
         return;
     }
     queue_messages(socket, output.bytes, output.size);
-    if (output.ended) queue_close(connection, exchange->close_code, exchange->close_reason);
+    socket->ended = output.ended;
     flush(connection);
 }
 
@@ -209,6 +216,10 @@ static void on_writable(struct connection *connection) {
 
 static void on_deadline(struct connection *connection) {
     struct websocket *socket = connection->state;
+    if (socket->paused && !socket->closing) { /* it isn't silent: we don't listen */
+        connection_set_deadline(connection, PING_MS);
+        return;
+    }
     if (socket->closing || socket->was_asked) {
         connection_close(connection);
         return;

@@ -191,11 +191,14 @@ static void get_hang(struct exchange *exchange, void *service) {
     exchange_watch(exchange, &(struct exchange_watch){.on_closed = hang_closed, .on_release = hang_released}, exchange);
 }
 
-/* Echoes messages; "close" closes, "flood" sends a lot. */
+/* Echoes messages; "close" closes, "last" sends a large message first. */
 static bool echo_message(void *context, bool text, const char *bytes, size_t size) {
     struct exchange *exchange = context;
+    static const char large[500000];
     atomic_fetch_add(&handled, 1);
-    if (size == 5 && memcmp(bytes, "close", 5) == 0)
+    bool last = size == 4 && memcmp(bytes, "last", 4) == 0;
+    if (last) exchange_send(exchange, false, large, sizeof large);
+    if (last || (size == 5 && memcmp(bytes, "close", 5) == 0))
         exchange_close(exchange, 4001, "as you wish");
     else
         exchange_send(exchange, text, bytes, size);

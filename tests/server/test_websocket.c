@@ -124,6 +124,18 @@ static void handler_closes(void **state) {
     expect_close("by the handler", fd, 4001);
 }
 
+/* What was said before the end is heard before it. */
+static void last_words(void **state) {
+    (void)state;
+    static char heard[1 << 20];
+    size_t n;
+    int fd = open_socket();
+    say_frame(fd, 0x81, "last", 4, true);
+    assert_int_equal(hear_frame(fd, heard, sizeof heard, &n), 0x82);
+    assert_int_equal(n, 500000);
+    expect_close("behind a large message", fd, 4001);
+}
+
 static void broken_frames(void **state) {
     (void)state;
     static char large[MAX_MESSAGE_BYTES + 1];
@@ -257,10 +269,9 @@ int main(void) {
     static const char *const keys[] = {"secret"};
     fixture_start(&fixture, (struct server_options){.api_keys = keys, .n_api_keys = 1});
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(echoes),           cmocka_unit_test(handler_closes),
-        cmocka_unit_test(broken_frames),    cmocka_unit_test(fragment_floods_end),
-        cmocka_unit_test(ping_floods_wait), cmocka_unit_test(handshakes),
-        cmocka_unit_test(lost_clients),     cmocka_unit_test(draining),
+        cmocka_unit_test(echoes),        cmocka_unit_test(handler_closes),      cmocka_unit_test(last_words),
+        cmocka_unit_test(broken_frames), cmocka_unit_test(fragment_floods_end), cmocka_unit_test(ping_floods_wait),
+        cmocka_unit_test(handshakes),    cmocka_unit_test(lost_clients),        cmocka_unit_test(draining),
     };
     int failed = cmocka_run_group_tests_name("websocket", tests, NULL, NULL);
     fixture_stop(&fixture);
