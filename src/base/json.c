@@ -116,7 +116,7 @@ bn_status json_get_text(const json_t *object, const char *key, const char **out,
 /* ---- values ---- */
 
 json_t *json_text(const char *text, size_t n) {
-    json_t *value = json_stringn(text, n);
+    json_t *value = json_stringn(text ? text : "", n);
     if (value) return value;
     struct buffer quoted;
     buffer_init(&quoted);

@@ -27,7 +27,7 @@ bn_status json_get_text(const json_t *object, const char *key, const char **out,
 
 /* Values that jansson lacks. */
 
-/* A string of any bytes: invalid UTF-8 becomes U+FFFD. */
+/* A string of any bytes: invalid UTF-8 becomes U+FFFD. text may be NULL when n is 0. */
 json_t *json_text(const char *text, size_t n);
 /* Items of an array from `from` on; an empty array for none. */
 json_t *json_array_tail(const json_t *array, size_t from);

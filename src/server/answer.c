@@ -27,20 +27,30 @@ struct answer {
 
 /* ---- small things ---- */
 
-void make_id(char *out, size_t size, const char *prefix) {
+static void write_id(char *out, size_t size, const char *prefix, const uint8_t random[24]) {
     static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    uint8_t random[24];
     size_t n = (size_t)snprintf(out, size, "%s", prefix);
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
-        uint32_t words[4], counter[4] = {(uint32_t)(uintptr_t)out, 0, 0, 0};
-        for (size_t i = 0; i < sizeof random; i++) {
-            counter[1] = (uint32_t)i;
-            philox4x32(counter, clock_now_ns(), words);
-            random[i] = (uint8_t)words[0];
-        }
-    }
-    for (size_t i = 0; i < sizeof random && n + 1 < size; i++) out[n++] = letters[random[i] % (sizeof letters - 1)];
+    for (size_t i = 0; i < 24 && n + 1 < size; i++) out[n++] = letters[random[i] % (sizeof letters - 1)];
     out[n] = '\0';
+}
+
+bool make_secret_id(char *out, size_t size, const char *prefix) {
+    uint8_t random[24];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) return false;
+    write_id(out, size, prefix, random);
+    return true;
+}
+
+void make_id(char *out, size_t size, const char *prefix) {
+    if (make_secret_id(out, size, prefix)) return;
+    uint8_t bytes[24];
+    uint32_t words[4], counter[4] = {(uint32_t)(uintptr_t)out, 0, 0, 0};
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        counter[1] = (uint32_t)i;
+        philox4x32(counter, clock_now_ns(), words);
+        bytes[i] = (uint8_t)words[0];
+    }
+    write_id(out, size, prefix, bytes);
 }
 
 const char *token_text(const struct model *model, int32_t id, size_t *n) {
@@ -234,6 +244,10 @@ void answer_start(struct answer *answer) {
 
 void answer_cancel(struct answer *answer) {
     generation_cancel(answer->generation);
+}
+
+void answer_pause(struct answer *answer, bool paused) {
+    generation_pause(answer->generation, paused);
 }
 
 void answer_destroy(struct answer *answer) {

@@ -48,6 +48,7 @@ struct answer *answer_create(struct chat_request *request, const struct answer_f
 void answer_start(struct answer *answer);
 /* Any thread. */
 void answer_cancel(struct answer *answer);
+void answer_pause(struct answer *answer, bool paused); /* generation_pause */
 void answer_destroy(struct answer *answer);
 
 const struct model *answer_model(const struct answer *answer);
@@ -60,6 +61,8 @@ const struct generation_prompt *answer_prompt(const struct answer *answer);
 
 /* An id such as "call_8f…": prefix and 24 random letters and digits. size ≥ strlen(prefix) + 25. */
 void make_id(char *out, size_t size, const char *prefix);
+/* The same for ids that must not be guessed: false where the system gives no random numbers. */
+bool make_secret_id(char *out, size_t size, const char *prefix);
 /* One token as chat completions show it: {"token", "logprob", "bytes"}. */
 json_t *token_logprob_json(const struct model *model, int32_t id, float logprob);
 /* What a token adds to a text; a special token's own name. */

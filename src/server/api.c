@@ -12,7 +12,9 @@
 #include "server/llama.h"
 #include "server/ollama.h"
 #include "server/openai.h"
+#include "server/realtime.h"
 #include "server/responses.h"
+#include "server/streams.h"
 #include "server/tokens.h"
 
 #define INFERENCE(method_, path_, handler_, schema_, summary_)                                                         \
@@ -38,6 +40,12 @@
     {                                                                                                                  \
         .method = method_, .path = path_, .scope = SCOPE_INFERENCE, .handler = handler_, .body = body_,                \
         .request = schema_, .blocking = true, .tag = "batches", .summary = summary_                                    \
+    }
+
+#define SOCKET(path_, handler_, summary_)                                                                              \
+    {                                                                                                                  \
+        .method = HTTP_GET, .path = path_, .scope = SCOPE_INFERENCE, .handler = handler_, .websocket = true,           \
+        .tag = "inference", .summary = summary_                                                                        \
     }
 
 #define MAX_RESPONSES      4096
@@ -73,6 +81,8 @@ static const struct route routes[] = {
     ANTHROPIC("/v1/messages", handle_messages, &messages_request_schema, "Continue a conversation (Anthropic)"),
     ANTHROPIC("/v1/messages/count_tokens", handle_count_tokens, &count_tokens_request_schema,
               "Tokens of a conversation (Anthropic)"),
+    SOCKET("/v1/realtime", handle_realtime, "A conversation over WebSocket (OpenAI's realtime API, text)"),
+    SOCKET("/v1/ws", handle_streams, "Many answers at once over WebSocket, resumable"),
     {0},
 };
 
@@ -101,6 +111,7 @@ bn_status api_open(struct api *api, struct models *models, const struct api_opti
     const char *folder = options->folder;
     *api = (struct api){.models = models};
     bn_status status = json_store_create(MAX_RESPONSES, MAX_RESPONSE_BYTES, MAX_RESPONSE_AGE_S, &api->responses, err);
+    if (!status) status = stream_sessions_create(&api->sessions, err);
     if (!status) status = replay_open(&api->replay, options->cache_bytes, err);
     if (!status && folder) status = files_create(folder, &api->files, err);
     if (!status && folder) status = batches_create(folder, api, &api->batches, err);
@@ -111,6 +122,7 @@ bn_status api_open(struct api *api, struct models *models, const struct api_opti
 
 void api_close(struct api *api) {
     ollama_close(api);
+    stream_sessions_destroy(api->sessions);
     batches_destroy(api->batches);
     files_destroy(api->files);
     replay_close(&api->replay);

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "server/exchange_core.h"
 
-static const char *openai_type(int status) {
+const char *openai_error_type(int status) {
     switch (status) {
     case 401:
         return "authentication_error";
@@ -62,7 +62,7 @@ json_t *exchange_error_json(const struct exchange *exchange, const struct api_er
         result = json_pack("{s:s, s:O, s:s}", "type", "error", "error", object, "request_id", exchange->request.id);
         break;
     case ERRORS_OPENAI:
-        json_object_set_new(object, "type", text_json(error->type ? error->type : openai_type(error->status)));
+        json_object_set_new(object, "type", text_json(error->type ? error->type : openai_error_type(error->status)));
         json_object_set_new(object, "param", text_json(error->param));
         json_object_set_new(object, "code", error->code ? text_json(error->code) : json_integer(error->status));
         result = json_pack("{s:O}", "error", object);

@@ -264,6 +264,10 @@ void exchange_read_on(struct exchange *exchange) {
     if (post) loop_post(&exchange->server->loop, &exchange->task);
 }
 
+bool exchange_work(struct exchange *exchange, void (*work)(void *context), void *context) {
+    return workers_add(&exchange->server->workers, work, context);
+}
+
 void exchange_respond(struct exchange *exchange, int status, const char *content_type, const void *bytes, size_t size) {
     const struct header header = {"content-type", content_type};
     exchange_start(exchange, status, &header, content_type ? 1 : 0);

@@ -91,6 +91,8 @@ void exchange_fail(struct exchange *exchange, const struct api_error *error, con
 /* … of a library error: BAD_ARGUMENT, BAD_FILE, CONTEXT_OVERFLOW, UNSUPPORTED → 400, NOT_FOUND → 404, BUSY and
  * NO_MEMORY → 503, else 500. */
 void exchange_fail_status(struct exchange *exchange, const bn_error *error);
+/* What OpenAI calls an error of this status: "invalid_request_error". */
+const char *openai_error_type(int status);
 /* The error object alone, as a stream sends it after its status has gone: {"error": …} in the route's style. New
  * reference; NULL without memory. */
 json_t *exchange_error_json(const struct exchange *exchange, const struct api_error *error, const char *message);
@@ -132,6 +134,8 @@ size_t exchange_pending(struct exchange *exchange);
 bool exchange_closed(struct exchange *exchange);
 /* After on_body or on_message returned false. Any thread. */
 void exchange_read_on(struct exchange *exchange);
+/* Runs work(context) on a worker thread, where it may block. False: too much is waiting. Any thread. */
+bool exchange_work(struct exchange *exchange, void (*work)(void *context), void *context);
 
 /* ---- WebSocket (routes with `websocket` set; no exchange_start or exchange_write there) ---- */
 

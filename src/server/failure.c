@@ -87,6 +87,19 @@ static struct api_error api_error_of(const struct failure *failure) {
     return error;
 }
 
+json_t *failure_object(const struct failure *failure) {
+    const char *type = failure->type ? failure->type : openai_error_type(failure->status);
+    json_t *param = *failure->param ? json_text(failure->param, strlen(failure->param)) : json_null();
+    json_t *object =
+        json_pack("{s:o, s:s, s:o, s:s?}", "message", json_text(failure->message, strlen(failure->message)), "type",
+                  type, "param", param, "code", failure->code);
+    if (failure->context_length) {
+        json_object_set_new(object, "n_prompt_tokens", json_integer((json_int_t)failure->n_prompt_tokens));
+        json_object_set_new(object, "n_ctx", json_integer((json_int_t)failure->context_length));
+    }
+    return object;
+}
+
 json_t *failure_json(const struct exchange *exchange, const struct failure *failure) {
     struct api_error error = api_error_of(failure);
     return exchange_error_json(exchange, &error, failure->message);

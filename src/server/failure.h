@@ -24,6 +24,8 @@ struct failure failure_of_end(const bn_error *error, bool no_memory);
 /* 400: the prompt has n tokens, the context holds fewer. In the words of both APIs that clients look for. */
 bool refuse_overflow(struct failure *failure, size_t n_prompt_tokens, size_t context_length);
 
+/* What is within "error" for OpenAI's clients: message, type, param, code. New reference; NULL without memory. */
+json_t *failure_object(const struct failure *failure);
 /* The error object in the style of the exchange's route; a new reference. */
 json_t *failure_json(const struct exchange *exchange, const struct failure *failure);
 void failure_send(struct exchange *exchange, const struct failure *failure);

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "server/delivery.h"
+#include "server/items.h"
 #include "server/json_store.h"
 
 static const struct schema_field response_fields[] = {
@@ -33,46 +34,6 @@ const struct schema response_request_schema = {
 
 /* ---- the request in the common form ---- */
 
-static bool add_call(json_t *messages, const json_t *item, const char *place, struct failure *failure) {
-    const char *name = json_text_or(item, "name", NULL);
-    if (!name) return refuse(failure, place, "'%s.name' must be a string", place);
-    json_t *call = json_pack("{s:s, s:s, s:{s:s, s:s}}", "id", json_text_or(item, "call_id", ""), "type", "function",
-                             "function", "name", name, "arguments", json_text_or(item, "arguments", "{}"));
-    json_t *last = json_array_get(messages, json_array_size(messages) - 1);
-    json_t *calls = json_object_get(last, "tool_calls");
-    if (calls) /* calls beside each other are one message */
-        return json_array_append_new(calls, call) == 0 || succeeded(failure, BN_STATUS_NO_MEMORY, NULL);
-    json_array_append_new(messages,
-                          json_pack("{s:s, s:s, s:[o]}", "role", "assistant", "content", "", "tool_calls", call));
-    return true;
-}
-
-static bool add_item(json_t *messages, const json_t *item, size_t index, struct failure *failure) {
-    const char *type = json_text_or(item, "type", "message");
-    const char *role = json_text_or(item, "role", NULL);
-    json_t *content = json_object_get(item, "content"), *output = json_object_get(item, "output");
-    char place[SCHEMA_PATH_BYTES];
-    snprintf(place, sizeof place, "input[%zu]", index);
-    if (strcmp(type, "function_call") == 0) return add_call(messages, item, place, failure);
-    if (strcmp(type, "reasoning") == 0) return true; /* the model thinks anew */
-    if (strcmp(type, "function_call_output") == 0) {
-        if (!json_is_string(output) && !json_is_array(output))
-            return refuse(failure, place, "'%s.output' must be a text", place);
-        json_array_append_new(messages, json_pack("{s:s, s:s, s:O}", "role", "tool", "tool_call_id",
-                                                  json_text_or(item, "call_id", ""), "content", output));
-        return true;
-    }
-    if (strcmp(type, "message") != 0)
-        return refuse(failure, place, "'%s' is of type '%.40s', which isn't supported", place, type);
-    bool known = role && (!strcmp(role, "user") || !strcmp(role, "assistant") || !strcmp(role, "system") ||
-                          !strcmp(role, "developer"));
-    if (!known || (!json_is_string(content) && !json_is_array(content)))
-        return refuse(failure, place, "'%s' needs a 'role' (user, assistant, system, developer) and a 'content'",
-                      place);
-    json_array_append_new(messages, json_pack("{s:s, s:O}", "role", role, "content", content));
-    return true;
-}
-
 static bool add_input(json_t *messages, const json_t *input, struct failure *failure) {
     if (json_is_string(input)) {
         json_array_append_new(messages, json_pack("{s:s, s:O}", "role", "user", "content", input));
@@ -80,9 +41,11 @@ static bool add_input(json_t *messages, const json_t *input, struct failure *fai
     }
     if (json_array_size(input) == 0) return refuse(failure, "input", "'input' is empty");
     for (size_t i = 0; i < json_array_size(input); i++) {
+        char place[32];
+        snprintf(place, sizeof place, "input[%zu]", i);
         if (!json_is_object(json_array_get(input, i)))
-            return refuse(failure, "input", "'input[%zu]' must be of type object", i);
-        if (!add_item(messages, json_array_get(input, i), i, failure)) return false;
+            return refuse(failure, "input", "'%s' must be of type object", place);
+        if (!item_to_message(messages, json_array_get(input, i), place, failure)) return false;
     }
     return true;
 }
@@ -107,36 +70,6 @@ static json_t *conversation_of(const struct api *api, const json_t *body, struct
     if (add_input(messages, json_object_get(body, "input"), failure)) return messages;
     json_decref(messages);
     return NULL;
-}
-
-static bool add_tools(json_t *out, const json_t *body, struct failure *failure) {
-    const json_t *tools = json_member(body, "tools");
-    json_t *list = json_array();
-    for (size_t i = 0; i < json_array_size(tools); i++) {
-        const json_t *tool = json_array_get(tools, i);
-        const char *type = json_text_or(tool, "type", ""), *name = json_text_or(tool, "name", NULL);
-        char place[64];
-        snprintf(place, sizeof place, "tools[%zu]", i);
-        if (strcmp(type, "function") != 0 || !name) {
-            json_decref(list);
-            return refuse(failure, place,
-                          name ? "'%s' is of type '%.40s': functions are supported"
-                               : "'%s' is of type '%.40s', or has no 'name'",
-                          place, type);
-        }
-        json_t *function = json_pack("{s:s}", "name", name);
-        if (json_member(tool, "description"))
-            json_object_set(function, "description", json_object_get(tool, "description"));
-        if (json_member(tool, "parameters"))
-            json_object_set(function, "parameters", json_object_get(tool, "parameters"));
-        json_array_append_new(list, json_pack("{s:s, s:o}", "type", "function", "function", function));
-    }
-    if (json_array_size(list)) json_object_set(out, "tools", list);
-    json_decref(list);
-    if (json_member(body, "tool_choice")) json_object_set(out, "tool_choice", json_object_get(body, "tool_choice"));
-    if (json_member(body, "parallel_tool_calls"))
-        json_object_set(out, "parallel_tool_calls", json_object_get(body, "parallel_tool_calls"));
-    return true;
 }
 
 /* {"type": "json_schema", "name", "schema"}: of what chats have it's one of the forms. */
@@ -172,32 +105,22 @@ static json_t *common_body(const json_t *body, const json_t *conversation, struc
     if (effort) json_object_set(out, "reasoning_effort", effort);
     add_format(out, body);
     json_object_set_new(out, "add_generation_prompt", json_true()); /* an answer is never continued here */
-    if (add_tools(out, body, failure)) return out;
+    if (item_tools_to_chat(out, body, failure)) return out;
     json_decref(out);
     return NULL;
 }
 
 /* ---- the answer ---- */
 
-enum item { ITEM_NONE, ITEM_MESSAGE, ITEM_REASONING, ITEM_CALL };
-
 struct response {
     struct delivery delivery;
     struct json_store *store; /* NULL: it isn't to be kept */
     json_t *shown;            /* the members that say what was asked for */
     json_t *messages;         /* the conversation up to here */
-    json_t *output;           /* items that are complete */
-    enum item open;
-    char item_id[40];
-    struct buffer text; /* of the open item */
-    const struct answer_call *call;
+    struct item_writer writer;
     size_t sequence;
     bool begun;
 };
-
-static json_t *buffer_json(const struct buffer *text) {
-    return json_text(text->data ? text->data : "", text->size);
-}
 
 static json_t *usage_json_of(const bn_usage *u) {
     return json_pack("{s:I, s:{s:I}, s:I, s:{s:I}, s:I}", "input_tokens", (json_int_t)u->prompt_tokens,
@@ -211,7 +134,7 @@ static json_t *response_json(const struct response *r, const char *status, const
     const struct delivery *d = &r->delivery;
     json_t *out = json_pack("{s:s, s:s, s:I, s:s, s:n, s:n, s:s, s:o}", "id", d->id, "object", "response", "created_at",
                             (json_int_t)d->created, "status", status, "error", "incomplete_details", "model",
-                            d->model->name, "output", usage ? json_incref(r->output) : json_array());
+                            d->model->name, "output", usage ? json_incref(r->writer.output) : json_array());
     json_object_update(out, r->shown);
     if (strcmp(status, "incomplete") == 0)
         json_object_set_new(out, "incomplete_details", json_pack("{s:s}", "reason", "max_output_tokens"));
@@ -220,7 +143,8 @@ static json_t *response_json(const struct response *r, const char *status, const
 }
 
 /* Sends an event; the value is stolen. */
-static void emit(struct response *r, const char *type, json_t *event) {
+static void emit(void *context, const char *type, json_t *event) {
+    struct response *r = context;
     if (!r->delivery.stream) {
         json_decref(event);
         return;
@@ -237,119 +161,52 @@ static void begin(struct response *r) {
     emit(r, "response.in_progress", json_pack("{s:o}", "response", response_json(r, "in_progress", NULL)));
 }
 
-static json_int_t index_of(const struct response *r) {
-    return (json_int_t)json_array_size(r->output);
-}
-
-static json_t *text_part(const struct response *r, bool whole) {
-    json_t *text = whole ? buffer_json(&r->text) : json_string("");
-    if (r->open == ITEM_REASONING) return json_pack("{s:s, s:o}", "type", "reasoning_text", "text", text);
-    return json_pack("{s:s, s:o, s:[], s:[]}", "type", "output_text", "text", text, "annotations", "logprobs");
-}
-
-static json_t *item_json(const struct response *r, bool whole) {
-    const char *status = whole ? "completed" : "in_progress";
-    if (r->open == ITEM_CALL)
-        return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s}", "type", "function_call", "id", r->item_id, "call_id",
-                         r->call->id, "name", buffer_json(&r->call->name), "arguments",
-                         whole ? buffer_json(&r->text) : json_string(""), "status", status);
-    json_t *content = json_array();
-    if (whole) json_array_append_new(content, text_part(r, true));
-    if (r->open == ITEM_REASONING)
-        return json_pack("{s:s, s:s, s:[], s:o, s:s}", "type", "reasoning", "id", r->item_id, "summary", "content",
-                         content, "status", status);
-    return json_pack("{s:s, s:s, s:s, s:s, s:o}", "type", "message", "id", r->item_id, "status", status, "role",
-                     "assistant", "content", content);
-}
-
-static void close_item(struct response *r) {
-    if (r->open == ITEM_NONE) return;
-    json_int_t index = index_of(r);
-    if (r->open == ITEM_CALL) {
-        emit(r, "response.function_call_arguments.done",
-             json_pack("{s:s, s:I, s:o, s:o}", "item_id", r->item_id, "output_index", index, "arguments",
-                       buffer_json(&r->text), "name", buffer_json(&r->call->name)));
-    } else {
-        const char *done = r->open == ITEM_MESSAGE ? "response.output_text.done" : "response.reasoning_text.done";
-        emit(r, done,
-             json_pack("{s:s, s:I, s:i, s:o, s:[]}", "item_id", r->item_id, "output_index", index, "content_index", 0,
-                       "text", buffer_json(&r->text), "logprobs"));
-        emit(r, "response.content_part.done",
-             json_pack("{s:s, s:I, s:i, s:o}", "item_id", r->item_id, "output_index", index, "content_index", 0, "part",
-                       text_part(r, true)));
-    }
-    json_t *item = item_json(r, true);
-    emit(r, "response.output_item.done", json_pack("{s:I, s:O}", "output_index", index, "item", item));
-    json_array_append_new(r->output, item);
-    buffer_clear(&r->text);
-    r->open = ITEM_NONE;
-}
-
-static void open_item(struct response *r, enum item kind, const struct answer_call *call) {
-    static const char *const prefixes[] = {"", "msg_", "rs_", "fc_"};
-    begin(r);
-    close_item(r);
-    r->open = kind;
-    r->call = call;
-    make_id(r->item_id, sizeof r->item_id, prefixes[kind]);
-    emit(r, "response.output_item.added",
-         json_pack("{s:I, s:o}", "output_index", index_of(r), "item", item_json(r, false)));
-    if (kind == ITEM_CALL) return;
-    emit(r, "response.content_part.added",
-         json_pack("{s:s, s:I, s:i, s:o}", "item_id", r->item_id, "output_index", index_of(r), "content_index", 0,
-                   "part", text_part(r, false)));
-}
-
-static void add_text(struct response *r, enum item kind, const char *event, const char *text, size_t n) {
-    if (r->open != kind) open_item(r, kind, NULL);
-    buffer_append(&r->text, text, n);
-    emit(r, event,
-         json_pack("{s:s, s:I, s:i, s:o, s:[]}", "item_id", r->item_id, "output_index", index_of(r), "content_index", 0,
-                   "delta", json_text(text, n), "logprobs"));
-}
-
 static void on_text(void *context, struct answer_choice *choice, const char *text, size_t n) {
+    struct response *r = context;
     (void)choice;
-    add_text(context, ITEM_MESSAGE, "response.output_text.delta", text, n);
+    begin(r);
+    item_writer_text(&r->writer, ITEM_MESSAGE, text, n);
 }
 
 static void on_reasoning(void *context, struct answer_choice *choice, const char *text, size_t n) {
+    struct response *r = context;
     (void)choice;
-    add_text(context, ITEM_REASONING, "response.reasoning_text.delta", text, n);
+    begin(r);
+    item_writer_text(&r->writer, ITEM_REASONING, text, n);
 }
 
 static void on_call_begin(void *context, struct answer_choice *choice, const struct answer_call *call) {
+    struct response *r = context;
     (void)choice;
-    open_item(context, ITEM_CALL, call);
+    begin(r);
+    item_writer_open(&r->writer, ITEM_CALL, call);
 }
 
 static void on_call_arguments(void *context, struct answer_choice *choice, const struct answer_call *call,
                               const char *text, size_t n) {
     struct response *r = context;
     (void)choice;
-    r->call = call; /* calls may move as more come */
-    buffer_append(&r->text, text, n);
-    emit(r, "response.function_call_arguments.delta",
-         json_pack("{s:s, s:I, s:o}", "item_id", r->item_id, "output_index", index_of(r), "delta", json_text(text, n)));
+    item_writer_arguments(&r->writer, call, text, n);
 }
 
 static void on_call_end(void *context, struct answer_choice *choice, const struct answer_call *call) {
     struct response *r = context;
-    (void)choice;
-    r->call = call;
-    close_item(r);
+    (void)choice, (void)call;
+    item_writer_close(&r->writer, true);
 }
 
 /* The answer as a message of the conversation, and both into the store. */
 static void keep(struct response *r, json_t *response) {
     const struct answer_choice *choice = answer_choice(r->delivery.answer, 0);
     if (!r->store) return;
-    json_t *message = json_pack("{s:s, s:o}", "role", "assistant", "content", buffer_json(&choice->text));
+    json_t *message =
+        json_pack("{s:s, s:o}", "role", "assistant", "content", json_text(choice->text.data, choice->text.size));
     json_t *calls = json_array();
     for (size_t i = 0; i < choice->n_calls; i++)
-        json_array_append_new(calls, json_pack("{s:s, s:s, s:{s:o, s:o}}", "id", choice->calls[i].id, "type",
-                                               "function", "function", "name", buffer_json(&choice->calls[i].name),
-                                               "arguments", buffer_json(&choice->calls[i].arguments)));
+        json_array_append_new(
+            calls, json_pack("{s:s, s:s, s:{s:o, s:o}}", "id", choice->calls[i].id, "type", "function", "function",
+                             "name", json_text(choice->calls[i].name.data, choice->calls[i].name.size), "arguments",
+                             json_text(choice->calls[i].arguments.data, choice->calls[i].arguments.size)));
     if (json_array_size(calls)) json_object_set(message, "tool_calls", calls);
     json_decref(calls);
     json_array_append_new(r->messages, message);
@@ -367,8 +224,9 @@ static void on_end(void *context, const struct failure *failure) {
     bool cut = !choice->finish_reason || strcmp(choice->finish_reason, "length") == 0;
     const char *status = cut ? "incomplete" : "completed";
     begin(r);
-    if (r->open == ITEM_NONE && index_of(r) == 0) open_item(r, ITEM_MESSAGE, NULL); /* the model had nothing to say */
-    close_item(r);
+    if (r->writer.open == ITEM_NONE && json_array_size(r->writer.output) == 0)
+        item_writer_open(&r->writer, ITEM_MESSAGE, NULL); /* the model had nothing to say */
+    item_writer_close(&r->writer, true);
     json_t *response = response_json(r, status, &usage);
     keep(r, response);
     if (!d->stream) {
@@ -394,8 +252,7 @@ static void release(void *context) {
     struct response *r = context;
     json_decref(r->shown);
     json_decref(r->messages);
-    json_decref(r->output);
-    buffer_release(&r->text);
+    item_writer_release(&r->writer);
 }
 
 static json_t *or_null(const json_t *body, const char *name) {
@@ -445,11 +302,13 @@ void handle_responses(struct exchange *exchange, void *service) {
     bool stream = json_bool_or(body, "stream", false);
     struct response *r = delivery_create(exchange, sizeof *r, "resp_", stream, release);
     if (!r) return;
-    if (!read_request(api, exchange, body, &request, &r->messages, &failure)) {
+    bool ready = item_writer_init(&r->writer) || succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
+    if (!ready || !read_request(api, exchange, body, &request, &r->messages, &failure)) {
         delivery_refuse(&r->delivery, &failure);
         return;
     }
-    r->output = json_array();
+    r->writer.emit = emit;
+    r->writer.context = r;
     r->shown = shown_of(body, &request.settings);
     r->store = json_bool_or(body, "store", true) ? api->responses : NULL;
     delivery_start_answer(&r->delivery, &request, &format);
