@@ -157,8 +157,7 @@ uint64_t cache_scope(const char *tenant, const char *salt) {
     return hash_bytes(tenant, strlen(tenant), hash_bytes(salt, strlen(salt), seed)) | 1;
 }
 
-void client_heed(const struct exchange *exchange, const json_t *body, bn_request_options *options) {
-    const char *client = exchange_request(exchange)->client;
+void client_heed(const char *client, const json_t *body, bn_request_options *options) {
     options->client = hash_bytes(client, strlen(client), 1) | 1;
     options->cache_scope = cache_scope(client_is_key(client) ? client : "", json_text_or(body, "cache_salt", ""));
 }
@@ -166,7 +165,7 @@ void client_heed(const struct exchange *exchange, const json_t *body, bn_request
 bool api_chat_request(const struct api *api, struct exchange *exchange, const json_t *body,
                       struct chat_request *request, struct failure *failure) {
     if (chat_request_read(request, api->models, body, failure)) {
-        client_heed(exchange, body, &request->settings.options);
+        client_heed(exchange_request(exchange)->client, body, &request->settings.options);
         return true;
     }
     chat_request_release(request);

@@ -41,9 +41,9 @@ bn_status api_add_routes(struct api *api, struct router *router, bn_error *err);
 bool api_acquire(const struct api *api, const json_t *body, const struct model **out, struct failure *failure);
 /* The scope of cached prompts (bn_request_options.cache_scope) of a tenant, "" for everybody's. */
 uint64_t cache_scope(const char *tenant, const char *salt);
-/* Whose request it is, as the engine's options want it; whose cached prompts it may find: those of its API key and, where the
+/* Whose request it is (request.client), as the engine's options want it; whose cached prompts it may find: those of its API key and, where the
  * body has one, of its cache_salt. */
-void client_heed(const struct exchange *exchange, const json_t *body, bn_request_options *options);
+void client_heed(const char *client, const json_t *body, bn_request_options *options);
 /* chat_request_read for an exchange: what it says about the client is heeded. Releases the request after a failure. */
 bool api_chat_request(const struct api *api, struct exchange *exchange, const json_t *body,
                       struct chat_request *request, struct failure *failure);

@@ -149,7 +149,7 @@ static void start(struct exchange *exchange, const json_t *body, const struct mo
         json_int_t n_probs = json_integer_or(body, "n_probs", 0);
         o->max_tokens = most > 0 ? (size_t)most : most == 0; /* 0: the prompt alone, which takes a token */
         if (n_probs > 0) o->n_logprobs = (int32_t)n_probs;
-        client_heed(exchange, body, o);
+        client_heed(exchange_request(exchange)->client, body, o);
         if (n_probs > 0) c->probabilities = json_array();
         if (json_bool_or(body, "return_tokens", false)) c->tokens = json_array();
         delivery_start_generation(&c->delivery, model, prompt, 1, &sink, &settings);

@@ -142,7 +142,7 @@ static const struct answer_format stream_format = {
     .text = stream_text, .reasoning = stream_reasoning, .call_end = stream_call, .end = end};
 
 void ollama_start(struct ollama_call *call, struct chat_request *request) {
-    client_heed(call->delivery.exchange, call->body, &request->settings.options);
+    client_heed(exchange_request(call->delivery.exchange)->client, call->body, &request->settings.options);
     request->tokens_wanted = call->with_context;
     delivery_start_answer(&call->delivery, request, call->delivery.stream ? &stream_format : &whole_format);
 }

@@ -420,7 +420,7 @@ void handle_completions(struct exchange *exchange, void *service) {
         read_options(completion, body, &settings, &failure);
     json_decref(empty);
     if (ok) {
-        client_heed(exchange, body, &settings.options);
+        client_heed(exchange_request(exchange)->client, body, &settings.options);
         delivery_start_generation(&completion->delivery, model, prompts, completion->n_prompts, &sink, &settings);
         mem_free(prompts);
     } else {

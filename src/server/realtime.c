@@ -247,7 +247,7 @@ struct response;
 struct realtime {
     const struct api *api;
     struct channel *channel;
-    uint64_t client; /* for fairness */
+    char client[64]; /* whose it is, for fairness */
     char id[40], conversation_id[40];
     char *model; /* as the client called it; NULL: not at all */
     atomic_size_t n_events;
@@ -807,7 +807,7 @@ static bool read_request(struct realtime *rt, const json_t *body, const json_t *
     if (ok && !(ok = succeeded(failure, schema_validate(&chat_request_schema, chat, path, &error), &error)))
         snprintf(failure->param, sizeof failure->param, "response.%.140s", path);
     if (ok && !(ok = chat_request_read(request, rt->api->models, chat, failure))) chat_request_release(request);
-    if (ok) request->settings.options.client = rt->client;
+    if (ok) client_heed(rt->client, chat, &request->settings.options);
     json_decref(chat);
     return ok;
 }
@@ -950,7 +950,7 @@ void handle_realtime(struct exchange *exchange, void *service) {
         return;
     }
     rt->api = service;
-    rt->client = client_of(exchange);
+    snprintf(rt->client, sizeof rt->client, "%s", exchange_request(exchange)->client);
     make_id(rt->id, sizeof rt->id, "sess_");
     make_id(rt->conversation_id, sizeof rt->conversation_id, "conv_");
     pthread_mutex_init(&rt->lock, NULL);

@@ -38,8 +38,10 @@ bool streams_message_read(const char *text, size_t size, json_t **message, struc
     }
     const char *type = json_text_or(*message, "type", "");
     if (strcmp(type, "resume") == 0) return need(*message, "session", failure) && need(*message, "seq", failure);
-    if (strcmp(type, "start") == 0) return need(*message, "id", failure) && need(*message, "request", failure);
-    return strcmp(type, "cancel") != 0 || need(*message, "id", failure);
+    bool names = strcmp(type, "start") == 0 || strcmp(type, "cancel") == 0;
+    if (names && !need(*message, "id", failure)) return false;
+    if (names && !*json_text_or(*message, "id", "")) return refuse(failure, "id", "'id' has a NUL");
+    return strcmp(type, "start") != 0 || need(*message, "request", failure);
 }
 
 /* ---- a connection ---- */
@@ -50,8 +52,7 @@ struct connection_of_streams {
     struct stream_session *session; /* NULL until it is opened or resumed; set by the worker, under lock */
     pthread_mutex_t lock;           /* of session, and closed */
     bool closed, draining;
-    uint64_t client; /* for fairness */
-    char owner[64];  /* who may resume its session */
+    char client[64]; /* whose it is, for fairness and for resuming */
 };
 
 static void say_refused(struct connection_of_streams *c, const json_t *message, const struct failure *failure) {
@@ -215,10 +216,11 @@ static bool read_prompt_body(struct chat_request *request, const struct api *api
                              struct failure *failure) {
     *request = (struct chat_request){0};
     if (!check_prompt_body(body, failure) || !api_acquire(api, body, &request->model, failure)) return false;
+    const bn_encode_options encoding = prompt_options(body);
     if (!settings_read(&request->settings, body, request->model, failure) ||
-        !read_prompt(request->model, json_object_get(body, "prompt"), "request.prompt",
-                     json_bool_or(body, "add_special_tokens", true), &request->prompt, failure) ||
-        !constraint_read(body, &request->settings.options.grammar, failure))
+        !read_prompt(request->model, json_object_get(body, "prompt"), "request.prompt", &encoding, &request->prompt,
+                     failure) ||
+        !constraint_read(request->model, body, &request->settings.options.grammar, failure))
         return false;
     bn_request_options *o = &request->settings.options;
     json_int_t most = json_integer_or(body, "max_tokens", 16);
@@ -265,7 +267,7 @@ static bool start(struct connection_of_streams *c, const json_t *message, struct
     if (!stream_session_may_add(c->session, id, failure) ||
         !read_request(&request, c->api, json_object_get(message, "request"), failure))
         return false;
-    request.settings.options.client = c->client;
+    client_heed(c->client, json_object_get(message, "request"), &request.settings.options);
     struct stream *stream = create_stream(id, &request);
     if (!stream) return succeeded(failure, BN_STATUS_NO_MEMORY, NULL);
     if (!stream_session_add(c->session, stream, failure)) {
@@ -295,7 +297,7 @@ static void take_session(struct connection_of_streams *c, struct stream_session 
 
 static bool open_session(struct connection_of_streams *c, const json_t *message, struct failure *failure) {
     unsigned grace_s = (unsigned)json_integer_or(message, "grace_s", 30);
-    struct stream_session *session = stream_session_open(c->api->sessions, c->owner, grace_s, c->channel);
+    struct stream_session *session = stream_session_open(c->api->sessions, c->client, grace_s, c->channel);
     if (!session) return succeeded(failure, BN_STATUS_NO_MEMORY, NULL);
     take_session(c, session);
     return true;
@@ -303,7 +305,7 @@ static bool open_session(struct connection_of_streams *c, const json_t *message,
 
 static bool resume_session(struct connection_of_streams *c, const json_t *message, struct failure *failure) {
     struct stream_session *session =
-        stream_session_resume(c->api->sessions, json_text_or(message, "session", ""), c->owner,
+        stream_session_resume(c->api->sessions, json_text_or(message, "session", ""), c->client,
                               (uint64_t)json_integer_or(message, "seq", 0), c->channel, failure);
     if (session) take_session(c, session);
     return session != NULL;
@@ -406,8 +408,7 @@ void handle_streams(struct exchange *exchange, void *service) {
         return;
     }
     c->api = service;
-    c->client = client_of(exchange);
-    snprintf(c->owner, sizeof c->owner, "%s", exchange_request(exchange)->client);
+    snprintf(c->client, sizeof c->client, "%s", exchange_request(exchange)->client);
     pthread_mutex_init(&c->lock, NULL);
     if (!channel_open(exchange, &events, c, &c->channel)) on_released(c);
 }

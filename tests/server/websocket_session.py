@@ -13,6 +13,9 @@ import traceback
 from websocket_client import Closed, WebSocket
 
 BITNET = sys.argv[1]
+LONG = os.environ.get("LONG_SESSION") == "1"  # also what has to fill the system's buffers
+N_SLOW = 400
+N_FLOOD = 5000 if LONG else 300
 MESSAGES = [{"role": "user", "content": "Once upon a time"}]
 TOOLS = [{"type": "function", "name": "f", "parameters": {
     "type": "object", "properties": {"n": {"type": "integer", "minimum": 10, "maximum": 99}}, "required": ["n"],
@@ -483,7 +486,7 @@ def check_streams_expire():
     for grace_s in (0, 1):
         ws = Streams(grace_s=grace_s)
         for i in range(8):
-            ws.start(str(i), prompt="Once", max_tokens=450, ignore_eos=True, logprobs=20)
+            ws.start(str(i), prompt="Once", max_tokens=450, ignore_eos=True)
         while ws.receive()["type"] != "text":
             pass
         ws.socket.drop()
@@ -608,20 +611,20 @@ def check_unknown_models():
 def check_draining():
     rt, ws, idle, detached = Realtime(two, path="/v1/realtime?model=demo"), Streams(two), Streams(two), Streams(two)
     rt.say("Once upon a time")
-    rt.send("response.create", response={"ignore_eos": True, "max_output_tokens": 300})
+    rt.send("response.create", response={"ignore_eos": True, "max_output_tokens": 120})
     rt.expect("response.created")
-    ws.start("a", model="demo", prompt="Once", max_tokens=300, ignore_eos=True)
+    ws.start("a", model="demo", prompt="Once", max_tokens=120, ignore_eos=True)
     ws.receive()
-    detached.start("a", model="demo", prompt="Once", max_tokens=400, ignore_eos=True)
+    detached.start("a", model="demo", prompt="Once", max_tokens=200, ignore_eos=True)
     detached.receive()
     detached.socket.drop()
     two.process.send_signal(signal.SIGTERM)
     expect_close(idle.socket, 1001)
-    assert ws.collect("a")["a"][-1]["usage"]["completion_tokens"] == 300  # what runs is finished
+    assert ws.collect("a")["a"][-1]["usage"]["completion_tokens"] == 120  # what runs is finished
     expect_close(ws.socket, 1001)
     while (event := rt.receive())["type"] != "response.done":
         pass
-    assert event["response"]["usage"]["output_tokens"] == 300
+    assert event["response"]["usage"]["output_tokens"] == 120
     expect_close(rt.socket, 1001)
     assert two.process.wait(30) == 0
 
@@ -630,8 +633,6 @@ def check_end():
     assert [server.stop() for server in (plain, locked, slim)] == [0, 0, 0]
 
 
-LONG = os.environ.get("LONG_SESSION") == "1"
-N_SLOW, N_FLOOD = (400, 5000) if LONG else (100, 300)
 plain = Server()
 locked = Server("--api-key", "one,two")
 slim = Server()
@@ -639,6 +640,8 @@ two = Server("other=demo")
 slim_memory = slim.memory_mib()
 failures = 0
 checks = [check for name, check in list(globals().items()) if name.startswith("check_")]
+if not LONG:
+    checks = [check for check in checks if check not in (check_slow_readers_slow_themselves, check_streams_gap_is_told)]
 if len(sys.argv) > 2:
     checks = [check for check in checks if any(word in check.__name__ for word in sys.argv[2:])]
 for check in checks:
