@@ -14,7 +14,7 @@
 
 #include "backup/vault.h"
 #include "base/json.h"
-#include "registry/sha256.h"
+#include "net/digest.h"
 
 /* Where things are here, or go; all but home may be NULL (then they are left out). */
 struct backup_places {

@@ -112,7 +112,7 @@ static bn_status publish(struct item *item, bn_error *err) {
 
 /* All bytes are here: are they the right ones? Once they may be fetched again. */
 static bn_status verify(struct item *item, bn_error *err) {
-    char digest[DIGEST_TEXT_BYTES] = "";
+    char digest[SHA256_HEX_SIZE] = "";
     if (item->at == item->file->size_bytes) digest_finish(&item->digest, digest);
     if (strcmp(digest, item->file->digest) == 0) return publish(item, err);
     uint64_t had = item->at;

@@ -2,7 +2,7 @@
 #ifndef HUB_ITEM_H
 #define HUB_ITEM_H
 
-#include "hub/digest.h"
+#include "net/digest.h"
 #include "hub/download.h"
 
 struct item {

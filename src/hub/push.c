@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "hub/digest.h"
+#include "net/digest.h"
 
 enum {
     SAMPLE_BYTES = 512, /* of each file, by which the hub tells text from data */
@@ -100,18 +100,6 @@ static bn_status ask_sizes(struct push *push, size_t first, size_t end, bn_error
 }
 
 /* ---- large files: to the storage ---- */
-
-static bn_status hash_file(struct hub_push_file *file, bn_error *err) {
-    struct digest digest = {0};
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return fail(err, BN_STATUS_IO, "%s: can't read", file->path);
-    bn_status status = digest_start(&digest, false, 0, err);
-    if (!status) status = digest_update_file(&digest, fd, file->size_bytes, file->path, err);
-    if (!status) digest_finish(&digest, file->sha256);
-    digest_release(&digest);
-    close(fd);
-    return status;
-}
 
 /* PUTs a piece of the file; *etag is the storage's name for it, newly allocated (NULL if it has none). */
 static bn_status put_piece(struct push *push, const struct hub_push_file *file, const char *url, uint64_t offset,
@@ -361,7 +349,10 @@ bn_status hub_push(struct hub *hub, const struct hub_repo *repo, struct hub_push
         status = ask_sizes(&push, i, min_size(n_files, i + FILES_PER_PREUPLOAD), err);
     for (size_t i = 0; !status && i < n_files; i++) {
         if (!files[i].large) continue;
-        status = hash_file(&files[i], err);
+        uint64_t size;
+        status = sha256_file(files[i].path, -1, NULL, files[i].sha256, &size, err);
+        if (!status && size != files[i].size_bytes)
+            status = fail(err, BN_STATUS_IO, "%s: changed while it was read", files[i].path);
         if (!status) status = upload_large(&push, &files[i], err);
     }
     return status ? status : commit(&push, out, err);

@@ -120,15 +120,15 @@ static bn_status find_file(struct bundle *bundle, const char *name, size_t *inde
 }
 
 static bn_status copy_bytes(struct bundle *bundle, const struct version_file *file, int fd, bn_error *err) {
-    struct sha256 *hash = sha256_begin();
+    struct digest digest = {0};
     char hex[SHA256_HEX_SIZE];
     uint64_t size = 0;
-    bn_status status = hash ? BN_OK : fail_no_memory(err, 1);
+    bn_status status = digest_start(&digest, false, 0, err);
     while (!status) {
         la_ssize_t n = archive_read_data(bundle->archive, bundle->piece, PIECE_BYTES);
         if (n < 0) status = unreadable(bundle, err);
         if (n <= 0) break;
-        sha256_add(hash, bundle->piece, (size_t)n);
+        digest_update(&digest, bundle->piece, (size_t)n);
         size += (uint64_t)n;
         if (size > file->size)
             status = fail(err, BN_STATUS_BAD_FILE, "'%s' is longer than the manifest says", file->path);
@@ -137,7 +137,8 @@ static bn_status copy_bytes(struct bundle *bundle, const struct version_file *fi
         else if (bundle->progress && !bundle->progress->advance(bundle->progress->context, (uint64_t)n))
             status = fail(err, BN_STATUS_CANCELLED, "interrupted");
     }
-    if (hash) sha256_end(hash, hex);
+    if (!status) digest_finish(&digest, hex);
+    digest_release(&digest);
     if (!status && (size != file->size || strcmp(hex, file->sha256) != 0))
         status = fail(err, BN_STATUS_BAD_FILE, "'%s' isn't what the manifest says: its hash is another", file->path);
     return status;

@@ -86,17 +86,18 @@ static bn_status write_text(struct archive *archive, const char *path, const cha
 /* A file's bytes, which have to be those of its hash: damage on the disk isn't handed on. */
 static bn_status write_bytes(struct archive *archive, int fd, const struct version_file *file, void *piece,
                              const struct byte_progress *progress, bn_error *err) {
-    struct sha256 *hash = sha256_begin();
+    struct digest digest = {0};
     char hex[SHA256_HEX_SIZE];
-    bn_status status = hash ? BN_OK : fail_no_memory(err, 1);
+    bn_status status = digest_start(&digest, false, 0, err);
     ssize_t n = 1;
     while (!status && (n = read(fd, piece, PIECE_BYTES)) > 0) {
-        sha256_add(hash, piece, (size_t)n);
+        digest_update(&digest, piece, (size_t)n);
         if (archive_write_data(archive, piece, (size_t)n) != n) status = refused(archive, file->path, err);
         if (!status && progress && !progress->advance(progress->context, (uint64_t)n))
             status = fail(err, BN_STATUS_CANCELLED, "interrupted");
     }
-    if (hash) sha256_end(hash, hex);
+    if (!status) digest_finish(&digest, hex);
+    digest_release(&digest);
     if (!status && (n < 0 || strcmp(hex, file->sha256) != 0))
         status = fail(err, BN_STATUS_BAD_FILE, "%s: damaged: the file isn't what the manifest says", file->path);
     return status;

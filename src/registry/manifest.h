@@ -14,7 +14,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
-#include "registry/sha256.h"
+#include "net/digest.h"
 
 enum { MANIFEST_MAX_BYTES = 16 << 20, VERSION_MAX_FILES = 4096 };
 

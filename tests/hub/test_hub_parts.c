@@ -6,8 +6,8 @@
 
 #include "base/memory.h"
 #include "hub/card.h"
-#include "hub/digest.h"
 #include "hub/select.h"
+#include "net/digest.h"
 #include "net/http.h"
 
 static void names(void **state) {
@@ -66,7 +66,7 @@ static void urls(void **state) {
 static void digests(void **state) {
     (void)state;
     struct digest digest = {0};
-    char text[DIGEST_TEXT_BYTES];
+    char text[SHA256_HEX_SIZE];
     assert_int_equal(digest_start(&digest, false, 3, NULL), BN_OK);
     digest_update(&digest, "abc", 3);
     digest_finish(&digest, text);

@@ -10,7 +10,6 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "hub/digest.h"
 #include "registry/registry.h"
 
 enum { GIT_ID_DIGITS = 40, SHA256_DIGITS = 64, MAX_DEPTH = 8 };
@@ -80,7 +79,7 @@ static bn_status check_blob(const char *path, const char *expected, const struct
     const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
     struct digest digest = {0};
     struct stat info;
-    char hex[DIGEST_TEXT_BYTES];
+    char hex[SHA256_HEX_SIZE];
     snprintf(out->source, sizeof out->source, "the names of the downloads");
     out->n_files++;
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -2,7 +2,7 @@
 #ifndef CLI_HUB_MODEL_HASHES_H
 #define CLI_HUB_MODEL_HASHES_H
 
-#include "registry/sha256.h"
+#include "net/digest.h"
 
 struct hash_findings {
     size_t n_files; /* that have a recorded hash, and were hashed */

@@ -115,16 +115,17 @@ static bn_status receive(struct upload *upload, const char *path, bn_error *err)
     char hex[SHA256_HEX_SIZE];
     bn_status status = atomic_file_open(path, &file, err);
     if (status) return status;
-    struct sha256 *hash = sha256_begin();
-    if (!hash) status = fail_no_memory(err, 1);
+    struct digest digest = {0};
+    status = digest_start(&digest, false, 0, err);
     while (!status && next_bytes(upload, &bytes, &status, err)) {
-        sha256_add(hash, bytes.data, bytes.size);
+        digest_update(&digest, bytes.data, bytes.size);
         if (fwrite(bytes.data, 1, bytes.size, file.stream) != bytes.size)
             status = fail(err, BN_STATUS_IO, "%s: can't write", path);
         buffer_clear(&bytes);
     }
     buffer_release(&bytes);
-    if (hash) sha256_end(hash, hex);
+    if (!status) digest_finish(&digest, hex);
+    digest_release(&digest);
     if (!status && strcmp(hex, upload->digest + 7) != 0)
         status = fail(err, BN_STATUS_BAD_ARGUMENT, "digest mismatch: the body's is sha256:%s", hex);
     if (!status) return atomic_file_commit(&file, err);
