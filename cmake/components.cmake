@@ -1,6 +1,6 @@
 # Components above the library that bring heavier libraries. Each can be left out (-DBITNET_HUB=OFF): its layers, its
 # commands (src/cli/FOLDER) and its tests (tests/FOLDER) are then absent, and the rest is as before.
-option(BITNET_HUB "models from hubs, the registry, backups (libcurl, OpenSSL, SQLite, libarchive, zstd, libsodium, libyaml)" ON)
+option(BITNET_HUB "models from hubs, the registry, backups (libcurl, OpenSSL, SQLite, libarchive, zstd, libsodium, libyaml, expat)" ON)
 option(BITNET_SERVER "bitnet serve (libevent, nghttp2, wslay, OpenSSL)" ON)
 
 set(BITNET_COMPONENTS "")
@@ -14,11 +14,12 @@ if(BITNET_HUB)
   pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
   pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
   pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+  pkg_check_modules(EXPAT REQUIRED IMPORTED_TARGET expat)
   add_layer(net LINK layer_base PkgConfig::CURL PkgConfig::CRYPTO)
   add_layer(client LINK layer_net layer_bench)
   add_layer(hub LINK layer_net PkgConfig::CRYPTO PkgConfig::YAML)
   add_layer(registry LINK layer_engine layer_net PkgConfig::SQLITE PkgConfig::ARCHIVE PkgConfig::ZSTD)
-  add_layer(backup LINK layer_registry PkgConfig::SODIUM)
+  add_layer(backup LINK layer_registry PkgConfig::SODIUM PkgConfig::EXPAT)
   list(APPEND BITNET_COMPONENT_LAYERS layer_client layer_hub layer_backup)
 endif()
 if(BITNET_SERVER)

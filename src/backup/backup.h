@@ -49,6 +49,34 @@ bn_status backup_verify(struct vault *vault, const char *name, const struct byte
                         void (*damage)(void *context, const char *what), void *context, struct backup_report *report,
                         bn_error *err);
 
+/* Which snapshots stay: of each machine the newest ones, and the newest of each of the newest hours, days, … that have one. */
+enum prune_rule { KEEP_LAST, KEEP_HOURLY, KEEP_DAILY, KEEP_WEEKLY, KEEP_MONTHLY, KEEP_YEARLY, N_PRUNE_RULES };
+struct prune_rules {
+    size_t keep[N_PRUNE_RULES]; /* how many; 0: the rule isn't given */
+    bool dry_run;               /* only say */
+};
+const char *prune_rule_name(enum prune_rule rule); /* "daily" */
+
+/* A snapshot that was looked at; by[rule]: a rule keeps it, with none it goes. */
+struct prune_decision {
+    char name[64], host[66];
+    bool by[N_PRUNE_RULES];
+    bool stays;
+};
+struct prune_report {
+    struct prune_decision *snapshots; /* newest first */
+    size_t n_snapshots;
+    size_t n_objects; /* pieces that went, or would */
+    uint64_t freed_bytes, stored_bytes;
+};
+
+/* Removes snapshots that no rule keeps, and the pieces that only they had. Nothing goes when a snapshot can't be read: which
+ * pieces it has isn't known then. BN_STATUS_BAD_ARGUMENT without a rule, BN_STATUS_BUSY while others work on the backup. Release
+ * the report in any case. */
+bn_status backup_prune(struct vault *vault, const struct prune_rules *rules, const struct byte_progress *progress,
+                       struct prune_report *report, bn_error *err);
+void prune_report_release(struct prune_report *report);
+
 /* Puts a snapshot's files back. A file that is there with another content is BN_STATUS_BAD_ARGUMENT before anything is
  * written, unless `overwrite`; versions that are there stay. Ends with the registry made again from the files. */
 bn_status backup_restore(struct vault *vault, const char *name, const struct backup_places *places, bool overwrite,

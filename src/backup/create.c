@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "backup/backup_parts.h"
+#include "backup/lock.h"
 #include "base/file.h"
 #include "base/folders.h"
 #include "base/memory.h"
@@ -16,6 +17,7 @@ enum { MAX_FILES = 1 << 20 };
 
 struct creation {
     struct vault *vault;
+    struct backup_lock lock;
     const struct byte_progress *progress;
     struct backup_report *report;
     json_t *files;
@@ -33,6 +35,7 @@ static bn_status store_piece(void *context, const void *bytes, size_t n, bn_erro
     char name[OBJECT_NAME_BYTES];
     size_t stored;
     bn_status status = vault_put_piece(creation->vault, bytes, n, name, &stored, err);
+    if (!status) status = backup_lock_keep(&creation->lock, err);
     if (status) return status;
     creation->size += n;
     creation->report->stored_bytes += stored;
@@ -237,6 +240,20 @@ static void moment_now(char text[32]) {
     snprintf(text + n, 32 - n, ".%06ldZ", now.tv_nsec / 1000);
 }
 
+static bn_status write_snapshot(struct creation *creation, bn_error *err) {
+    char now[32], host[65] = "";
+    size_t stored;
+    moment_now(now);
+    gethostname(host, sizeof host - 1);
+    json_t *snapshot = json_pack("{s:s, s:s, s:s, s:O}", "format", SNAPSHOT_FORMAT, "created", now, "host", host,
+                                 "files", creation->files);
+    bn_status status = snapshot ? snapshot_write(creation->vault, snapshot, creation->report->snapshot, &stored, err)
+                                : fail_no_memory(err, 1);
+    creation->report->stored_bytes += status ? 0 : stored;
+    json_decref(snapshot);
+    return status;
+}
+
 bn_status backup_create(struct vault *vault, const struct backup_places *places, const struct byte_progress *progress,
                         struct backup_report *report, bn_error *err) {
     *report = (struct backup_report){0};
@@ -246,20 +263,13 @@ bn_status backup_create(struct vault *vault, const struct backup_places *places,
                                 .files = json_array(),
                                 .before = json_object(),
                                 .pieces = json_array()};
-    bn_status status = vault_load_names(vault, err);
+    bn_status status = backup_lock_take(vault, LOCK_ADDING, &creation.lock, err);
+    if (!status) status = vault_load_names(vault, err);
     if (!status) status = read_before(&creation, err);
     if (!status) status = save_all(&creation, places, err);
-    if (!status) {
-        char now[32], host[65] = "";
-        size_t stored;
-        moment_now(now);
-        gethostname(host, sizeof host - 1);
-        json_t *snapshot = json_pack("{s:s, s:s, s:s, s:O}", "format", SNAPSHOT_FORMAT, "created", now, "host", host,
-                                     "files", creation.files);
-        status = snapshot ? snapshot_write(vault, snapshot, report->snapshot, &stored, err) : fail_no_memory(err, 1);
-        report->stored_bytes += status ? 0 : stored;
-        json_decref(snapshot);
-    }
+    if (!status) status = backup_lock_check(&creation.lock, err);
+    if (!status) status = write_snapshot(&creation, err);
+    backup_lock_release(&creation.lock);
     json_decref(creation.files);
     json_decref(creation.before);
     json_decref(creation.pieces);

@@ -10,8 +10,8 @@ enum { SNAPSHOT_MAX_BYTES = 512 << 20, HASH_IN_NAME = 16 };
 
 /* ---- names ---- */
 
-static bn_status collect_name(void *context, const char *name, bn_error *err) {
-    (void)err;
+static bn_status collect_name(void *context, const char *name, uint64_t size_bytes, bn_error *err) {
+    (void)size_bytes, (void)err;
     json_array_append_new(context, json_string(strrchr(name, '/') + 1));
     return BN_OK;
 }

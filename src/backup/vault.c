@@ -11,6 +11,7 @@
 #include "base/memory.h"
 
 #define FORMAT "bitnet-backup/1"
+#define CONFIG "backup.json"
 static const char magic[4] = {'B', 'N', 'B', '1'};
 enum {
     FLAG_COMPRESSED = 1,
@@ -165,7 +166,8 @@ static bn_status know(struct vault *vault, const char *name, bn_error *err) {
     return string_map_insert(&vault->known, own, strlen(own), 0) < 0 ? fail_no_memory(err, 1) : BN_OK;
 }
 
-static bn_status know_object(void *context, const char *path, bn_error *err) {
+static bn_status know_object(void *context, const char *path, uint64_t size_bytes, bn_error *err) {
+    (void)size_bytes;
     const char *slash = strrchr(path, '/');
     return slash ? know(context, slash + 1, err) : BN_OK;
 }
@@ -250,20 +252,40 @@ static bool hex_bytes(const json_t *object, const char *key, unsigned char *out,
     return hex && sodium_hex2bin(out, n, hex, strlen(hex), NULL, &size, NULL) == 0 && size == n;
 }
 
+static bool is_wanted(const struct vault_secret *secret) {
+    return secret->passphrase || secret->key_file || secret->encrypt;
+}
+
+/* The key that locks the master key; `how` is NULL for a key file. */
+static bn_status lock_key(const struct vault_secret *secret, const struct derivation *how, bool anew,
+                          unsigned char key[32], bn_error *err) {
+    if (!how) return key_of_file(secret->key_file, key, err);
+    if (secret->passphrase) return key_of_passphrase(secret->passphrase, how, key, err);
+    char *typed = mem_calloc(1, PASSPHRASE_MAX_BYTES);
+    if (!typed) return fail_no_memory(err, PASSPHRASE_MAX_BYTES);
+    bn_status status = secret->ask(anew, typed, err);
+    if (!status) status = key_of_passphrase(typed, how, key, err);
+    sodium_memzero(typed, PASSPHRASE_MAX_BYTES);
+    mem_free(typed);
+    return status;
+}
+
 /* A new master key, and how it is locked. */
 static bn_status make_keys(struct vault *vault, const struct vault_secret *secret, json_t **encryption, bn_error *err) {
     unsigned char master[32], lock[32], locked[LOCKED_BYTES];
     struct derivation how = {.passes = crypto_pwhash_OPSLIMIT_MODERATE,
                              .memory_bytes = crypto_pwhash_MEMLIMIT_MODERATE};
+    bool by_passphrase = !secret->key_file;
+    if (by_passphrase && !secret->passphrase && !secret->ask)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "there is nobody to ask for a passphrase: give --passphrase-file");
     randombytes_buf(how.salt, sizeof how.salt);
     randombytes_buf(master, sizeof master);
-    bn_status status = secret->passphrase ? key_of_passphrase(secret->passphrase, &how, lock, err)
-                                          : key_of_file(secret->key_file, lock, err);
+    bn_status status = lock_key(secret, by_passphrase ? &how : NULL, true, lock, err);
     if (status) return status;
     randombytes_buf(locked, crypto_secretbox_NONCEBYTES);
     crypto_secretbox_easy(locked + crypto_secretbox_NONCEBYTES, master, sizeof master, locked, lock);
     set_keys(vault, master);
-    *encryption = secret->passphrase
+    *encryption = by_passphrase
                       ? json_pack("{s:s, s:o, s:I, s:I, s:o}", "kind", "passphrase", "salt",
                                   hex_json(how.salt, sizeof how.salt), "passes", (json_int_t)how.passes, "memory_bytes",
                                   (json_int_t)how.memory_bytes, "key", hex_json(locked, sizeof locked))
@@ -289,15 +311,13 @@ static bn_status unlock(struct vault *vault, const json_t *encryption, const str
     bool by_passphrase = kind && strcmp(kind, "passphrase") == 0;
     if (!kind || (!by_passphrase && strcmp(kind, "key-file") != 0))
         return fail(err, BN_STATUS_UNSUPPORTED, "encrypted in a way that this program doesn't know");
-    if (by_passphrase ? !secret->passphrase : !secret->key_file)
+    if (by_passphrase ? !secret->passphrase && !secret->ask : !secret->key_file)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "the backup is encrypted: give its %s",
                     by_passphrase ? "passphrase (--passphrase-file)" : "key file (--key-file)");
     bn_status status = by_passphrase ? read_derivation(encryption, &how, err) : BN_OK;
     if (!status && !hex_bytes(encryption, "key", locked, sizeof locked))
         status = fail(err, BN_STATUS_BAD_FILE, "the locked key is damaged");
-    if (!status)
-        status = by_passphrase ? key_of_passphrase(secret->passphrase, &how, lock, err)
-                               : key_of_file(secret->key_file, lock, err);
+    if (!status) status = lock_key(secret, by_passphrase ? &how : NULL, false, lock, err);
     if (status) return status;
     if (crypto_secretbox_open_easy(master, locked + crypto_secretbox_NONCEBYTES,
                                    sizeof locked - crypto_secretbox_NONCEBYTES, locked, lock) != 0)
@@ -311,15 +331,18 @@ static bn_status unlock(struct vault *vault, const json_t *encryption, const str
 
 /* ---- opening ---- */
 
-static bn_status begin(struct vault *vault, const struct vault_secret *secret, bn_error *err) {
+/* Writes backup.json of a new backup, unless another process is faster. *text gets what was to be written. */
+static bn_status begin(struct vault *vault, const struct vault_secret *secret, struct buffer *written, bn_error *err) {
     json_t *encryption = NULL;
-    bool wanted = secret->passphrase || secret->key_file;
+    bool wanted = is_wanted(secret);
     bn_status status = wanted ? make_keys(vault, secret, &encryption, err) : BN_OK;
     if (status) return status;
     json_t *config = json_pack("{s:s, s:o}", "format", FORMAT, "encryption", wanted ? encryption : json_null());
     char *text = config ? json_dumps(config, JSON_INDENT(1)) : NULL;
-    status =
-        text ? vault->store.put(vault->store.context, "backup.json", text, strlen(text), err) : fail_no_memory(err, 1);
+    if (text) buffer_append_text(written, text);
+    status = text && !written->failed
+                 ? vault->store.put_first(vault->store.context, CONFIG, written->data, written->size, err)
+                 : fail_no_memory(err, 1);
     free(text); /* jansson's own memory */
     json_decref(config);
     return status;
@@ -328,17 +351,35 @@ static bn_status begin(struct vault *vault, const struct vault_secret *secret, b
 static bn_status read_config(struct vault *vault, const struct buffer *text, const struct vault_secret *secret,
                              bn_error *err) {
     json_t *config;
-    bn_status status = json_parse(text->data, text->size, "backup.json", &config, err);
+    bn_status status = json_parse(text->data, text->size, CONFIG, &config, err);
     if (status) return status;
     const char *format = json_string_value(json_object_get(config, "format"));
     const json_t *encryption = json_object_get(config, "encryption");
     if (!format || strcmp(format, FORMAT) != 0)
-        status = fail(err, BN_STATUS_UNSUPPORTED, "backup.json: not of format %s", FORMAT);
+        status = fail(err, BN_STATUS_UNSUPPORTED, CONFIG ": not of format " FORMAT);
     else if (json_is_object(encryption))
         status = unlock(vault, encryption, secret, err);
-    else if (secret->passphrase || secret->key_file)
+    else if (is_wanted(secret))
         status = fail(err, BN_STATUS_BAD_ARGUMENT, "this backup isn't encrypted; encrypt a new one, in another place");
     json_decref(config);
+    return status;
+}
+
+/* Begins a backup. What is there afterwards counts: it is this process's, or that of one that was faster. */
+static bn_status begin_and_read(struct vault *vault, const struct vault_secret *secret, bn_error *err) {
+    struct buffer written, text;
+    buffer_init(&written);
+    buffer_init(&text);
+    bn_status status = begin(vault, secret, &written, err);
+    if (!status) status = vault->store.get(vault->store.context, CONFIG, CONFIG_MAX_BYTES, &text, err);
+    bool own = !status && text.size == written.size && memcmp(text.data, written.data, text.size) == 0;
+    if (!status && !own) {
+        vault->encrypted = false;
+        chunker_init(&vault->chunker, 0);
+        status = read_config(vault, &text, secret, err);
+    }
+    buffer_release(&written);
+    buffer_release(&text);
     return status;
 }
 
@@ -352,9 +393,9 @@ bn_status vault_open(struct backup_store *store, bool create, const struct vault
     if (sodium_init() < 0) status = fail(err, BN_STATUS_INTERNAL, "libsodium can't be used");
     if (!status && !string_map_init(&out->known, 1024)) status = fail_no_memory(err, 1024);
     if (!status) {
-        status = out->store.get(out->store.context, "backup.json", CONFIG_MAX_BYTES, &text, err);
+        status = out->store.get(out->store.context, CONFIG, CONFIG_MAX_BYTES, &text, err);
         if (status == BN_STATUS_NOT_FOUND)
-            status = create ? begin(out, secret, err) : fail(err, BN_STATUS_NOT_FOUND, "there is no backup");
+            status = create ? begin_and_read(out, secret, err) : fail(err, BN_STATUS_NOT_FOUND, "there is no backup");
         else if (!status)
             status = read_config(out, &text, secret, err);
     }

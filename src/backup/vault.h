@@ -17,10 +17,15 @@
 
 enum { OBJECT_HASH_BYTES = 32, OBJECT_NAME_BYTES = 2 * OBJECT_HASH_BYTES + 1, PIECE_MAX_BYTES = CHUNK_MAX_BYTES };
 
-/* What opens an encrypted backup; at most one is given, both NULL: none. */
+enum { PASSPHRASE_MAX_BYTES = 4096 }; /* with the NUL */
+
+/* What opens an encrypted backup; at most one of passphrase and key_file is given. */
 struct vault_secret {
     const char *passphrase;
     const char *key_file; /* path of a file of 32 bytes to 4 KiB that nobody guesses */
+    bool encrypt;         /* a new backup is encrypted also when neither is given: the passphrase is asked for */
+    /* Asks a person for the passphrase, when it is needed and not given. `anew`: it is chosen now. NULL: there is nobody. */
+    bn_status (*ask)(bool anew, char out[PASSPHRASE_MAX_BYTES], bn_error *err);
 };
 
 struct vault {
@@ -34,7 +39,8 @@ struct vault {
 };
 
 /* Opens what is in the store (which the vault then owns, also after a failure). `create`: begins a backup in an empty store, encrypted
- * if a secret is given. BN_STATUS_BAD_ARGUMENT when the secret is missing or wrong. */
+ * if a secret is given; of two processes that begin at once, one does and the other opens that. BN_STATUS_BAD_ARGUMENT when the
+ * secret is missing or wrong. */
 bn_status vault_open(struct backup_store *store, bool create, const struct vault_secret *secret, struct vault *out,
                      bn_error *err);
 void vault_close(struct vault *vault);

@@ -35,7 +35,8 @@ extern const struct command command_generate, command_run, command_batch;
 extern const struct command command_model_show, command_model_list, command_model_verify, command_model_tensors,
     command_model_optimize, command_model_convert, command_model_compare;
 #ifdef BITNET_HUB
-extern const struct command command_backup_create, command_backup_list, command_backup_verify, command_backup_restore;
+extern const struct command command_backup_create, command_backup_list, command_backup_verify, command_backup_restore,
+    command_backup_prune;
 extern const struct command command_model_add, command_model_use, command_model_rollback, command_model_history,
     command_model_diff, command_model_tag, command_model_note, command_model_pin, command_model_unpin,
     command_model_rename, command_model_rm, command_model_gc, command_model_rebuild, command_model_export,

@@ -51,6 +51,7 @@ static const struct command *const commands[] = {
     &command_backup_list,
     &command_backup_verify,
     &command_backup_restore,
+    &command_backup_prune,
     &command_auth_login,
     &command_auth_logout,
     &command_auth_switch,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -32,6 +33,24 @@ size_t terminal_width(void) {
     struct winsize size;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) return size.ws_col < 120 ? size.ws_col : 120;
     return 100;
+}
+
+bool terminal_read_secret(const char *prompt, char *line, size_t size) {
+    struct termios before, silent;
+    bool asked = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+    if (asked) {
+        silent = before;
+        silent.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent); /* what was typed before the question is no answer */
+        fputs(prompt, stderr);
+    }
+    bool read = fgets(line, (int)size, stdin) != NULL; /* Ctrl-C ends it too */
+    if (asked) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        fputc('\n', stderr);
+    }
+    if (read) line[strcspn(line, "\r\n")] = 0;
+    return read;
 }
 
 /* ---- messages ---- */

@@ -14,6 +14,10 @@ void terminal_init(void);
 bool terminal_is_interactive(void); /* standard input and output are a terminal */
 size_t terminal_width(void);
 
+/* A line of standard input without its end; on a terminal the prompt is shown and what is typed isn't. False at the end of
+ * the input or when it was interrupted. The caller wipes it. */
+bool terminal_read_secret(const char *prompt, char *line, size_t size);
+
 /* "bitnet: message" in one line. */
 void say_error(const char *format, ...) PRINTF_LIKE(1, 2);
 /* The error's message, as above. Returns EXIT_FAILED, or EXIT_MISUSE for BN_STATUS_BAD_ARGUMENT. */

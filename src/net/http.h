@@ -72,6 +72,7 @@ struct http_request {
     bool
         retry; /* try again also when the method isn't idempotent (POST of something that may come twice): the sink begins
                  * anew at offset 0 then */
+    bool stay; /* a redirect is an answer like another, not followed (what is signed is signed for one host) */
 
     /* The request is over: status and error as returned by the functions here; the response is the caller's to read
      * until it returns. May start further requests. NULL: nobody wants to know. */

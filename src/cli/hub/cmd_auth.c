@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "cli/hub/hub_options.h"
@@ -34,27 +32,10 @@ static const struct option_group network_groups[] = {{"Network", hub_option_tabl
 
 /* ---- login ---- */
 
-/* A line of standard input; on a terminal what is typed isn't shown. */
-static bool read_secret(char *line, size_t size) {
-    struct termios before, silent;
-    bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
-    if (terminal) {
-        fputs("Token (from the hub's settings, it isn't shown): ", stderr);
-        silent = before;
-        silent.c_lflag &= ~(tcflag_t)ECHO;
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-    }
-    bool read = fgets(line, (int)size, stdin) != NULL;
-    if (terminal) {
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-        fputc('\n', stderr);
-    }
-    return read;
-}
-
 static bn_status ask_token(char **token, bn_error *err) {
     char line[4096];
-    if (!read_secret(line, sizeof line)) return fail(err, BN_STATUS_BAD_ARGUMENT, "no token came on standard input");
+    if (!terminal_read_secret("Token (from the hub's settings, it isn't shown): ", line, sizeof line))
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "no token came on standard input");
     bn_status status = hub_token_clean(line, "standard input", token, err);
     explicit_bzero(line, sizeof line);
     return status;

@@ -3,30 +3,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium.h>
-
 #include "backup/backup.h"
 #include "base/file.h"
 #include "base/folders.h"
 #include "base/memory.h"
+#include "cli/hub/backup_options.h"
 #include "cli/hub/registry_commands.h"
 #include "cli/json_output.h"
 #include "cli/model_path.h"
 
-enum { PASSPHRASE_MAX_BYTES = 4096 };
-
 struct backup_settings {
-    const char *passphrase_file, *key_file;
+    struct backup_options place;
+    bool encrypt;
     const char *to;
     bool overwrite;
 };
 #define FIELD(name) offsetof(struct backup_settings, name)
 
-static const struct option secret_options[] = {
-    {"passphrase-file", 0, OPTION_TEXT, FIELD(passphrase_file), "FILE", 0, 0,
-     "encrypt with (or open by) the passphrase in the first line of FILE; -: of standard input", NULL},
-    {"key-file", 0, OPTION_TEXT, FIELD(key_file), "FILE", 0, 0,
-     "encrypt with (or open by) a file of at least 32 random bytes", NULL},
+static const struct option create_options[] = {
+    {"encrypt", 0, OPTION_FLAG, FIELD(encrypt), NULL, 0, 0,
+     "encrypt a new backup with a passphrase that is asked for on the terminal", NULL},
     {0},
 };
 static const struct option restore_options[] = {
@@ -36,43 +32,21 @@ static const struct option restore_options[] = {
      NULL},
     {0},
 };
-static const struct option_group groups[] = {{"Encryption", secret_options, 0}, {0}};
-static const struct option_group restore_groups[] = {
-    {"Restore", restore_options, 0}, {"Encryption", secret_options, 0}, {0}};
+static const struct option_group create_groups[] = {{"Create", create_options, 0},
+                                                    {"Encryption", backup_secret_options, FIELD(place)},
+                                                    {"Bucket", backup_bucket_options, FIELD(place)},
+                                                    {0}};
+static const struct option_group groups[] = {
+    {"Encryption", backup_secret_options, FIELD(place)}, {"Bucket", backup_bucket_options, FIELD(place)}, {0}};
+static const struct option_group restore_groups[] = {{"Restore", restore_options, 0},
+                                                     {"Encryption", backup_secret_options, FIELD(place)},
+                                                     {"Bucket", backup_bucket_options, FIELD(place)},
+                                                     {0}};
 
-/* ---- opening ---- */
-
-/* The first line of a file; free it with secret_release. */
-static bn_status read_passphrase(const char *path, char **out, bn_error *err) {
-    char *line = mem_calloc(1, PASSPHRASE_MAX_BYTES);
-    if (!line) return fail_no_memory(err, PASSPHRASE_MAX_BYTES);
-    bool standard = strcmp(path, "-") == 0;
-    FILE *stream = standard ? stdin : fopen(path, "r");
-    bool read = stream && fgets(line, PASSPHRASE_MAX_BYTES, stream);
-    if (stream && !standard) fclose(stream);
-    line[strcspn(line, "\r\n")] = 0;
-    *out = line;
-    if (!read) return fail(err, BN_STATUS_NOT_FOUND, "%s: no passphrase can be read", path);
-    return *line ? BN_OK : fail(err, BN_STATUS_BAD_ARGUMENT, "%s: the passphrase is empty", path);
-}
-
-static bn_status open_vault(const struct invocation *invocation, bool create, struct vault *vault, bn_error *err) {
+static bn_status open_vault(const struct invocation *invocation, enum backup_purpose purpose, struct vault *vault,
+                            bn_error *err) {
     const struct backup_settings *settings = invocation->settings;
-    struct backup_store store;
-    char *passphrase = NULL;
-    *vault = (struct vault){0};
-    if (settings->passphrase_file && settings->key_file)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "give a passphrase or a key file, not both");
-    bn_status status = settings->passphrase_file ? read_passphrase(settings->passphrase_file, &passphrase, err) : BN_OK;
-    if (!status) status = folder_store_open(invocation->arguments[0], create, &store, err);
-    if (!status) {
-        const struct vault_secret secret = {passphrase, settings->key_file};
-        status = vault_open(&store, create, &secret, vault, err);
-    }
-    if (passphrase) sodium_memzero(passphrase, PASSPHRASE_MAX_BYTES);
-    mem_free(passphrase);
-    if (status) error_prefix(err, "%s", invocation->arguments[0]);
-    return status;
+    return backup_options_open(&settings->place, invocation->arguments[0], purpose, vault, err);
 }
 
 /* ---- places ---- */
@@ -125,7 +99,9 @@ static enum exit_code run_create(struct invocation *invocation) {
     struct backup_report report = {0};
     struct byte_bar bar;
     bn_error error = {0};
-    bn_status status = open_vault(invocation, true, &vault, &error);
+    const struct backup_settings *settings = invocation->settings;
+    bn_status status =
+        open_vault(invocation, settings->encrypt ? BACKUP_CREATE_ENCRYPTED : BACKUP_CREATE, &vault, &error);
     if (!status) status = find_places(NULL, &places, &error);
     if (!status) {
         const struct backup_places borrowed = borrow(&places);
@@ -192,7 +168,7 @@ static enum exit_code run_list(struct invocation *invocation) {
     struct vault vault;
     json_t *names = NULL;
     bn_error error = {0};
-    bn_status status = open_vault(invocation, false, &vault, &error);
+    bn_status status = open_vault(invocation, BACKUP_OPEN, &vault, &error);
     bool one = invocation->n_arguments > 1;
     if (!status && one) status = list_files(invocation, &vault, &error);
     if (!status && !one) status = backup_list(&vault, &names, &error);
@@ -216,7 +192,7 @@ static enum exit_code run_verify(struct invocation *invocation) {
     struct byte_bar bar;
     bn_error error = {0};
     const char *name = invocation->n_arguments > 1 ? invocation->arguments[1] : NULL;
-    bn_status status = open_vault(invocation, false, &vault, &error);
+    bn_status status = open_vault(invocation, BACKUP_OPEN, &vault, &error);
     if (!status) {
         byte_bar_begin(&bar, invocation, 0);
         status = backup_verify(&vault, name, &bar.callback, show_damage, NULL, &report, &error);
@@ -240,7 +216,7 @@ static enum exit_code run_restore(struct invocation *invocation) {
     struct byte_bar bar;
     bn_error error = {0};
     const char *name = invocation->n_arguments > 1 ? invocation->arguments[1] : NULL;
-    bn_status status = open_vault(invocation, false, &vault, &error);
+    bn_status status = open_vault(invocation, BACKUP_OPEN, &vault, &error);
     if (!status) status = find_places(settings->to, &places, &error);
     if (!status) {
         const struct backup_places borrowed = borrow(&places);
@@ -259,7 +235,8 @@ static enum exit_code run_restore(struct invocation *invocation) {
     return command_exit(status, &error);
 }
 
-#define PLACE_TEXT "PLACE is a folder; on another disk, it survives this one."
+#define PLACE_TEXT                                                                                                     \
+    "PLACE is a folder (on another disk, it survives this one) or s3://BUCKET/FOLDER in a bucket that speaks S3."
 
 const struct command command_backup_create = {
     .name = "backup create",
@@ -272,13 +249,16 @@ const struct command command_backup_create = {
         "once, compressed, under its hash: the next snapshot stores what is new. With a passphrase or a key file, "
         "given when the "
         "first snapshot is made, everything is encrypted; without it there is no way back. " PLACE_TEXT
+        "\n\nFor a bucket, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL, "
+        "AWS_PROFILE and the files ~/.aws/credentials and ~/.aws/config are obeyed."
         "\n\nA snapshot counts only when all of it is stored: one that was cut off isn't seen, and what it stored is "
         "used by the next. Tokens "
         "of hubs aren't saved.",
     .examples = "bitnet backup create /media/disk/bitnet\n"
-                "# encrypted\n"
-                "bitnet backup create /media/disk/bitnet-locked --passphrase-file passphrase.txt",
-    .groups = groups,
+                "# encrypted; the passphrase is asked for\n"
+                "bitnet backup create /media/disk/bitnet-locked --encrypt\n"
+                "bitnet backup create s3://backups/laptop --key-file key --endpoint-url https://minio.example:9000",
+    .groups = create_groups,
     .settings_bytes = sizeof(struct backup_settings),
     .min_arguments = 1,
     .max_arguments = 1,
