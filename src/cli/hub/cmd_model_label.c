@@ -40,16 +40,10 @@ static bn_status note(const struct invocation *invocation, struct registry *regi
     return registry_note(registry, reference, invocation->arguments[1], out, err);
 }
 
+/* Both commands: which one it is says what becomes of the pin. */
 static bn_status pin(const struct invocation *invocation, struct registry *registry,
                      const struct model_reference *reference, struct model_version *out, bn_error *err) {
-    (void)invocation;
-    return registry_pin(registry, reference, true, out, err);
-}
-
-static bn_status unpin(const struct invocation *invocation, struct registry *registry,
-                       const struct model_reference *reference, struct model_version *out, bn_error *err) {
-    (void)invocation;
-    return registry_pin(registry, reference, false, out, err);
+    return registry_pin(registry, reference, invocation->command == &command_model_pin, out, err);
 }
 
 typedef bn_status (*label_function)(const struct invocation *invocation, struct registry *registry,
@@ -79,7 +73,7 @@ static enum exit_code run_pin(struct invocation *invocation) {
     return run_label(invocation, pin, "%s is pinned");
 }
 static enum exit_code run_unpin(struct invocation *invocation) {
-    return run_label(invocation, unpin, "%s isn't pinned");
+    return run_label(invocation, pin, "%s isn't pinned");
 }
 
 const struct command command_model_tag = {
@@ -109,25 +103,23 @@ const struct command command_model_note = {
     .run = run_note,
 };
 
+#define TAKES_A_VERSION .arguments = "NAME[@VERSION][:VARIANT]", .min_arguments = 1, .max_arguments = 1
+
 const struct command command_model_pin = {
     .name = "model pin",
-    .arguments = "NAME[@VERSION][:VARIANT]",
+    TAKES_A_VERSION,
     .summary = "keep a version from being removed",
     .description = "A pinned version stays: 'bitnet model gc' passes it over and 'bitnet model rm' refuses.",
     .examples = "bitnet model pin stories@1",
-    .min_arguments = 1,
-    .max_arguments = 1,
     .run = run_pin,
 };
 
 const struct command command_model_unpin = {
     .name = "model unpin",
-    .arguments = "NAME[@VERSION][:VARIANT]",
+    TAKES_A_VERSION,
     .summary = "let a pinned version be removed again",
     .description = "Takes back 'bitnet model pin'.",
     .examples = "bitnet model unpin stories@1",
-    .min_arguments = 1,
-    .max_arguments = 1,
     .run = run_unpin,
 };
 
