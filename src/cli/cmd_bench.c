@@ -52,7 +52,8 @@ static const struct option test_options[] = {
 static const struct option engine_options[] = {
     {"model", 'm', OPTION_TEXT, FIELD(model.model), "MODEL", 0, 0, "the model, where the MODEL argument is left out",
      NULL},
-    {"threads", 't', OPTION_TEXT, FIELD(threads), "N,…", 0, 0, "threads; 0: one per physical core", NULL},
+    HUB_MODEL_OPTIONS(FIELD(model)){"threads", 't', OPTION_TEXT, FIELD(threads), "N,…", 0, 0,
+                                    "threads; 0: one per physical core", NULL},
     {"batch-size", 'b', OPTION_TEXT, FIELD(batch_tokens), "N,…", 0, 0, "tokens per step of the engine; 0: 256", NULL},
     {"kv-type", 0, OPTION_TEXT, FIELD(kv_type), "TYPE,…", 0, 0, "numbers in the key-value cache: auto, f16, f32, q8_0",
      "ctk cache-type-k"},

@@ -9,6 +9,9 @@
 #include "cli/signals.h"
 #include "cli/suggest.h"
 #include "cli/terminal.h"
+#ifdef BITNET_HUB
+#include "cli/hub/hub_model.h"
+#endif
 
 static const struct command *const commands[] = {
     &command_run,
@@ -150,6 +153,16 @@ static enum exit_code unknown_command(int argc, char **argv) {
     return EXIT_MISUSE;
 }
 
+/* A model that is named as a hub's is fetched before the command runs. */
+static bn_status fetch_model(struct invocation *invocation, bn_error *err) {
+#ifdef BITNET_HUB
+    if (invocation->from_hub) return hub_model_fetch(invocation, err);
+#else
+    (void)invocation, (void)err;
+#endif
+    return BN_OK;
+}
+
 static enum exit_code run_command(const struct command *command, int argc, char **argv) {
     struct invocation invocation;
     bn_error error = {0};
@@ -159,6 +172,8 @@ static enum exit_code run_command(const struct command *command, int argc, char 
     } else if (invocation.common.help) {
         help_command(stdout, command);
         code = EXIT_DONE;
+    } else if (fetch_model(&invocation, &error)) {
+        code = error.status == BN_STATUS_CANCELLED ? EXIT_INTERRUPTED : say_failure(&error);
     } else {
         code = command->run(&invocation);
     }

@@ -11,8 +11,8 @@
 
 const struct option model_option_table[] = {
     {"model", 'm', OPTION_TEXT, FIELD(model), "MODEL", 0, 0, "the model, where the MODEL argument is left out", NULL},
-    {"threads", 't', OPTION_SIZE, FIELD(threads), "N", 0, 256, "threads; 0: one per physical core this process may use",
-     NULL},
+    HUB_MODEL_OPTIONS(0){"threads", 't', OPTION_SIZE, FIELD(threads), "N", 0, 256,
+                         "threads; 0: one per physical core this process may use", NULL},
     {"ctx-size", 'c', OPTION_SIZE, FIELD(context), "N", 0, 0x1p31,
      "longest sequence in tokens, prompt and output together; 0: the model's own", "context ctx"},
     {"batch-size", 'b', OPTION_SIZE, FIELD(batch_tokens), "N", 0, 65536, "tokens per step of the engine; 0: 256",

@@ -9,6 +9,7 @@
 
 struct model_options {
     const char *model;
+    const char *hf_repo, *hf_file;
     size_t threads;
     size_t context;
     size_t batch_tokens;
@@ -25,6 +26,25 @@ struct model_options {
 };
 
 extern const struct option model_option_table[];
+
+/* Rows of a table: the model as one of a hub, downloaded when it isn't here. base: where the table's struct model_options is. */
+#ifdef BITNET_HUB
+#define HUB_MODEL_OPTIONS(base)                                                                                        \
+    {"hf-repo",                                                                                                        \
+     0,                                                                                                                \
+     OPTION_TEXT,                                                                                                      \
+     (base) + offsetof(struct model_options, hf_repo),                                                                 \
+     "OWNER/NAME[:QUANT]",                                                                                             \
+     0,                                                                                                                \
+     0,                                                                                                                \
+     "a hub's model instead of MODEL, downloaded when it isn't here",                                                  \
+     "hf hfr"},                                                                                                        \
+        {"hf-file", 0, OPTION_TEXT, (base) + offsetof(struct model_options, hf_file),                                  \
+         "FILE",    0, 0,           "which file of --hf-repo",                                                         \
+         "hff"},
+#else
+#define HUB_MODEL_OPTIONS(base)
+#endif
 
 /* Opens invocation->arguments[0] (resolved) as the options say; with --verbose, notices go to
  * standard error. */

@@ -265,10 +265,17 @@ static bn_status parse_argument(struct invocation *invocation, struct cursor *cu
     return parse_letters(invocation, argument + 1, cursor, err);
 }
 
+/* The text of an option, NULL when the command doesn't have it or it isn't given. */
 static const char *text_of_option(struct invocation *invocation, const char *name) {
     void *group;
     const struct option *option = find_by_name(invocation, name, &group);
     return option ? *(const char **)((char *)group + option->offset) : NULL;
+}
+
+static void put_first(struct invocation *invocation, const char *argument) {
+    memmove(invocation->arguments + 1, invocation->arguments, invocation->n_arguments * sizeof *invocation->arguments);
+    invocation->arguments[0] = argument;
+    invocation->n_arguments++;
 }
 
 /* -m MODEL, BITNET_MODEL or the configuration's model stand in for a MODEL argument that isn't there. With --server it may be
@@ -276,10 +283,27 @@ static const char *text_of_option(struct invocation *invocation, const char *nam
 static void default_model_argument(struct invocation *invocation) {
     if (invocation->n_arguments >= invocation->command->min_arguments) return;
     const char *model = text_of_option(invocation, "model");
-    if (!model && !text_of_option(invocation, "server")) return;
-    memmove(invocation->arguments + 1, invocation->arguments, invocation->n_arguments * sizeof *invocation->arguments);
-    invocation->arguments[0] = model;
-    invocation->n_arguments++;
+    if (model || text_of_option(invocation, "server")) put_first(invocation, model);
+}
+
+/* --hf-repo OWNER/NAME[:QUANT] and --hf-file FILE stand for a MODEL of a hub. */
+static bn_status hub_model_argument(struct invocation *invocation, bn_error *err) {
+    const char *repo = text_of_option(invocation, "hf-repo"), *file = text_of_option(invocation, "hf-file"), *name = repo;
+    if (!repo) return file ? fail(err, BN_STATUS_BAD_ARGUMENT, "--hf-file needs --hf-repo") : BN_OK;
+    if (invocation->n_arguments >= invocation->command->max_arguments)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "give a MODEL or --hf-repo, not both");
+    if (file) {
+        size_t n = strcspn(repo, ":"), m = strlen(file);
+        char *joined = arena_alloc(&invocation->strings, n + m + 2);
+        if (!joined) return fail_no_memory(err, n + m + 2);
+        memcpy(joined, repo, n);
+        joined[n] = ':';
+        memcpy(joined + n + 1, file, m + 1);
+        name = joined;
+    }
+    put_first(invocation, name);
+    invocation->from_hub = true;
+    return BN_OK;
 }
 
 static bn_status check_argument_count(const struct invocation *invocation, bn_error *err) {
@@ -307,6 +331,8 @@ bn_status invocation_parse(struct invocation *invocation, const struct command *
     bool options_ended = false;
     for (; !status && cursor.at < argc; cursor.at++) status = parse_argument(invocation, &cursor, &options_ended, err);
     if (status || invocation->common.help) return status;
+    status = hub_model_argument(invocation, err);
+    if (status) return status;
     default_model_argument(invocation);
     return check_argument_count(invocation, err);
 }

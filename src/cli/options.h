@@ -68,7 +68,8 @@ struct invocation {
     struct common_options common;
     const char **arguments; /* what isn't an option, in order; the first is NULL where a server's model is meant */
     size_t n_arguments;
-    char **words; /* all that was given behind the command's name */
+    bool from_hub; /* the first argument is what --hf-repo and --hf-file name */
+    char **words;  /* all that was given behind the command's name */
     size_t n_words;
     struct arena strings; /* values and arguments that aren't in argv live here */
 };

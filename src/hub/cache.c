@@ -70,15 +70,16 @@ bn_status make_folders_for(const char *path, bn_error *err) {
     return status;
 }
 
-static const char cachedir_tag[] = "Signature: 8a477f597d28d172789f06886806bc55\n"
-                                   "# This file is a cache directory tag: backups may leave the folder out.\n"
-                                   "# See https://bford.info/cachedir/\n";
+const char hub_cachedir_tag[] = "Signature: 8a477f597d28d172789f06886806bc55\n"
+                                "# This file is a cache directory tag: backups may leave the folder out.\n"
+                                "# See https://bford.info/cachedir/\n";
 
 static bn_status write_cachedir_tag(const struct hub_cache *cache, bn_error *err) {
     char *folder = mem_strndup(cache->folder, (size_t)(strrchr(cache->folder, '/') - cache->folder));
     char *path = folder ? path_join(folder, "CACHEDIR.TAG") : NULL;
     bn_status status = path ? BN_OK : fail_no_memory(err, strlen(cache->folder));
-    if (!status && !file_exists(path)) status = file_write_all(path, cachedir_tag, sizeof cachedir_tag - 1, err);
+    if (!status && !file_exists(path))
+        status = file_write_all(path, hub_cachedir_tag, sizeof hub_cachedir_tag - 1, err);
     mem_free(folder);
     mem_free(path);
     return status;
@@ -143,8 +144,37 @@ char *hub_cache_snapshot_path(const struct hub_cache *cache, const char *commit,
     mem_free(folder);
     return path;
 }
+char *hub_cache_incomplete_path(const struct hub_cache *cache, const char *digest) {
+    return join(cache->folder, "blobs", digest, ".incomplete");
+}
+char *hub_cache_lock_path(const struct hub_cache *cache, const char *digest) {
+    return join(cache->locks_folder, digest, NULL, ".lock");
+}
 char *hub_cache_tree_path(const struct hub_cache *cache, const char *commit) {
     return join(cache->folder, "trees", commit, ".json");
+}
+
+/* ---- what a commit lacks ---- */
+
+static char *absence_path(const struct hub_cache *cache, const char *commit, const char *file) {
+    char *folder = join(cache->folder, ".no_exist", commit, NULL), *path = folder ? path_join(folder, file) : NULL;
+    mem_free(folder);
+    return path;
+}
+
+bn_status hub_cache_note_absent(const struct hub_cache *cache, const char *commit, const char *file, bn_error *err) {
+    char *path = absence_path(cache, commit, file);
+    bn_status status = path ? make_folders_for(path, err) : fail_no_memory(err, strlen(file));
+    if (!status && !file_exists(path)) status = file_write_all(path, "", 0, err);
+    mem_free(path);
+    return status;
+}
+
+bool hub_cache_knows_absent(const struct hub_cache *cache, const char *commit, const char *file) {
+    char *path = absence_path(cache, commit, file);
+    bool known = path && file_exists(path) && !file_is_directory(path);
+    mem_free(path);
+    return known;
 }
 
 /* ---- snapshots ---- */
@@ -189,27 +219,23 @@ bn_status hub_cache_link(const struct hub_cache *cache, const char *commit, cons
 
 /* ---- locks ---- */
 
-bn_status hub_cache_try_lock(const struct hub_cache *cache, const char *digest, int *fd, bn_error *err) {
+bn_status hub_try_lock(const char *path, int *fd, bn_error *err) {
     *fd = -1;
-    struct buffer path;
-    buffer_init(&path);
-    buffer_printf(&path, "%s/%s.lock", cache->locks_folder, digest);
-    bn_status status = path.failed ? fail_no_memory(err, 0) : make_folders_for(path.data, err);
+    bn_status status = make_folders_for(path, err);
     if (!status) {
-        *fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0664);
-        if (*fd < 0) status = fail_errno(err, path.data, "open");
+        *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0664);
+        if (*fd < 0) status = fail_errno(err, path, "open");
     }
     if (!status && flock(*fd, LOCK_EX | LOCK_NB)) {
-        if (errno != EWOULDBLOCK && errno != EINTR) status = fail_errno(err, path.data, "lock");
+        if (errno != EWOULDBLOCK && errno != EINTR) status = fail_errno(err, path, "lock");
         close(*fd);
         *fd = -1;
     }
     /* whoever had it before may have removed the file: a lock on that excludes nobody */
     struct stat locked, now;
-    if (*fd >= 0 && (fstat(*fd, &locked) || stat(path.data, &now) || locked.st_ino != now.st_ino)) {
+    if (*fd >= 0 && (fstat(*fd, &locked) || stat(path, &now) || locked.st_ino != now.st_ino)) {
         close(*fd);
         *fd = -1;
     }
-    buffer_release(&path);
     return status;
 }

@@ -5,7 +5,7 @@
  *                            /refs/REVISION             the commit that a branch or tag was, last seen
  *                            /snapshots/COMMIT/FILE     → ../../blobs/HASH
  *                            /trees/COMMIT.json         the list of files of a commit
- *                            /.no_exist/COMMIT/FILE     known not to exist (read and kept by Python)
+ *                            /.no_exist/COMMIT/FILE     an empty file: asked for, and known not to be there
  *   CACHE/.locks/models--OWNER--NAME/HASH.lock          flock(2) while HASH is downloaded
  *
  * Every change is one rename: a reader sees a file whole or not at all. */
@@ -36,16 +36,25 @@ bn_status hub_cache_set_ref(const struct hub_cache *cache, const char *revision,
 
 /* Paths, newly allocated, NULL when memory is out. */
 char *hub_cache_blob_path(const struct hub_cache *cache, const char *digest);
+char *hub_cache_incomplete_path(const struct hub_cache *cache, const char *digest);
 char *hub_cache_snapshot_path(const struct hub_cache *cache, const char *commit,
                               const char *file); /* file NULL: the folder */
 char *hub_cache_tree_path(const struct hub_cache *cache, const char *commit);
+char *hub_cache_lock_path(const struct hub_cache *cache, const char *digest); /* of a blob, while it is downloaded */
 
 /* Makes snapshots/COMMIT/FILE point at the blob. */
 bn_status hub_cache_link(const struct hub_cache *cache, const char *commit, const char *file, const char *digest,
                          bn_error *err);
 
-/* Tries to take the lock of a blob: *fd ≥ 0 when it was taken (release by closing it), -1 when another process has it. */
-bn_status hub_cache_try_lock(const struct hub_cache *cache, const char *digest, int *fd, bn_error *err);
+/* Notes that a commit has no such file (which hub_check_path accepts), and whether that was noted. */
+bn_status hub_cache_note_absent(const struct hub_cache *cache, const char *commit, const char *file, bn_error *err);
+bool hub_cache_knows_absent(const struct hub_cache *cache, const char *commit, const char *file);
+
+/* Tries to take a lock: *fd ≥ 0 when it was taken (release by closing it), -1 when another process has it. */
+bn_status hub_try_lock(const char *path, int *fd, bn_error *err);
+
+/* The content of CACHEDIR.TAG. */
+extern const char hub_cachedir_tag[];
 
 /* mkdir -p of the folder that `path` lies in. */
 bn_status make_folders_for(const char *path, bn_error *err);

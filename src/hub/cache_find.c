@@ -61,17 +61,23 @@ bn_status hub_cache_find(const char *name, char **path, bn_error *err) {
     struct hub_cache cache;
     char commit[HUB_COMMIT_BYTES], *snapshot = NULL;
     size_t n_gguf = 0;
+    bool absent = false;
     *path = NULL;
     bn_status status = hub_repo_parse(name, &repo, err);
     if (status) return status;
     status = hub_cache_open(NULL, repo.id, &cache, err);
     if (status) return status;
-    if (!hub_cache_commit(&cache, repo.revision, commit, NULL))
+    if (!hub_cache_commit(&cache, repo.revision, commit, NULL)) {
         snapshot = hub_cache_snapshot_path(&cache, commit, NULL);
+        absent = repo.file[0] && hub_cache_knows_absent(&cache, commit, repo.file);
+    }
     if (snapshot && file_is_directory(snapshot)) *path = model_in(snapshot, repo.file[0] ? repo.file : NULL, &n_gguf);
     mem_free(snapshot);
     hub_cache_close(&cache);
     if (*path) return BN_OK;
+    if (absent)
+        return fail(err, BN_STATUS_NOT_FOUND, "'%s' has no file '%s', or had none when it was asked for last", repo.id,
+                    repo.file);
     if (n_gguf > 1)
         return fail(err, BN_STATUS_NOT_FOUND, "'%s' fits %zu .gguf files in the cache: name one, %s@%s:FILE", name,
                     n_gguf, repo.id, repo.revision);

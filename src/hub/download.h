@@ -35,13 +35,15 @@ struct hub_download_options {
     const char *const *excluded;
     size_t n_excluded;
     const char *cache_folder; /* NULL: hub_cache_folder() */
-    size_t connections;       /* files at once; ≥ 1 */
+    const char *local_folder; /* the files go into this folder instead, by their own names; NULL: into the cache */
+    size_t connections;       /* at once, over files and parts of large ones; ≥ 1 */
     bool force;               /* fetch again what is there */
     void (*on_event)(void *context, const struct hub_event *event);
     void *context;
 };
 
-/* Fetches repo (repo->file: the variant) at its revision; *snapshot is the folder of its files, newly allocated. */
+/* Fetches repo (repo->file: the variant) at its revision; *snapshot is the folder of its files, newly allocated. A FILE asked
+ * for by its name that isn't there is remembered not to be (.no_exist). */
 bn_status hub_download(struct hub *hub, const struct hub_repo *repo, const struct hub_download_options *options,
                        char **snapshot, bn_error *err);
 

@@ -40,8 +40,7 @@ static bool etag_digest(const char *etag, char *out, size_t size) {
     return hub_is_digest(out);
 }
 
-/* The answer must be about the content that is wanted: the same commit, the same hash. */
-static bn_status check_identity(struct item *item, const struct http_response *response, bn_error *err) {
+bn_status item_check_identity(const struct item *item, const struct http_response *response, bn_error *err) {
     struct run *run = item->run;
     const char *commit = http_first_field(response, "X-Repo-Commit"),
                *etag = http_first_field(response, "X-Linked-Etag");
@@ -57,7 +56,7 @@ static bn_status check_identity(struct item *item, const struct http_response *r
 
 static bn_status begin(void *context, const struct http_response *response, uint64_t offset, bn_error *err) {
     struct item *item = context;
-    bn_status status = check_identity(item, response, err);
+    bn_status status = item_check_identity(item, response, err);
     if (status || offset == item->at) return status;
     if (offset != 0) {
         item->run->hub->problem = HUB_BAD_ANSWER;
@@ -69,8 +68,7 @@ static bn_status begin(void *context, const struct http_response *response, uint
     return status;
 }
 
-static bn_status write_body(void *context, const void *bytes, size_t n, bn_error *err) {
-    struct item *item = context;
+bn_status item_append(struct item *item, const void *bytes, size_t n, bn_error *err) {
     struct run *run = item->run;
     if (n > item->file->size_bytes - item->at) {
         run->hub->problem = HUB_CHANGED;
@@ -90,19 +88,22 @@ static bn_status write_body(void *context, const void *bytes, size_t n, bn_error
     return BN_OK;
 }
 
+static bn_status write_body(void *context, const void *bytes, size_t n, bn_error *err) {
+    return item_append(context, bytes, n, err);
+}
+
 static const struct http_sink sink = {begin, write_body};
 
 /* ---- the end ---- */
 
-static bn_status request_rest(struct item *item, bn_error *err);
-
-/* Gives the blob its name, and the file in the snapshot. */
+/* Gives the content its name. */
 static bn_status publish(struct item *item, bn_error *err) {
     struct run *run = item->run;
     bool synced = fsync(item->fd) == 0;
-    if (!synced || rename(item->incomplete_path, item->blob_path))
-        return fail_errno(run->hub, item->blob_path, "write", err);
-    bn_status status = hub_cache_link(run->cache, run->listing->commit, item->file->path, item->file->digest, err);
+    bn_status status = make_folders_for(item->path, err);
+    if (status) return status;
+    if (!synced || rename(item->incomplete_path, item->path)) return fail_errno(run->hub, item->path, "write", err);
+    status = run_note(item, err);
     if (status) return status;
     item->finished = true;
     run->n_finished++;
@@ -120,7 +121,7 @@ static bn_status verify(struct item *item, bn_error *err) {
     if (status) return status;
     if (item->n_mismatches++ == 0) {
         run_notify(item->run, HUB_EVENT_RESTART, item);
-        return request_rest(item, err);
+        return item_request_rest(item, err);
     }
     unlink(item->incomplete_path);
     item->run->hub->problem = HUB_BAD_HASH;
@@ -135,17 +136,17 @@ static bn_status verify(struct item *item, bn_error *err) {
                 item->file->path, digest, item->file->digest);
 }
 
-static void item_fail(struct item *item, bn_status status, const bn_error *error) {
+void item_fail(struct item *item, bn_status status, const bn_error *error) {
     struct run *run = item->run;
     if (!run->status) {
         run->status = status;
         run->error = *error;
         http_stop(run->hub->client);
     }
+    if (!item->n_requests) run_item_over(item);
 }
 
-static void request_done(void *context, const struct http_response *response, bn_status status, const bn_error *error) {
-    struct item *item = context;
+void item_settle(struct item *item, const struct http_response *response, bn_status status, const bn_error *error) {
     struct run *run = item->run;
     bn_error own = {0};
     if (status) own = *error;
@@ -154,11 +155,17 @@ static void request_done(void *context, const struct http_response *response, bn
     if (status && run->hub->problem == HUB_REVISION_NOT_FOUND)
         run->hub->problem = HUB_CHANGED; /* it was there for the list */
     if (!status) status = verify(item, &own);
-    if (status) item_fail(item, status, &own);
-    if (item->finished || run->status) run_item_over(item);
+    if (status)
+        item_fail(item, status, &own);
+    else if (item->finished)
+        run_item_over(item);
 }
 
-static bn_status request_rest(struct item *item, bn_error *err) {
+static void request_done(void *context, const struct http_response *response, bn_status status, const bn_error *error) {
+    item_settle(context, response, status, error);
+}
+
+bn_status item_request_rest(struct item *item, bn_error *err) {
     struct run *run = item->run;
     const struct http_request request = {.url = item->url,
                                          .token = run->hub->token,
@@ -191,10 +198,12 @@ bn_status item_start(struct item *item, bn_error *err) {
     bn_status status = adopt_partial(item, err);
     if (status) return status;
     run_notify(run, HUB_EVENT_START, item);
-    return item->at && item->at == item->file->size_bytes ? verify(item, err) : request_rest(item, err);
+    if (item->at && item->at == item->file->size_bytes) return verify(item, err);
+    return parts_fit(item) ? parts_start(item, err) : item_request_rest(item, err);
 }
 
 void item_close(struct item *item) {
+    parts_drop(item);
     if (item->fd >= 0) close(item->fd);
     if (item->lock_fd >= 0) close(item->lock_fd);
     item->fd = item->lock_fd = -1;

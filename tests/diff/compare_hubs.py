@@ -119,6 +119,58 @@ def caches(hub):
     check("its offline lookup finds the new commit", out2.strip() == out.strip(), err)
 
 
+def folders(hub):
+    """Files in a folder of one's own (local_dir), by one and the other."""
+    source = hub.repo("ours/local", seed=7)
+    mine = hub.work / "mine"
+    hub.clear()
+    shutil.rmtree(mine, ignore_errors=True)
+    code, out, err = hub.run("model", "download", "ours/local", "*", "--local-dir", str(mine))
+    files = {name: content for name, content in tree(mine).items() if not name.startswith(".cache")}
+    check("bitnet downloads into a folder", code == 0 and files == tree(source), err)
+    before = hub.fetched()
+    code, out, err = hub.python(f'print(snapshot_download("ours/local", local_dir={str(mine)!r}))')
+    check("snapshot_download finds all of it there", code == 0 and hub.fetched() == before, f"{hub.fetched()} after {before} {err}")
+    code, out, err = hub.python(f'print(hf_hub_download("ours/local", "sub/notes.txt", local_dir={str(mine)!r}))', HF_HUB_OFFLINE="1")
+    check("offline too", code == 0 and out.strip() == str(mine / "sub/notes.txt"), err)
+    ours = sorted(str(path.relative_to(mine)) for path in mine.rglob("*") if path.is_file() and path.suffix not in (".lock", ".json"))
+
+    hub.clear()
+    shutil.rmtree(mine)
+    code, out, err = hub.python(f'print(snapshot_download("ours/local", local_dir={str(mine)!r}))')
+    theirs = sorted(str(path.relative_to(mine)) for path in mine.rglob("*") if path.is_file() and path.suffix not in (".lock", ".json"))
+    check("both leave the same files, name by name", ours == theirs, set(ours) ^ set(theirs))
+    before = hub.fetched()
+    code, out, err = hub.run("model", "download", "ours/local", "*", "--local-dir", str(mine))
+    check("the other way: bitnet finds all of it there", code == 0 and hub.fetched() == before, f"{hub.fetched()} after {before} {err}")
+
+    # one begins, the other continues
+    hub.clear()
+    shutil.rmtree(mine)
+    hub.control("fault", json.dumps({"path": "/store/*", "cut": 150_000}))
+    hub.control("fault", json.dumps({"path": "/store/*", "status": 403}))
+    hub.run("model", "download", "ours/local", "*", "--local-dir", str(mine))
+    begun = list(mine.rglob("*.incomplete"))
+    code, out, err = hub.python(f'print(snapshot_download("ours/local", local_dir={str(mine)!r}))')
+    whole = (mine / "model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
+    check("bitnet begins, the other ends with the whole", code == 0 and begun and whole, err)
+
+
+def absences(hub):
+    hub.repo("ours/lacks", seed=8)
+    hub.clear()
+    hub.run("model", "download", "ours/lacks", "config.json")
+    hub.run("model", "download", "ours/lacks", "config.json", "nowhere.json")
+    code, out, err = hub.python('from huggingface_hub import try_to_load_from_cache, _CACHED_NO_EXIST\n'
+                                'print(try_to_load_from_cache("ours/lacks", "nowhere.json") is _CACHED_NO_EXIST, try_to_load_from_cache("ours/lacks", "tokenizer.json"))')
+    check("it knows what bitnet found absent", out.split() == ["True", "None"], out + err)
+    hub.clear()
+    hub.python('hf_hub_download("ours/lacks", "config.json")')
+    hub.python('try:\n    hf_hub_download("ours/lacks", "nowhere.json")\nexcept Exception as error:\n    print(error)')
+    code, out, err = hub.run("generate", "ours/lacks:nowhere.json", "-p", "x")
+    check("and bitnet what it found absent", code == 1 and "has no file 'nowhere.json'" in err, err)
+
+
 def faults(hub):
     source = hub.repo("ours/cut", seed=1)
     hub.clear()
@@ -194,7 +246,7 @@ def main():
     arguments = parser.parse_args()
     hub = Hub(pathlib.Path(arguments.work).resolve() / "hubs", pathlib.Path(arguments.bitnet).resolve())
     try:
-        for part in (caches, faults, tokens, searches, cards, pushes):
+        for part in (caches, folders, absences, faults, tokens, searches, cards, pushes):
             part(hub)
     finally:
         hub.close()

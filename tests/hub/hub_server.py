@@ -17,6 +17,7 @@ It prints one line, {"hub": URL, "storage": URL}, when it is ready, and ends wit
         "shift": n              answers a range that begins n bytes later than was asked for
         "no_range": true        answers 200 and the whole when a range is asked for
         "corrupt": true         a byte of the body is another one
+        "flip": n               byte n of the file is another one, if the answer has it
         "slow": seconds         waits so long before every 64 kB
         "redirect": URL         redirects there
         "html": true            a page of HTML instead, as a proxy's login page
@@ -25,7 +26,9 @@ It prints one line, {"hub": URL, "storage": URL}, when it is ready, and ends wit
         "size": n               a list of files that gives large ones this size
     POST /test/reset            forgets faults and requests
     POST /test/count  EXPRESSION    for how many requests r since the reset it holds (Python, over the members
-                                    r["server"], "method", "path", "range", "token", "status")
+                                    r["server"], "method", "path", "range", "token", "status"; of contents of files also
+                                    "length": bytes that were sent of it, "open": how many were being sent then)
+    POST /test/sum    EXPRESSION    of its numbers
 """
 import argparse
 import base64
@@ -52,6 +55,7 @@ class State:
         self.faults = []
         self.requests = []
         self.hub = self.storage = ""
+        self.n_open = 0  # contents that are being sent
         self.digests = {}  # (path, mtime, size) -> (git id, sha256)
 
     def take_fault(self, path):
@@ -135,9 +139,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
     def note(self, status):
+        request = {"server": "storage" if self.storage else "hub", "method": self.command, "path": self.path, "range": self.headers.get("Range"),
+                   "token": self.token(), "status": status, "length": 0, "open": STATE.n_open}
         with STATE.lock:
-            STATE.requests.append({"server": "storage" if self.storage else "hub", "method": self.command, "path": self.path,
-                                   "range": self.headers.get("Range"), "token": self.token(), "status": status})
+            STATE.requests.append(request)
+        return request
 
     def answer(self, status, body=b"", headers=(), kind="application/json"):
         if not isinstance(body, bytes):
@@ -190,13 +196,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault.get("corrupt"):
             middle = len(content) // 2
             content = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1:]
+        if "flip" in fault:
+            content = content[:fault["flip"]] + bytes([content[fault["flip"]] ^ 1]) + content[fault["flip"] + 1:]
         asked = None if fault.get("no_range") else self.byte_range(len(content))
         if asked and asked[0] >= len(content):
             self.answer(416, headers=[("Content-Range", f"bytes */{len(content)}")])
             return
         first, last = asked or (0, len(content) - 1)
         first = min(first + fault.get("shift", 0), max(last, 0))
-        self.note(206 if asked else 200)
+        request = self.note(206 if asked else 200)
         self.send_response(206 if asked else 200)
         for name, value in headers:
             self.send_header(name, value)
@@ -206,15 +214,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(last + 1 - first))
         self.end_headers()
         if self.command != "HEAD":
-            self.stream(content, first, last, fault)
+            with STATE.lock:
+                STATE.n_open += 1
+                request["open"] = STATE.n_open
+            try:
+                self.stream(content, first, last, fault, request)
+            finally:
+                with STATE.lock:
+                    STATE.n_open -= 1
 
-    def stream(self, content, first, last, fault):
+    def stream(self, content, first, last, fault, request):
         left = fault.get("cut", -1)
         if "cut_at" in fault and first < fault["cut_at"] <= last:
             left = fault["cut_at"] - first
         for at in range(first, last + 1, 65536):
             piece = content[at:min(at + 65536, last + 1)]
             if 0 <= left < len(piece):
+                request["length"] += left
                 self.wfile.write(piece[:left])
                 self.wfile.flush()
                 self.close_connection = True
@@ -223,6 +239,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if "slow" in fault:
                 time.sleep(fault["slow"])
             self.wfile.write(piece)
+            request["length"] += len(piece)
 
     # ---- the storage ----
 
@@ -446,6 +463,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             STATE.requests.clear()
         elif path == "/test/count":
             count = sum(1 for r in list(STATE.requests) if eval(text, {"r": r}))
+        elif path == "/test/sum":
+            count = sum(eval(text, {"r": r}) for r in list(STATE.requests))
         body = b"%d\n" % count
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

@@ -83,11 +83,67 @@ for name in '../x/y' 'a/b/c' 'a' '-a/b' 'a--b/c'; do
     check "the name $name" eval 'exits 2 && [ "$(wc -l <err)" = 1 ]'
 done
 
+# into a folder of one's own, as huggingface_hub does it
+reset_hub
+bitnet model download ours/small --local-dir mine '*.json' 'sub/*'
+check "--local-dir: the files themselves" eval 'exits 0 && [ "$(cat out)" = mine ] && cmp "$folder/sub/deep/file.txt" mine/sub/deep/file.txt && [ ! -L mine/config.json ]'
+check "--local-dir: what is noted of them" same "$(head -n 2 mine/.cache/huggingface/download/config.json.metadata)" \
+    "$(cat "$CACHE/models--ours--small/refs/main")"$'\n'"$(git hash-object "$folder/config.json")"
+check "--local-dir: the cache's contents are used" same "$(requests '"/resolve/" in r["path"]')" 0
+bitnet model download ours/small --local-dir mine
+check "--local-dir: weights" eval 'exits 0 && cmp "$folder/model.safetensors" mine/model.safetensors'
+rm -rf "$CACHE"
+reset_hub
+bitnet model download ours/small --local-dir mine
+check "--local-dir: again, nothing is fetched" eval 'exits 0 && [ "$(requests "\"/resolve/\" in r[\"path\"]")" = 0 ]'
+touch -d '+1 hour' mine/model.safetensors
+bitnet model download ours/small --local-dir mine
+check "--local-dir: touched, but the same" eval 'exits 0 && [ "$(requests "r[\"server\"] == \"storage\"")" = 0 ]'
+echo '{"mine": 1}' >mine/config.json
+touch -d '+1 hour' mine/config.json
+bitnet model download ours/small --local-dir mine
+check "--local-dir: what was changed is fetched again" cmp "$folder/config.json" mine/config.json
+head -c 100000 mine/model.safetensors >"$(echo mine/.cache/huggingface/download)/$(printf %s model.safetensors.metadata | openssl sha1 -binary | base64 | tr /+ _-).$(sha256sum <"$folder/model.safetensors" | cut -d' ' -f1).incomplete"
+rm mine/model.safetensors
+bitnet model download ours/small --local-dir mine
+check "--local-dir: continued" eval 'exits 0 && cmp "$folder/model.safetensors" mine/model.safetensors && [ "$(requests "r[\"server\"] == \"storage\" and r[\"range\"] == \"bytes=100000-\"")" = 1 ]'
+check "--local-dir: nothing unfinished is left" test -z "$(find mine -name '*.incomplete')"
+mkdir -p hub/ours/hostile/main/.cache/huggingface/download
+echo x >hub/ours/hostile/main/.cache/huggingface/download/config.json.metadata
+bitnet model download ours/hostile --local-dir mine '*'
+check "--local-dir: a file that would be the notes is refused" fails_saying "would replace what is noted" 1
+
+# files that aren't there are remembered
+bitnet model download ours/small config.json nowhere.json
+check "a file that isn't there" fails_saying "no file matches 'nowhere.json'" 1
+bitnet model download ours/small config.json
+bitnet generate ours/small:nowhere.json --tokens 1
+check "is known not to be" fails_saying "has no file 'nowhere.json'" 1
+
 # the names of the cache work everywhere, without network
 cp "$PROJECT/assets/demo/demo.gguf" hub/ours/small-gguf/main/small-i2_s.gguf
 bitnet model download ours/small-gguf:i2_s
 check "a model that runs" exits 0
+rm -rf "$CACHE" "$HOME/.local"
+bitnet generate -hf ours/small-gguf:I2_S --tokens 1688 -n 1 --json
+check "-hf: fetched and run at once" eval 'exits 0 && [ "$(json model)" = ours/small-gguf:I2_S ]'
+reset_hub
+bitnet generate --hf-repo ours/small-gguf --hf-file small-i2_s.gguf --tokens 1688 -n 1
+check "-hf: the second time without network" eval 'exits 0 && [ "$(requests True)" = 0 ]'
+bitnet model download ours/small-gguf:q8_0
+bitnet generate -hf ours/small-gguf --tokens 1688 -n 1
+check "-hf: of several, the one that a download takes" exits 0
+bitnet bench -hf ours/small-gguf:i2_s -p 1 -n 1 -r 1
+check "-hf: in bench" exits 0
+bitnet generate demo -hf ours/small-gguf
+check "-hf: not beside a MODEL" fails_saying 'give a MODEL or --hf-repo' 2
+bitnet generate --hf-file x.gguf
+check "--hf-file alone" fails_saying 'needs --hf-repo' 2
+bitnet generate -hf ours/nothing -p x
+check "-hf: no such model" fails_saying "there is no 'ours/nothing'" 1
 export HF_HUB_OFFLINE=1
+bitnet generate -hf ours/small-gguf:Q5 -p x
+check "-hf: not here, offline" fails_saying 'HF_HUB_OFFLINE' 1
 bitnet generate ours/small-gguf:i2_s --tokens 1688 -n 1 --json
 check "runs by its name, offline" exits 0
 bitnet generate ours/small-gguf:q5 --tokens 1688

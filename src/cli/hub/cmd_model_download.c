@@ -12,7 +12,7 @@ struct download_settings {
     struct hub_options hub;
     const char *revision;
     const char *variant;
-    const char *cache_folder;
+    const char *cache_folder, *local_folder;
     struct text_list excluded;
     bool list;
     bool force;
@@ -28,6 +28,8 @@ static const struct option options[] = {
      "dry-run"},
     {"force", 0, OPTION_FLAG, FIELD(force), NULL, 0, 0, "fetch also what is in the cache", "force-download"},
     {"cache-dir", 0, OPTION_TEXT, FIELD(cache_folder), "FOLDER", 0, 0, "another cache than HF_HUB_CACHE", NULL},
+    {"local-dir", 0, OPTION_TEXT, FIELD(local_folder), "FOLDER", 0, 0,
+     "put the files into FOLDER, by their own names, instead of the cache; the registry doesn't get to know", NULL},
     {0},
 };
 static const struct option_group groups[] = {{"Download", options, 0}, {"Network", hub_option_table, FIELD(hub)}, {0}};
@@ -93,6 +95,7 @@ static enum exit_code run(struct invocation *invocation) {
                                             .excluded = settings->excluded.items,
                                             .n_excluded = settings->excluded.n,
                                             .cache_folder = settings->cache_folder,
+                                            .local_folder = settings->local_folder,
                                             .connections = settings->hub.connections,
                                             .force = settings->force};
     bn_status status = parse_repo(invocation, &repo, &error);

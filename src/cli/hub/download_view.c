@@ -14,7 +14,8 @@
 enum { BAR_CELLS = 24, INTERVAL_MS = 100 };
 
 void download_view_begin(struct download_view *view, const struct invocation *invocation) {
-    *view = (struct download_view){.invocation = invocation, .start_ns = clock_now_ns()};
+    *view =
+        (struct download_view){.invocation = invocation, .events = invocation->common.json, .start_ns = clock_now_ns()};
     view->bars = !invocation->common.quiet && !invocation->common.json && isatty(STDERR_FILENO);
 }
 
@@ -146,7 +147,7 @@ void download_view_event(void *context, const struct hub_event *event) {
     view->n_files_done = event->n_files_done;
     if (event->kind == HUB_EVENT_DONE) view->n_fetched++;
     if (event->kind == HUB_EVENT_CACHED || event->kind == HUB_EVENT_START) view->start_bytes += event->file_bytes;
-    if (view->invocation->common.json)
+    if (view->events)
         write_event(view, event);
     else
         show(view, event);
@@ -168,7 +169,7 @@ static void print_result(const struct download_view *view, const char *name, con
     }
     printf("%s\n", snapshot);
     say(invocation, "%zu of %zu files were fetched, the others were there; '%s' names the model now", view->n_fetched,
-        view->n_files, name);
+        view->n_files, name ? name : snapshot);
 }
 
 bn_status download_and_print(const struct invocation *invocation, const char *name, struct hub *hub,
@@ -181,8 +182,8 @@ bn_status download_and_print(const struct invocation *invocation, const char *na
     bn_status status = hub_download(hub, repo, download, &snapshot, err);
     download_view_end(&view);
     if (status) return status;
-    status = registry_record_download(invocation, repo, snapshot, err);
-    if (!status) print_result(&view, name, snapshot);
+    if (!download->local_folder) status = registry_record_download(invocation, repo, snapshot, err);
+    if (!status) print_result(&view, download->local_folder ? NULL : name, snapshot);
     mem_free(snapshot);
     return status;
 }

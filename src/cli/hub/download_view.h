@@ -9,7 +9,8 @@ enum { VIEW_BARS = 6 }; /* files shown at the same time */
 
 struct download_view {
     const struct invocation *invocation;
-    bool bars; /* on a terminal */
+    bool bars;   /* on a terminal */
+    bool events; /* lines of JSON on standard output */
     struct view_bar {
         const struct hub_file *file; /* NULL: free */
         uint64_t bytes;

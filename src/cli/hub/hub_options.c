@@ -8,7 +8,8 @@
 
 #define FIELD(name) offsetof(struct hub_options, name)
 const struct option hub_option_table[] = {
-    {"connections", 0, OPTION_SIZE, FIELD(connections), "N", 1, 64, "files fetched at the same time", "max-workers"},
+    {"connections", 0, OPTION_SIZE, FIELD(connections), "N", 1, 64,
+     "connections at the same time, to several files and to parts of large ones", "max-workers"},
     {"limit-rate", 0, OPTION_NUMBER, FIELD(limit_rate), "MB/S", 0, 1e6,
      "megabytes a second at most, all together; 0: no limit", NULL},
     {"retries", 0, OPTION_SIZE, FIELD(retries), "N", 1, 1000,
