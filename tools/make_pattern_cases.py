@@ -40,7 +40,8 @@ def main():
     for pattern in [r"\p{L}+", r"\p{Han}+", r"\p{Lu}", r"\p{Ll}+", r"\p{N}+", r"\w+", r"[^\p{L}]+", r"\p{M}", r"\P{L}"]:
         cases.append((pattern, newer))
     for pattern in [r"[\w']+", r"[^\w\s]+", r"[\W']+", r"[\p{Word}-]", "[[:word:]]+", "[[:alnum:]]+", "[[:alpha:]]+", "[[:upper:]]+", "[[:lower:]]+", "[[:graph:]]+",
-                    "[[:digit:]]+", "[[:^print:]x]", r"\p{Cn}+", r"\P{C}+", r"\p{Assigned}+", r"\p{Emoji}", r"\p{Mc}", r"\p{Common}+", r"\p{ID_Continue}+"]:
+                    "[[:digit:]]+", "[[:^print:]x]", r"\p{Cn}+", r"\P{C}+", r"\p{Assigned}+", r"\p{Emoji}", r"\p{Mc}", r"\p{Mn}", r"[\p{Mn}x]+", r"[^\p{Mn}x]+", r"\P{Mn}+",
+                    r"\p{Common}+", r"\p{ID_Continue}+"]:
         cases.append((pattern, newer + " x\u00b2\u00bd\u00be\u00b9\u00b3_' \u0363\u10fc \U0001fadc\u0378\U0001171e-\U00013439"))
     for pattern, text in cases:
         text = text.replace("~", "\n")

@@ -208,7 +208,8 @@ static double seconds_now(bool wall) {
 
 struct work {
     run_function run; /* NULL: a peer's */
-    size_t peer, shape;
+    size_t peer;
+    enum peer_shape shape;
 };
 
 static bn_status time_once(struct bench *bench, const struct work *work, struct series *series, size_t repeat,
@@ -245,10 +246,19 @@ static struct series *add_series(struct bench *bench, struct work *works, const 
     return series;
 }
 
+static void list_peer(struct bench *bench, struct work *works, size_t peer, enum peer_shape shape,
+                      const struct series *ours) {
+    const json_t *description = peers_at(&bench->peers, peer);
+    if (shape == PEER_LOADS && !json_is_true(json_object_get(description, "loads"))) return;
+    struct series *series = add_series(bench, works, json_string_value(json_object_get(description, "name")),
+                                       ours->unit, (struct work){NULL, peer, shape});
+    if (series) series->ours = ours;
+}
+
 static void list_work(struct bench *bench, struct work *works) {
-    const struct series *ours[2] = {
-        add_series(bench, works, "encode", "lines", (struct work){.run = run_lines}),
-        add_series(bench, works, "encode", "whole", (struct work){.run = run_whole}),
+    const struct series *ours[3] = {
+        [PEER_LINES] = add_series(bench, works, "encode", "lines", (struct work){.run = run_lines}),
+        [PEER_WHOLE] = add_series(bench, works, "encode", "whole", (struct work){.run = run_whole}),
     };
     if (bench->settings->threads > 0) {
         char name[64];
@@ -256,13 +266,10 @@ static void list_work(struct bench *bench, struct work *works) {
         add_series(bench, works, name, "lines", (struct work){.run = run_batch});
     }
     add_series(bench, works, "decode", "whole", (struct work){.run = run_decode});
-    add_series(bench, works, "load", "file", (struct work){.run = run_load});
-    for (size_t shape = 0; shape < 2; shape++)
-        for (size_t i = 0; i < peers_count(&bench->peers); i++) {
-            const char *name = json_string_value(json_object_get(peers_at(&bench->peers, i), "name"));
-            struct series *series = add_series(bench, works, name, ours[shape]->unit, (struct work){NULL, i, shape});
-            if (series) series->ours = ours[shape];
-        }
+    ours[PEER_LOADS] = add_series(bench, works, "load", "file", (struct work){.run = run_load});
+    for (int shape = PEER_LINES; shape <= PEER_LOADS; shape++)
+        for (size_t i = 0; i < peers_count(&bench->peers); i++)
+            list_peer(bench, works, i, (enum peer_shape)shape, ours[shape]);
 }
 
 static bn_status measure(struct bench *bench, bn_error *err) {
@@ -310,19 +317,20 @@ static bool is_load(const struct series *series) {
 static json_t *series_json(const struct series *series, double median, double spread, double ours, double bytes) {
     json_t *object = json_pack("{s:s, s:s, s:f, s:f}", "name", series->name, "shape", series->unit, "seconds", median,
                                "spread", spread);
+    if (object && series->ours) json_object_set_new(object, "times_slower", json_real(median / ours));
     if (!object || is_load(series)) return object;
     json_object_set_new(object, "tokens", json_integer((json_int_t)series->n_tokens));
     json_object_set_new(object, "mb_per_second", json_real(bytes / median * 1e-6));
     json_object_set_new(object, "tokens_per_second", json_real((double)series->n_tokens / median));
-    if (!series->ours) return object;
-    json_object_set_new(object, "times_slower", json_real(median / ours));
-    json_object_set_new(object, "same_ids", json_boolean(series->checksum == series->ours->checksum));
+    if (series->ours) json_object_set_new(object, "same_ids", json_boolean(series->checksum == series->ours->checksum));
     return object;
 }
 
 static void print_series(const struct series *series, double median, double spread, double ours, double bytes) {
     if (is_load(series)) {
-        printf("%-28s %-6s %9.2f ms  ±%4.1f %%\n", series->name, series->unit, median * 1e3, spread * 100);
+        printf("%-28s %-6s %9.2f ms   ±%4.1f %%", series->name, series->unit, median * 1e3, spread * 100);
+        if (series->ours) printf("  %25.1f× slower", median / ours);
+        putchar('\n');
         return;
     }
     printf("%-28s %-6s %9.1f MB/s ±%4.1f %%  %8.2f Mtokens/s", series->name, series->unit, bytes / median * 1e-6,
@@ -430,7 +438,7 @@ const struct command command_tokenizer_bench = {
         "With --compare, Hugging Face tokenizers, tiktoken and sentencepiece run in turns with it, on the same text, "
         "one "
         "thread each, as far as they are installed and can read the tokenizer, and it is checked that the ids are the "
-        "same.",
+        "same. Loading is compared, too: large tokenizers come from the cache here.",
     .examples = "bitnet tokenizer bench demo text.txt\n"
                 "bitnet tokenizer bench tokenizer.json corpus.txt --compare --python venv/bin/python",
     .groups = groups,

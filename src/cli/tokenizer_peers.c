@@ -83,8 +83,8 @@ const json_t *peers_at(const struct peers *peers, size_t index) {
     return json_array_get(json_object_get(peers->found, "peers"), index);
 }
 
-bn_status peers_run(struct peers *peers, size_t index, size_t shape, struct peer_run *out, bn_error *err) {
-    fprintf(peers->requests, "%zu %zu\n", index, shape);
+bn_status peers_run(struct peers *peers, size_t index, enum peer_shape shape, struct peer_run *out, bn_error *err) {
+    fprintf(peers->requests, "%zu %d\n", index, (int)shape);
     fflush(peers->requests);
     json_t *answer;
     bn_status status = read_answer(peers, &answer, err);

@@ -12,7 +12,7 @@
 struct peers {
     pid_t pid; /* 0: not started */
     FILE *requests, *answers;
-    json_t *found; /* {"peers": [{"name", "load_seconds"}], "absent": [{"name", "reason"}]} */
+    json_t *found; /* {"peers": [{"name", "loads": can it be asked for PEER_LOADS?}], "absent": [{"name", "reason"}]} */
 };
 
 struct peer_run {
@@ -26,8 +26,10 @@ bn_status peers_start(struct peers *peers, const char *python, const char *path,
                       bn_error *err);
 size_t peers_count(const struct peers *peers);
 const json_t *peers_at(const struct peers *peers, size_t index);
-/* Runs one once over the text: shape 0 is each line for itself, shape 1 all of it at once. */
-bn_status peers_run(struct peers *peers, size_t index, size_t shape, struct peer_run *out, bn_error *err);
+/* What a peer is asked for: each line of the text for itself, all of it at once, loading the tokenizer. */
+enum peer_shape { PEER_LINES, PEER_WHOLE, PEER_LOADS };
+/* Runs one once. */
+bn_status peers_run(struct peers *peers, size_t index, enum peer_shape shape, struct peer_run *out, bn_error *err);
 void peers_stop(struct peers *peers);
 
 #endif

@@ -409,6 +409,16 @@ static void encode_symbols(const struct bpe *bpe, const char *word, size_t size,
     }
 }
 
+void bpe_merge_symbols(const struct bpe *bpe, const int32_t *symbols, size_t n, struct bpe_scratch *scratch,
+                       struct token_list *out) {
+    if (!reserve_symbols(scratch, n)) {
+        out->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < n;) add_symbol(scratch, &i, symbols[i], i, 1);
+    merge_part(bpe, NULL, scratch, 0, n, out);
+}
+
 /* A word that is itself a token is that token if encoding leads there, which is the same every time it is asked. */
 static bool is_whole(const struct bpe *bpe, int32_t id, const char *word, size_t size, struct bpe_scratch *scratch,
                      struct token_list *out) {

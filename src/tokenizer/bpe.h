@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "tokenizer/merge_table.h"
+#include "tokenizer/pair_cache.h"
 #include "tokenizer/token_list.h"
 #include "tokenizer/trie.h"
 #include "tokenizer/vocabulary.h"
@@ -20,6 +21,13 @@
 enum bpe_ranking { BPE_MERGES, BPE_RANKS, BPE_SCORES };
 
 enum { BPE_AFFIX_MAX = 64, BPE_JOINS_SPACE = 0xff };
+
+/* How a token comes up: the merge that makes it. */
+struct bpe_origin {
+    int32_t rank; /* -1: a character, or a token that never comes up */
+    int32_t left, right;
+    uint32_t size; /* characters (or bytes) it is made of; 0: it never comes up */
+};
 
 struct bpe {
     const struct vocabulary *vocabulary;
@@ -38,6 +46,14 @@ struct bpe {
     uint8_t joins[8192];
     const float *scores;             /* BPE_SCORES: [vocabulary size] */
     const struct trie *user_symbols; /* BPE_SCORES: cut out first and never joined */
+
+    /* By id, where merges cross the borders of words: a text is encoded word by word all the same, and words whose
+     * tokens don't stay apart are encoded as one. NULL: no need, or not possible. */
+    struct bpe_origin *origins;
+    size_t n_origins;
+    struct pair_cache pairs; /* of those whose tokens are joined */
+    bool escapes_spaces;     /* spaces are "▁" */
+    bool spaces_lead;        /* words begin with their spaces; else they end with them */
 
     int32_t unknown_id; /* -1 for none: unknown characters are dropped */
     bool fuse_unknown, byte_fallback, ignore_merges;
@@ -78,6 +94,21 @@ void bpe_scratch_release(struct bpe_scratch *scratch);
 bool bpe_cuts_at_spaces(const struct bpe *bpe);
 /* Where the next "▁" after text[at] that nothing joins to what is before it stands; n if there is none. */
 size_t bpe_next_cut(const struct bpe *bpe, const char *text, size_t n, size_t at);
+/* bpe_finish's part for merges that cross words: origins, or none. */
+bn_status bpe_find_origins(struct bpe *bpe, bn_error *err);
+/* Where there are origins. Appends what the texts of two tokens in a row encode to, each of which encodes to its token
+ * alone: these two, if they stay apart. The places of the tokens aren't told. */
+void bpe_join(const struct bpe *bpe, int32_t left, int32_t right, struct bpe_scratch *scratch, struct token_list *out);
+/* Says that two tokens will be joined soon. */
+static inline void bpe_prefetch_join(const struct bpe *bpe, int32_t left, int32_t right) {
+    __builtin_prefetch(&bpe->origins[(size_t)left < bpe->n_origins ? left : 0]);
+    __builtin_prefetch(&bpe->origins[(size_t)right < bpe->n_origins ? right : 0]);
+}
+/* Merges n ≥ 1 symbols, ids, and appends what they become, without places. BPE_MERGES only. */
+void bpe_merge_symbols(const struct bpe *bpe, const int32_t *symbols, size_t n, struct bpe_scratch *scratch,
+                       struct token_list *out);
+/* Where the next word after text[at] begins; n if none does. */
+size_t bpe_next_word(const struct bpe *bpe, const char *text, size_t n, size_t at);
 /* Appends the tokens of one word; begin and end are bytes of the word. */
 void bpe_encode(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch,
                 struct token_list *out);

@@ -130,7 +130,8 @@ static bn_status index_bytes(struct bpe *bpe, bn_error *err) {
 
 bn_status bpe_reopen(struct bpe *bpe, bn_error *err) {
     bpe->whole = mem_calloc(bpe->vocabulary->size + 1, sizeof *bpe->whole);
-    return bpe->whole ? BN_OK : fail_no_memory(err, bpe->vocabulary->size);
+    bool pairs = !bpe->origins || pair_cache_init(&bpe->pairs, bpe->vocabulary->size);
+    return bpe->whole && pairs ? BN_OK : fail_no_memory(err, bpe->vocabulary->size);
 }
 
 bn_status bpe_finish(struct bpe *bpe, bn_error *err) {
@@ -151,14 +152,16 @@ bn_status bpe_finish(struct bpe *bpe, bn_error *err) {
     }
     bn_status status = bpe->ranking == BPE_MERGES && !bpe->merges.slots ? bpe_reserve_merges(bpe, 0, err) : BN_OK;
     bpe->merges.n_ids = vocabulary->size;
-    if (!status) status = bpe_reopen(bpe, err);
     if (!status && bpe->byte_level) status = index_bytes(bpe, err);
-    return status;
+    if (!status) status = bpe_find_origins(bpe, err);
+    return status ? status : bpe_reopen(bpe, err);
 }
 
 void bpe_release(struct bpe *bpe) {
     token_map_release(&bpe->by_bytes);
     text_pool_release(&bpe->bytes);
     merge_table_release(&bpe->merges);
+    mem_free(bpe->origins);
+    pair_cache_release(&bpe->pairs);
     mem_free(bpe->whole);
 }

@@ -53,7 +53,10 @@ static void token_map(struct image *image, struct token_map *map, size_t n_ids) 
 }
 
 static void merge_table(struct image *image, struct merge_table *table, size_t n_ids) {
+    size_t n_filter = table->capacity;
     image_table(image, &table->slots, &table->capacity, sizeof *table->slots, "the table of merges");
+    image_table(image, &table->filter, &n_filter, 1, "the filter of the merges");
+    if (n_filter != table->capacity) image_refuse(image, "the filter of the merges");
     if (image->mode == IMAGE_FORGET) return;
     image_size(image, &table->count, UINT32_MAX, "the number of merges");
     image_u64(image, &table->seed, "a seed");
@@ -112,6 +115,7 @@ static void tables(struct image *image, bn_tokenizer *t) {
     merge_table(image, &t->bpe.merges, n_ids);
     text_pool(image, &t->bpe.bytes);
     token_map(image, &t->bpe.by_bytes, n_ids);
+    image_table(image, &t->bpe.origins, &t->bpe.n_origins, sizeof *t->bpe.origins, "the origins of tokens");
     image_table(image, &t->scores, &n_scores, sizeof *t->scores, "the scores");
     if (n_scores && n_scores != n_ids) image_refuse(image, "the number of scores");
     image_table(image, &t->unigram.scores, &n_pieces, sizeof *t->unigram.scores, "the scores of the pieces");
@@ -337,6 +341,8 @@ static void bpe(struct image *image, bn_tokenizer *t, size_t n_ids) {
     byte_ids(image, bpe->byte_ids, n_ids);
     image_size(image, &bpe->longest_token, UINT32_MAX, "the longest token");
     image_bytes(image, bpe->joins, sizeof bpe->joins, "the joins");
+    image_bool(image, &bpe->escapes_spaces, "BPE");
+    image_bool(image, &bpe->spaces_lead, "BPE");
     image_bool(image, &has_symbols, "BPE");
     image_id(image, &bpe->unknown_id, n_ids, "the unknown token");
     image_bool(image, &bpe->fuse_unknown, "BPE");
@@ -347,6 +353,7 @@ static void bpe(struct image *image, bn_tokenizer *t, size_t n_ids) {
     affix(image, &bpe->suffix, &bpe->suffix_size);
     bpe->user_symbols = has_symbols ? &t->user_symbols : NULL;
     bpe->scores = t->scores;
+    if (bpe->ranking == BPE_MERGES && !bpe->merges.capacity) image_refuse(image, "the table of merges");
     if (bpe->ranking == BPE_SCORES && !bpe->scores) image_refuse(image, "the scores");
     if (image->mode == IMAGE_READ && !image->status) image->status = bpe_reopen(bpe, image->err);
 }

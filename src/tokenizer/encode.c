@@ -16,6 +16,8 @@ void encode_work_release(struct encode_work *work) {
     bpe_scratch_release(&work->bpe);
     unigram_scratch_release(&work->unigram);
     token_list_release(&work->word);
+    id_list_release(&work->ahead);
+    id_list_release(&work->pending);
 }
 
 static bn_status encode_word(struct encode_work *work, const char *word, size_t size, struct token_list *out,
@@ -64,44 +66,188 @@ void id_list_release(struct id_list *list) {
     *list = (struct id_list){0};
 }
 
-static bn_status encode_new_word(struct encode_work *work, const char *word, size_t size, const struct word_key *key,
-                                 bn_error *err) {
+static bn_status push_id(struct id_list *list, int32_t id, bn_error *err) {
+    int32_t *place = id_list_reserve(list, 1);
+    if (!place) return fail_no_memory(err, sizeof id);
+    *place = id;
+    list->n++;
+    return BN_OK;
+}
+
+/* A word is a piece of text that the model is asked about, and what is read beyond it may be. */
+struct word {
+    const char *text;
+    size_t size, readable;
+};
+
+static bn_status encode_new_word(struct encode_work *work, const struct word *word, const struct word_key *key,
+                                 struct id_list *out, bn_error *err) {
     struct token_list *tokens = &work->word;
     tokens->n = 0;
-    bn_status status = encode_word(work, word, size, tokens, err);
+    bn_status status = encode_word(work, word->text, word->size, tokens, err);
     if (status) return status;
-    int32_t *ids = id_list_reserve(work->ids, tokens->n);
-    if (tokens->failed || !ids) return fail_no_memory(err, size);
+    int32_t *ids = id_list_reserve(out, tokens->n);
+    if (tokens->failed || !ids) return fail_no_memory(err, word->size);
     for (size_t i = 0; i < tokens->n; i++) ids[i] = tokens->items[i].id;
-    work->ids->n += tokens->n;
+    out->n += tokens->n;
     if (key && tokens->n <= WORD_CACHE_MAX_IDS) word_cache_keep(&work->tokenizer->words, key, ids, tokens->n);
     return BN_OK;
 }
 
-/* readable: bytes of the text from the word's beginning on. */
-static bn_status ids_of_word(struct encode_work *work, const char *word, size_t size, size_t readable, bn_error *err) {
-    if (size > WORD_CACHE_MAX_BYTES) return encode_new_word(work, word, size, NULL, err);
-    int32_t *ids = id_list_reserve(work->ids, WORD_CACHE_MAX_IDS);
-    if (!ids) return fail_no_memory(err, size);
-    struct word_key key = word_key_of(word, size, readable);
-    int n = word_cache_find(&work->tokenizer->words, &key, ids);
-    if (n < 0) return encode_new_word(work, word, size, &key, err);
-    work->ids->n += (size_t)n;
+static struct word_key key_of(const struct word *word) {
+    return word_key_of(word->text, word->size, word->readable);
+}
+
+/* A word whose key is known; none: it is too long to have one. */
+static bn_status ids_of_key(struct encode_work *work, const struct word *word, const struct word_key *key,
+                            struct id_list *out, bn_error *err) {
+    if (word->size > WORD_CACHE_MAX_BYTES) return encode_new_word(work, word, NULL, out, err);
+    int32_t *ids = id_list_reserve(out, WORD_CACHE_MAX_IDS);
+    if (!ids) return fail_no_memory(err, word->size);
+    int n = word_cache_find(&work->tokenizer->words, key, ids);
+    if (n < 0) return encode_new_word(work, word, key, out, err);
+    out->n += (size_t)n;
     return BN_OK;
 }
 
-static bn_status ids_of_piece(struct encode_work *work, const struct text *text, struct piece piece, bn_error *err) {
-    if (piece.id >= 0) {
-        int32_t *id = id_list_reserve(work->ids, 1);
-        if (!id) return fail_no_memory(err, sizeof *id);
-        *id = piece.id;
-        work->ids->n++;
-        return BN_OK;
+static bn_status ids_of_word(struct encode_work *work, struct word word, bn_error *err) {
+    if (word.size > WORD_CACHE_MAX_BYTES) return encode_new_word(work, &word, NULL, work->ids, err);
+    const struct word_key key = key_of(&word);
+    return ids_of_key(work, &word, &key, work->ids, err);
+}
+
+/* ---- merges that cross words ---- */
+
+/* What two tokens in a row become, appended to `pending`, the last first; *apart: they stay as they are, nothing is
+ * appended. */
+static bn_status join_pair(struct encode_work *work, int32_t left, int32_t right, bool *apart, bn_error *err) {
+    const struct pair_cache *pairs = &work->tokenizer->bpe.pairs;
+    struct token_list *tokens = &work->word;
+    int32_t known[2];
+    const int n_known = pair_cache_find(pairs, left, right, known);
+    if (n_known < 0) {
+        tokens->n = 0;
+        bpe_join(&work->tokenizer->bpe, left, right, &work->bpe, tokens);
+        if (tokens->failed || tokens->n == 0) return fail_no_memory(err, sizeof *tokens->items);
+        for (size_t i = 0; i < tokens->n && i < 2; i++) known[i] = tokens->items[i].id;
+        pair_cache_keep(pairs, left, right, known, tokens->n);
     }
+    const size_t n = n_known < 0 ? tokens->n : (size_t)n_known;
+    *apart = n == 2 && known[0] == left && known[1] == right;
+    bn_status status = BN_OK;
+    for (size_t i = n; i-- > 0 && !*apart && !status;)
+        status = push_id(&work->pending, i == 0 ? known[0] : ~(i == 1 ? known[1] : tokens->items[i].id), err);
+    return status;
+}
+
+/* Words looked up together, so that what they need comes from memory side by side. */
+enum { WORDS_AHEAD = 16 };
+
+/* A piece whose merges cross words, on its way to ids. */
+struct word_row {
+    struct encode_work *work;
+    const char *bytes;
+    size_t at, end, readable_end; /* what is left of the piece; the end of the text */
+    size_t first;                 /* the piece's first id in work->ids */
+    size_t joins_left;            /* beyond, the merges must be made for it: all is merged at once */
+    struct word words[WORDS_AHEAD];
+    size_t tokens[WORDS_AHEAD + 1]; /* where each word's begin in work->ahead */
+    size_t n;
+};
+
+static void next_words(struct word_row *row, struct word_key keys[WORDS_AHEAD]) {
+    const struct encode_work *work = row->work;
+    for (row->n = 0; row->n < WORDS_AHEAD && row->at < row->end; row->n++) {
+        const size_t end = bpe_next_word(&work->tokenizer->bpe, row->bytes, row->end, row->at);
+        struct word *word = &row->words[row->n];
+        *word = (struct word){row->bytes + row->at, end - row->at, row->readable_end - row->at};
+        row->at = end;
+        if (word->size > WORD_CACHE_MAX_BYTES) continue;
+        keys[row->n] = key_of(word);
+        word_cache_prefetch(&work->tokenizer->words, &keys[row->n]);
+    }
+}
+
+static bn_status look_up_words(struct word_row *row, const struct word_key keys[WORDS_AHEAD], bn_error *err) {
+    struct encode_work *work = row->work;
+    struct id_list *ahead = &work->ahead;
+    ahead->n = 0;
+    for (size_t i = 0; i < row->n; i++) {
+        const size_t n = row->tokens[i] = ahead->n;
+        bn_status status = ids_of_key(work, &row->words[i], &keys[i], ahead, err);
+        if (status) return status;
+        if (n == 0 || ahead->n == n) continue;
+        pair_cache_prefetch(&work->tokenizer->bpe.pairs, ahead->items[n - 1], ahead->items[n]);
+        bpe_prefetch_join(&work->tokenizer->bpe, ahead->items[n - 1], ahead->items[n]);
+    }
+    row->tokens[row->n] = ahead->n;
+    return BN_OK;
+}
+
+/* Appends a token. If it and the one before don't stay apart, both give way to what they become, which is then held
+ * against its own neighbours. In `pending` are the tokens still to be held against those before, the last first; ~id: it
+ * is known to stay apart. *joined: something was. */
+static bn_status append_token(struct word_row *row, int32_t id, bool *joined, bn_error *err) {
+    struct id_list *ids = row->work->ids, *pending = &row->work->pending;
+    pending->n = 0;
+    bn_status status = push_id(pending, id, err);
+    while (!status && pending->n > 0 && row->joins_left > 0) {
+        id = pending->items[--pending->n];
+        bool apart = id < 0 || ids->n == row->first;
+        const size_t next = pending->n;
+        if (!apart) status = join_pair(row->work, ids->items[ids->n - 1], id, &apart, err);
+        if (status) return status;
+        if (apart) {
+            status = push_id(ids, id < 0 ? ~id : id, err);
+            continue;
+        }
+        if (next > 0 && pending->items[next - 1] < 0) pending->items[next - 1] = ~pending->items[next - 1];
+        ids->n--;
+        row->joins_left--;
+        *joined = true;
+    }
+    return status;
+}
+
+static bn_status append_words(struct word_row *row, bn_error *err) {
+    const int32_t *ahead = row->work->ahead.items;
+    bn_status status = BN_OK;
+    for (size_t i = 0; i < row->n; i++) {
+        bool joined = true; /* the token before isn't the one this stays apart from */
+        for (size_t k = row->tokens[i]; k < row->tokens[i + 1] && !status; k++) {
+            const bool apart = !joined;
+            joined = false;
+            status = apart ? push_id(row->work->ids, ahead[k], err) : append_token(row, ahead[k], &joined, err);
+        }
+    }
+    return status;
+}
+
+static bn_status ids_of_words(struct encode_work *work, const struct text *text, struct piece piece, bn_error *err) {
+    struct word_row row = {.work = work, .bytes = text->bytes, .at = piece.begin, .end = piece.end};
+    struct word_key keys[WORDS_AHEAD];
+    row.readable_end = text->size;
+    row.first = work->ids->n;
+    row.joins_left = 1024 + 16 * (row.end - row.at);
+    while (row.at < row.end && row.joins_left > 0) {
+        next_words(&row, keys);
+        bn_status status = look_up_words(&row, keys, err);
+        if (!status) status = append_words(&row, err);
+        if (status) return status;
+    }
+    if (row.joins_left > 0) return BN_OK;
+    work->ids->n = row.first;
+    const struct word all = {text->bytes + piece.begin, piece.end - piece.begin, text->size - piece.begin};
+    return ids_of_word(work, all, err);
+}
+
+static bn_status ids_of_piece(struct encode_work *work, const struct text *text, struct piece piece, bn_error *err) {
+    if (piece.id >= 0) return push_id(work->ids, piece.id, err);
+    if (work->tokenizer->bpe.origins) return ids_of_words(work, text, piece, err);
     bn_status status = BN_OK;
     for (size_t begin = piece.begin, end; begin < piece.end && !status; begin = end) {
         end = work->cuts ? bpe_next_cut(&work->tokenizer->bpe, text->bytes, piece.end, begin) : piece.end;
-        status = ids_of_word(work, text->bytes + begin, end - begin, text->size - begin, err);
+        status = ids_of_word(work, (struct word){text->bytes + begin, end - begin, text->size - begin}, err);
     }
     return status;
 }

@@ -23,6 +23,8 @@ struct encode_work {
     struct token_list *tokens;            /* where tokens go that keep their places */
     struct id_list *ids;                  /* where ids alone go; either is NULL */
     struct token_list word;               /* of the word whose ids are wanted */
+    struct id_list ahead;                 /* tokens of words that are yet to be joined to those before (ids_of_words) */
+    struct id_list pending;               /* what some of them became */
     bool cuts;                            /* a text may be cut before each "▁" (bpe_cuts_at_spaces) */
     const struct literal_places *literal; /* of the text; NULL: none */
 };

@@ -1,4 +1,6 @@
-/* Merges by pair of ids: open addressing in one flat array that is built in memory or mapped from a compiled file.
+/* Merges by pair of ids: open addressing in one flat array that is built in memory or mapped from a compiled file. Most
+ * pairs that are asked for have no merge: a bit for each that has (and some others) is looked at first, since all bits fit
+ * into caches that the merges don't.
  * Lookups in a hostile one end after a bounded number of slots and give no id outside the bounds. */
 #ifndef TOKENIZER_MERGE_TABLE_H
 #define TOKENIZER_MERGE_TABLE_H
@@ -16,6 +18,7 @@ enum { MERGE_TABLE_MAX_PROBES = 1024 };
 
 struct merge_table {
     struct bpe_merge *slots;
+    uint8_t *filter; /* bits, eight for each slot */
     size_t capacity; /* power of two, at most two thirds full */
     size_t count;
     uint64_t seed;
@@ -29,10 +32,22 @@ void merge_table_release(struct merge_table *table);
 /* A pair that is there already gets the new rank and id. false: more than n pairs, or too many collide. */
 bool merge_table_add(struct merge_table *table, struct bpe_merge merge);
 
-static inline size_t merge_table_slot(const struct merge_table *table, int32_t left, int32_t right) {
+static inline uint64_t merge_table_hash(const struct merge_table *table, int32_t left, int32_t right) {
     uint64_t key = ((uint64_t)(uint32_t)left << 32 | (uint32_t)right) ^ table->seed;
     __uint128_t product = (__uint128_t)key * 0x9e3779b97f4a7c15u;
-    return (size_t)((uint64_t)product ^ (uint64_t)(product >> 64)) & (table->capacity - 1);
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline size_t merge_table_slot(const struct merge_table *table, int32_t left, int32_t right) {
+    return (size_t)merge_table_hash(table, left, right) & (table->capacity - 1);
+}
+
+/* The byte and the bit of a pair in the filter: other bits of the hash than those that choose the slot. */
+static inline size_t merge_table_filter_byte(const struct merge_table *table, uint64_t hash) {
+    return (size_t)(hash >> 36) & (table->capacity - 1);
+}
+static inline unsigned merge_table_filter_bit(uint64_t hash) {
+    return (unsigned)(hash >> 33) & 7;
 }
 
 static inline void merge_table_prefetch(const struct merge_table *table, int32_t left, int32_t right) {
@@ -41,7 +56,9 @@ static inline void merge_table_prefetch(const struct merge_table *table, int32_t
 
 /* NULL when the pair can't be merged. */
 static inline const struct bpe_merge *merge_table_find(const struct merge_table *table, int32_t left, int32_t right) {
-    size_t i = merge_table_slot(table, left, right);
+    const uint64_t hash = merge_table_hash(table, left, right);
+    if (!(table->filter[merge_table_filter_byte(table, hash)] >> merge_table_filter_bit(hash) & 1)) return NULL;
+    size_t i = (size_t)hash & (table->capacity - 1);
     for (size_t n = table->probes; n > 0; n--, i = (i + 1) & (table->capacity - 1)) {
         const struct bpe_merge *merge = &table->slots[i];
         if (merge->left == left && merge->right == right) return (size_t)merge->id < table->n_ids ? merge : NULL;

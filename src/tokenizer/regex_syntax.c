@@ -2,18 +2,16 @@
  *
  * Most of a pattern is the same in all three. What isn't:
  *   sets           nest and intersect ([a-z&&[^aeiou]]): each becomes an expression that matches one character
- *   \s \w \h \b    stand for other characters than in PCRE2
- *   \p{…}          is of a newer Unicode than PCRE2's: the characters it lacks are written out; scripts are meant
- *                  without their extensions
+ *   \s \w \b \p{…} stand for other characters than in PCRE2 (regex_classes.h)
  *   {n,m}+ {n}?    Ruby repeats what was repeated, PCRE2 takes them as possessive and lazy
  *   (?m)           Ruby's dot takes line breaks, which is (?s)
  *   \uXXXX \v \Q   characters, no operators */
 #include "tokenizer/regex_syntax.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "tokenizer/regex_classes.h"
 #include "tokenizer/unicode.h"
 
 enum { MAX_NESTING = 250 };
@@ -45,298 +43,6 @@ static int hex_value(char c) {
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static void put_character(struct buffer *out, uint32_t c) {
-    char text[16];
-    snprintf(text, sizeof text, "\\x{%x}", (unsigned)c);
-    buffer_append_text(out, text);
-}
-
-/* ---- classes: what stands inside brackets ---- */
-
-static const char space_class[] = "\\t-\\r\\x{85}\\p{Z}";
-static const char hex_class[] = "0-9a-fA-F";
-/* Letters and marks, with the letters among symbols: circled and squared ones. */
-#define WORD_LETTERS                                                                                                   \
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-"        \
-    "\\x{1f189}"
-
-static void put_range(void *context, uint32_t first, uint32_t last) {
-    put_character(context, first);
-    if (first == last) return;
-    buffer_append_char(context, '-');
-    put_character(context, last);
-}
-
-struct newer_context {
-    struct buffer *out;
-    const char *category;
-};
-
-static void put_newer_range(void *context, uint32_t first, uint32_t last, const char *category) {
-    const struct newer_context *wanted = context;
-    bool letters_of_case = strcmp(wanted->category, "LC") == 0 && strchr("ult", category[1]) && category[0] == 'L';
-    if (strncmp(category, wanted->category, strlen(wanted->category)) != 0 && !letters_of_case) return;
-    put_range(wanted->out, first, last);
-}
-
-/* \p{category} with the characters that PCRE2 doesn't know yet. */
-static void put_category(struct buffer *out, const char *category) {
-    buffer_append_text(out, strcmp(category, "LC") == 0 ? "\\p{L&}" : "\\p{");
-    if (strcmp(category, "LC") != 0) {
-        buffer_append_text(out, category);
-        buffer_append_char(out, '}');
-    }
-    unicode_newer_categories(put_newer_range, &(struct newer_context){out, category});
-}
-
-/* What else \w takes: Oniguruma's the numbers of Latin-1, but not in brackets; Rust's the joiners. */
-static const char *word_extras(enum regex_syntax syntax, bool in_brackets) {
-    if (syntax == REGEX_RUST) return "\\x{200c}\\x{200d}";
-    return in_brackets ? "" : "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}";
-}
-
-static void put_word(struct buffer *out, const char *extras) {
-    static const char *const newer[] = {"L", "M", "Nd", "Nl", "Pc"};
-    buffer_append_text(out, WORD_LETTERS);
-    buffer_append_text(out, extras);
-    for (size_t i = 0; i < sizeof newer / sizeof *newer; i++)
-        unicode_newer_categories(put_newer_range, &(struct newer_context){out, newer[i]});
-}
-
-/* \s \w \d \h and their opposites; false for another letter. */
-static bool put_letter_class(struct buffer *out, char letter, const char *extras, bool *negated) {
-    *negated = letter >= 'A' && letter <= 'Z';
-    switch (letter | 0x20) {
-    case 's':
-        buffer_append_text(out, space_class);
-        return true;
-    case 'w':
-        put_word(out, extras);
-        return true;
-    case 'd':
-        put_category(out, "Nd");
-        return true;
-    case 'h':
-        buffer_append_text(out, hex_class);
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* A property that is yes or no, by PCRE2's name, with the characters that PCRE2 doesn't know yet. */
-static void put_binary(struct buffer *out, const char *name) {
-    buffer_append_text(out, "\\p{");
-    buffer_append_text(out, name);
-    buffer_append_char(out, '}');
-    unicode_newer_property(name, put_range, out);
-}
-
-/* POSIX brackets in Unicode's terms. */
-static bool put_posix_class(struct buffer *out, const char *name, const char *extras) {
-    static const struct {
-        const char *name, *text, *categories[8]; /* categories with the characters that PCRE2 doesn't know yet */
-    } classes[] = {
-        {"digit", "", {"Nd"}},
-        {"cntrl", "\\p{Cc}", {NULL}},
-        {"blank", "\\p{Zs}\\t", {NULL}},
-        {"space", space_class, {NULL}},
-        {"xdigit", hex_class, {NULL}},
-        {"ascii", "\\x{0}-\\x{7f}", {NULL}},
-        {"punct", "", {"P", "S"}}, /* symbols too */
-        {"graph", "", {"L", "M", "N", "P", "S", "Cf", "Co"}},
-        {"print", "", {"L", "M", "N", "P", "S", "Cf", "Co", "Zs"}},
-    };
-    static const char *const properties[][2] = {
-        {"alpha", "alphabetic"}, {"alnum", "alphabetic"}, {"upper", "uppercase"}, {"lower", "lowercase"}};
-    for (size_t i = 0; i < sizeof properties / sizeof *properties; i++)
-        if (strcmp(name, properties[i][0]) == 0) {
-            put_binary(out, properties[i][1]);
-            if (strcmp(name, "alnum") == 0) put_category(out, "Nd");
-            return true;
-        }
-    if (strcmp(name, "word") == 0) {
-        put_word(out, extras);
-        return true;
-    }
-    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
-        if (strcmp(name, classes[i].name) == 0) {
-            buffer_append_text(out, classes[i].text);
-            for (size_t k = 0; k < 8 && classes[i].categories[k]; k++) put_category(out, classes[i].categories[k]);
-            return true;
-        }
-    return false;
-}
-
-/* ---- properties ---- */
-
-static const char *const categories[][2] = {
-    {"l", "L"},
-    {"letter", "L"},
-    {"lc", "LC"},
-    {"casedletter", "LC"},
-    {"lu", "Lu"},
-    {"uppercaseletter", "Lu"},
-    {"ll", "Ll"},
-    {"lowercaseletter", "Ll"},
-    {"lt", "Lt"},
-    {"titlecaseletter", "Lt"},
-    {"lm", "Lm"},
-    {"modifierletter", "Lm"},
-    {"lo", "Lo"},
-    {"otherletter", "Lo"},
-    {"m", "M"},
-    {"mark", "M"},
-    {"combiningmark", "M"},
-    {"mn", "Mn"},
-    {"nonspacingmark", "Mn"},
-    {"mc", "Mc"},
-    {"spacingmark", "Mc"},
-    {"me", "Me"},
-    {"enclosingmark", "Me"},
-    {"n", "N"},
-    {"number", "N"},
-    {"nd", "Nd"},
-    {"decimalnumber", "Nd"},
-    {"nl", "Nl"},
-    {"letternumber", "Nl"},
-    {"no", "No"},
-    {"othernumber", "No"},
-    {"p", "P"},
-    {"punctuation", "P"},
-    {"pc", "Pc"},
-    {"connectorpunctuation", "Pc"},
-    {"pd", "Pd"},
-    {"dashpunctuation", "Pd"},
-    {"ps", "Ps"},
-    {"openpunctuation", "Ps"},
-    {"pe", "Pe"},
-    {"closepunctuation", "Pe"},
-    {"pi", "Pi"},
-    {"initialpunctuation", "Pi"},
-    {"pf", "Pf"},
-    {"finalpunctuation", "Pf"},
-    {"po", "Po"},
-    {"otherpunctuation", "Po"},
-    {"s", "S"},
-    {"symbol", "S"},
-    {"sm", "Sm"},
-    {"mathsymbol", "Sm"},
-    {"sc", "Sc"},
-    {"currencysymbol", "Sc"},
-    {"sk", "Sk"},
-    {"modifiersymbol", "Sk"},
-    {"so", "So"},
-    {"othersymbol", "So"},
-    {"z", "Z"},
-    {"separator", "Z"},
-    {"zs", "Zs"},
-    {"spaceseparator", "Zs"},
-    {"zl", "Zl"},
-    {"lineseparator", "Zl"},
-    {"zp", "Zp"},
-    {"paragraphseparator", "Zp"},
-    {"cc", "Cc"},
-    {"control", "Cc"},
-    {"cf", "Cf"},
-    {"format", "Cf"},
-    {"co", "Co"},
-    {"privateuse", "Co"},
-    {"cs", "Cs"},
-    {"surrogate", "Cs"},
-};
-
-/* Properties that PCRE2 knows by the same name and that are no script. */
-static const char *const binary_properties[] = {
-    "alphabetic",
-    "uppercase",
-    "lowercase",
-    "whitespace",
-    "emoji",
-    "emojipresentation",
-    "emojimodifier",
-    "emojimodifierbase",
-    "emojicomponent",
-    "extendedpictographic",
-    "math",
-    "dash",
-    "hexdigit",
-    "asciihexdigit",
-    "ideographic",
-    "unifiedideograph",
-    "diacritic",
-    "extender",
-    "quotationmark",
-    "terminalpunctuation",
-    "sentenceterminal",
-    "cased",
-    "caseignorable",
-    "idstart",
-    "idcontinue",
-    "xidstart",
-    "xidcontinue",
-    "joincontrol",
-    "variationselector",
-    "regionalindicator",
-    "graphemebase",
-    "graphemeextend",
-    "patternwhitespace",
-    "patternsyntax",
-    "defaultignorablecodepoint",
-    "softdotted",
-};
-
-static void put_script(struct buffer *out, const char *name) {
-    buffer_append_text(out, "\\p{sc:");
-    buffer_append_text(out, name);
-    buffer_append_char(out, '}');
-    unicode_newer_property(name, put_range, out);
-}
-
-/* What newer versions of Unicode take characters away from, told by what it isn't. */
-static bool put_opposite(struct buffer *out, const char *name) {
-    static const char *const opposites[][5] = {
-        {"c"},
-        {"other"},
-        {"cn", "Cc", "Cf", "Co", "Cs"},
-        {"unassigned", "Cc", "Cf", "Co", "Cs"},
-        {"unknown", "Cc", "Cf"}, /* the script */
-        {"zzzz", "Cc", "Cf"},
-    };
-    static const char *const visible[] = {"L", "M", "N", "P", "S", "Z"};
-    for (size_t i = 0; i < sizeof opposites / sizeof *opposites; i++) {
-        if (strcmp(name, opposites[i][0]) != 0) continue;
-        for (size_t k = 0; k < sizeof visible / sizeof *visible; k++) put_category(out, visible[k]);
-        for (size_t k = 1; k < 5 && opposites[i][k]; k++) put_category(out, opposites[i][k]);
-        return true;
-    }
-    return false;
-}
-
-static void put_property(struct buffer *out, const char *name, const char *extras, bool *negated) {
-    if (strcmp(name, "assigned") == 0 && put_opposite(out, "cn")) return;
-    if (put_opposite(out, name)) {
-        *negated = !*negated;
-        return;
-    }
-    for (size_t i = 0; i < sizeof categories / sizeof *categories; i++)
-        if (strcmp(name, categories[i][0]) == 0) {
-            put_category(out, categories[i][1]);
-            return;
-        }
-    if (strcmp(name, "any") == 0) {
-        buffer_append_text(out, "\\x{0}-\\x{10ffff}");
-        return;
-    }
-    if (put_posix_class(out, name, extras)) return;
-    for (size_t i = 0; i < sizeof binary_properties / sizeof *binary_properties; i++)
-        if (strcmp(name, binary_properties[i]) == 0) {
-            put_binary(out, name);
-            return;
-        }
-    put_script(out, name);
-}
-
 enum { PROPERTY_NAME = 64 };
 
 /* {name}, {^name} or a single letter behind \p; names in lower case without blanks, hyphens and underscores. */
@@ -359,7 +65,7 @@ static void read_property(struct translation *t, struct buffer *out, bool in_bra
         take(t, "}");
     }
     name[n] = '\0';
-    put_property(out, name, word_extras(t->syntax, in_brackets), negated);
+    regex_put_property(out, name, regex_word_extras(t->syntax, in_brackets), negated);
 }
 
 /* ---- single characters ---- */
@@ -408,18 +114,32 @@ static void operand_clear(struct operand *operand) {
     buffer_clear(&operand->others);
 }
 
-static void add_other(struct operand *operand, const char *before, const struct buffer *text, const char *after) {
-    if (operand->others.size) buffer_append_char(&operand->others, '|');
-    buffer_append_text(&operand->others, before);
-    buffer_append(&operand->others, text->data ? text->data : "", text->size);
-    buffer_append_text(&operand->others, after);
+static void append_all(struct buffer *out, const struct buffer *text) {
+    buffer_append(out, text->data ? text->data : "", text->size);
+}
+
+/* PCRE2's Mn may be that of Unicode 15, with a character that is Mc since. */
+static bool is_nonspacing(const struct buffer *class) {
+    static const char nonspacing[] = "\\p{Mn}";
+    return class->size >= sizeof nonspacing - 1 && memcmp(class->data, nonspacing, sizeof nonspacing - 1) == 0;
+}
+
+static void put_class(struct buffer *out, const struct buffer *class, bool negated) {
+    const bool nonspacing = is_nonspacing(class);
+    if (nonspacing) buffer_append_text(out, negated ? "(?:\\x{1171e}|" : "(?:(?!\\x{1171e})");
+    buffer_append_text(out, negated ? "[^" : "[");
+    append_all(out, class);
+    buffer_append_text(out, nonspacing ? "])" : "]");
+    out->failed |= class->failed;
 }
 
 static void add_class(struct operand *operand, const struct buffer *class, bool negated) {
-    if (negated)
-        add_other(operand, "[^", class, "]");
-    else
-        buffer_append(&operand->plain, class->data ? class->data : "", class->size);
+    if (!negated && !is_nonspacing(class)) {
+        append_all(&operand->plain, class);
+        return;
+    }
+    if (operand->others.size) buffer_append_char(&operand->others, '|');
+    put_class(&operand->others, class, negated);
 }
 
 static void put_operand(const struct operand *operand, struct buffer *out) {
@@ -456,7 +176,7 @@ static bool read_posix(struct translation *t, struct operand *operand) {
     name[n] = '\0';
     struct buffer class;
     buffer_init(&class);
-    bool known = put_posix_class(&class, name, word_extras(t->syntax, true));
+    bool known = regex_put_posix_class(&class, name, regex_word_extras(t->syntax, true));
     if (known) {
         add_class(operand, &class, negated);
         t->at = (size_t)(close - t->pattern) + 2;
@@ -477,7 +197,7 @@ static bool read_set_class(struct translation *t, struct operand *operand) {
         t->at++;
         negated = letter == 'P';
         read_property(t, &class, true, &negated);
-    } else if (put_letter_class(&class, letter, word_extras(t->syntax, true), &negated)) {
+    } else if (regex_put_letter_class(&class, letter, regex_word_extras(t->syntax, true), &negated)) {
         is_class = true;
         t->at++;
     }
@@ -497,12 +217,12 @@ static uint32_t read_set_character(struct translation *t) {
 /* A character, or a range of them. */
 static void read_set_range(struct translation *t, struct operand *operand) {
     uint32_t first = read_set_character(t);
-    put_character(&operand->plain, first);
+    regex_put_character(&operand->plain, first);
     bool range = t->size - t->at >= 2 && t->pattern[t->at] == '-' && t->pattern[t->at + 1] != ']';
     if (!range) return;
     t->at++;
     buffer_append_char(&operand->plain, '-');
-    put_character(&operand->plain, read_set_character(t));
+    regex_put_character(&operand->plain, read_set_character(t));
 }
 
 static void read_set_item(struct translation *t, struct operand *operand, unsigned depth) {
@@ -511,7 +231,8 @@ static void read_set_item(struct translation *t, struct operand *operand, unsign
         struct buffer nested;
         buffer_init(&nested);
         translate_set(t, &nested, depth + 1);
-        add_other(operand, "", &nested, "");
+        if (operand->others.size) buffer_append_char(&operand->others, '|');
+        append_all(&operand->others, &nested);
         if (operand->others.size > REGEX_TRANSLATED_MAX) t->at = t->size;
         operand->plain.failed |= nested.failed;
         buffer_release(&nested);
@@ -551,12 +272,12 @@ static void translate_set(struct translation *t, struct buffer *out, unsigned de
         buffer_append_char(out, '['); /* PCRE2 says what is wrong */
     } else if (negated && !intersects && operand.others.size == 0) {
         buffer_append_text(out, "[^");
-        buffer_append(out, operand.plain.data ? operand.plain.data : "", operand.plain.size);
+        append_all(out, &operand.plain);
         buffer_append_char(out, ']');
     } else {
         put_operand(&operand, &set);
         buffer_append_text(out, negated ? "(?:(?!" : intersects ? "(?:" : "");
-        buffer_append(out, set.data ? set.data : "", set.size);
+        append_all(out, &set);
         buffer_append_text(out, negated ? ")(?s:.))" : intersects ? ")" : "");
     }
     out->failed |= set.failed || operand.plain.failed || operand.others.failed;
@@ -567,17 +288,10 @@ static void translate_set(struct translation *t, struct buffer *out, unsigned de
 
 /* ---- outside sets ---- */
 
-static void put_class(struct translation *t, const struct buffer *class, bool negated) {
-    buffer_append_text(t->out, negated ? "[^" : "[");
-    buffer_append(t->out, class->data ? class->data : "", class->size);
-    buffer_append_char(t->out, ']');
-    t->out->failed |= class->failed;
-}
-
 static void translate_word_border(struct translation *t, bool negated) {
     struct buffer word;
     buffer_init(&word);
-    put_word(&word, word_extras(t->syntax, false));
+    regex_put_word(&word, regex_word_extras(t->syntax, false));
     const char *class = word.data ? word.data : "";
     const char *const parts[] = {"(?:(?<=[", "])(?", negated ? "=[" : "![", "])|(?<![", "])(?", negated ? "![" : "=[",
                                  "]))"};
@@ -602,9 +316,9 @@ static void translate_escape(struct translation *t) {
     if (c == 'p' || c == 'P') {
         negated = c == 'P';
         read_property(t, &class, false, &negated);
-        put_class(t, &class, negated);
-    } else if (c < 128 && put_letter_class(&class, (char)c, word_extras(t->syntax, false), &negated)) {
-        put_class(t, &class, negated);
+        put_class(t->out, &class, negated);
+    } else if (c < 128 && regex_put_letter_class(&class, (char)c, regex_word_extras(t->syntax, false), &negated)) {
+        put_class(t->out, &class, negated);
     } else if (c == 'b' || c == 'B') {
         translate_word_border(t, c == 'B');
     } else if (c == 'O' && t->syntax == REGEX_RUBY) {
@@ -613,7 +327,7 @@ static void translate_escape(struct translation *t) {
         buffer_append_char(t->out, '\\');
         buffer_append_char(t->out, (char)c);
     } else {
-        put_character(t->out, read_escaped(t, c));
+        regex_put_character(t->out, read_escaped(t, c));
     }
     buffer_release(&class);
 }

@@ -27,6 +27,10 @@ static struct word_slot *set_of(const struct word_cache *cache, const struct wor
     return cache->slots + (key->hash & (N_SETS - 1)) * WORD_CACHE_WAYS;
 }
 
+void word_cache_prefetch(const struct word_cache *cache, const struct word_key *key) {
+    __builtin_prefetch(set_of(cache, key));
+}
+
 static inline int read_slot(struct word_slot *slot, const struct word_key *key, int32_t *ids) {
     uint64_t header = atomic_load_explicit(&slot->header, memory_order_acquire);
     if ((header & 0x1ff00) != key->size << 8) return -1;

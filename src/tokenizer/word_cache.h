@@ -73,6 +73,8 @@ static inline struct word_key word_key_of(const char *word, size_t size, size_t 
     return key;
 }
 
+/* Says that a word will be looked for soon. */
+void word_cache_prefetch(const struct word_cache *cache, const struct word_key *key);
 /* The number of ids of a word, written to ids[WORD_CACHE_MAX_IDS]; -1 if it isn't there. */
 int word_cache_find(const struct word_cache *cache, const struct word_key *key, int32_t *ids);
 /* Remembers a word's n ≤ WORD_CACHE_MAX_IDS ids, unless another thread writes to the same place just then. */

@@ -22,12 +22,12 @@ check "an empty text" fails_saying 'empty' 2
 # A stand-in for Python's side: a peer that needs half a second each time and gives one id.
 cat >python <<'PYTHON'
 #!/bin/sh
-echo '{"peers": [{"name": "slow 1.0", "load_seconds": 0}], "absent": [{"name": "fast", "reason": "is too fast"}]}'
+echo '{"peers": [{"name": "slow 1.0", "loads": true}], "absent": [{"name": "fast", "reason": "is too fast"}]}'
 while read -r request; do echo '{"seconds": 0.5, "tokens": 1, "checksum": 1}'; done
 PYTHON
 chmod +x python
 bitnet tokenizer bench demo text.txt --repeats 3 --compare --python ./python
-check "a peer is compared" eval 'exits 0 && prints "^slow 1.0  *lines .*slower, other ids" && says "fast: is too fast"'
+check "a peer is compared" eval 'exits 0 && prints "^slow 1.0  *lines .*slower, other ids" && prints "^slow 1.0  *file .*slower" && says "fast: is too fast"'
 bitnet tokenizer bench demo text.txt --repeats 3 --compare --python ./python --json
 check "a peer's median" same "$(json 'results[4].seconds')" 0.5
 printf '#!/bin/sh\necho "{}"\n' >python

@@ -3,7 +3,7 @@
 
     compare_tokenizers.py --bitnet build/bitnet --work build/diff --data ../shared/data/tokenizers [NAME…]
 
-NAME: parts of names of families (given data, families.py, pipeline-SEED). Prints each family's count of differences and its
+NAME: parts of names of families (given data, families.py, encoders.py, pipeline-SEED). Prints each family's count of differences and its
 first ones; exits 1 if there are any."""
 import argparse
 import json
@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+import encoders
 import families
 import pipelines
 import texts as generated
@@ -286,7 +287,7 @@ class Work:
                 if list(folder.glob("*.tiktoken")):
                     yield folder.name + ".tiktoken", self.tiktoken, folder
         yield "classes", self.classes, None
-        for name, function in families.FAMILIES.items():
+        for name, function in {**families.FAMILIES, **encoders.FAMILIES}.items():
             yield "family-" + name, self.family, function
         for seed in range(self.options.seed, self.options.seed + self.options.pipelines):
             yield f"pipeline-{seed}", self.pipeline, seed
