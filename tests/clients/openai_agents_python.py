@@ -14,8 +14,7 @@ SEVERAL = ModelSettings(temperature=0, max_tokens=200)
 
 def run(kind, streamed=False, **options):
     """The result of one run, and the text that was streamed; each has a loop of its own, and so a client of its own."""
-    async def body():
-        client = openai.AsyncOpenAI(base_url=os.environ["SERVER"] + "/v1", api_key="none", max_retries=0)
+    async def body(client):
         agent = Agent(name="teller", model=kind(model="demo", openai_client=client), **options)
         if not streamed:
             return await Runner.run(agent, "Once upon a time"), None
@@ -24,7 +23,11 @@ def run(kind, streamed=False, **options):
             if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
                 text += event.data.delta
         return result, text
-    return asyncio.run(body())
+
+    async def with_client():
+        async with openai.AsyncOpenAI(base_url=os.environ["SERVER"] + "/v1", api_key="none", max_retries=0) as client:
+            return await body(client)
+    return asyncio.run(with_client())
 
 
 class Age(BaseModel):

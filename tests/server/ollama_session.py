@@ -283,12 +283,19 @@ def check_filling_in():
     assert filler.stop() == 0
 
 
+def has_registry():
+    found = "/api/create" in server.json("GET", "/openapi.json")["paths"]
+    return found or print("skipped: this build has no registry")
+
+
 def names(where):
     return sorted(m["name"] for m in where.json("GET", "/api/tags")["models"])
 
 
 def check_library():
     """create, copy, show, delete; the registry is another server's, too, which loads what is asked for."""
+    if not has_registry():
+        return
     created = server.lines("/api/create", {"model": "small:talk", "from": "demo", "system": "Speak.", "template": TEMPLATE,
                                            "parameters": {"temperature": 0, "stop": ["fox"], "num_predict": 6},
                                            "messages": [{"role": "user", "content": "Hi"}], "license": ["a", "b"]})
@@ -345,6 +352,8 @@ def check_library():
 
 
 def check_uploads():
+    if not has_registry():
+        return
     with open(DEMO, "rb") as file:
         data = file.read()
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
@@ -363,6 +372,8 @@ def check_uploads():
 
 
 def check_pull_and_push():
+    if not has_registry():
+        return
     root = os.path.join(FOLDER, "hub")
     os.makedirs(os.path.join(root, "ours/story/main"))
     shutil.copyfile(DEMO, os.path.join(root, "ours/story/main/story.gguf"))
