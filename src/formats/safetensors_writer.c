@@ -73,9 +73,10 @@ bn_status safetensors_writer_add_tensor(struct safetensors_writer *writer, const
         !add_size(writer->data_bytes, bytes, &end) || end > INT64_MAX)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "tensor '%.100s' has a type or shape that safetensors can't hold",
                     source->name);
-    if (!utf8_valid(source->name, strlen(source->name)) || json_object_get(writer->header, source->name) ||
-        strcmp(source->name, "__metadata__") == 0)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "'%.100s' is no new name of UTF-8", source->name);
+    if (!utf8_valid(source->name, strlen(source->name)) || strcmp(source->name, "__metadata__") == 0)
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "'%.100s' can't be a tensor's name", source->name);
+    if (json_object_get(writer->header, source->name))
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "there is a tensor '%.100s' already", source->name);
     struct safetensors_source *tensors = mem_realloc_array(writer->tensors, writer->n_tensors + 1, sizeof *tensors);
     if (!tensors) return fail_no_memory(err, (writer->n_tensors + 1) * sizeof *tensors);
     writer->tensors = tensors;

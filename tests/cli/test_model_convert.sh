@@ -41,6 +41,13 @@ done
 bitnet eval logits t.gguf --tokens 1,2,3 -o t.f32
 check "runs" exits 0
 
+bitnet model convert demo --to hf -o told
+check "what was decided is said" eval 'exits 0 && says "activation relu2"'
+bitnet model convert demo --to hf -o untold -q
+check "but not with -q" eval 'exits 0 && quiet'
+bitnet model convert "$DATA/models/bitnet-packed" --to hf -o packed
+check "packed weights stay packed" eval 'exits 0 && [ -s packed/model.safetensors ]'
+
 if command -v python3 >/dev/null; then
     run python3 "$PROJECT/tools/make_dialogue_model.py" dialogue
     check "the files of an old chat model" eval 'exits 0 && [ -s dialogue/pytorch_model.bin ] && [ ! -e dialogue/tokenizer.json ]'
