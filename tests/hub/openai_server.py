@@ -144,6 +144,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end()
 
 
+http.server.ThreadingHTTPServer.request_queue_size = 256
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
 threading.Thread(target=server.serve_forever, daemon=True).start()
