@@ -1,32 +1,109 @@
 #!/usr/bin/env bash
-# The figures of docs/serving-performance.md on this machine: serving.sh BITNET [MODEL]. MODEL: of the 2B shape; without one it is made.
-# BITNET_PYTHON names a Python interpreter with llama-cpp-python[server]: then its server is measured in the same run.
+# The figures of docs/serving-performance.md on this machine: serving.sh BITNET [SECTION…] (all of them: health small scheduling shape
+# stall). $MODEL is of the 2B shape, with a vocabulary; $BITNET_PYTHON a Python interpreter with llama-cpp-python[server], whose server
+# is then measured in the same run, with $PEER_MODEL ($MODEL if that isn't given).
 set -euo pipefail
 bitnet=$1
-demo=$(dirname "$0")/../assets/demo/demo.gguf
+shift
+[ $# -gt 0 ] || set -- health small scheduling shape stall
+demo=$(realpath "$(dirname "$0")/../assets/demo/demo.gguf")
 work=$(mktemp -d)
 servers=()
-trap 'kill "${servers[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
+trap 'stop; rm -rf "$work"' EXIT
 
 heading() { printf '\n── %s\n' "$1"; }
-# table FILE KEY…: members of the JSON rows that `bench serve` wrote, a row a line.
-table() { jq -r --arg keys "${*:2}" '($keys | split(" ")) as $k | ($k, (.[] as $row | [$k[] | $row[.] // "" | if type == "number" then . * 100 | round / 100 else . end])) | @tsv' "$1" | column -t; }
+stop() {
+    [ ${#servers[@]} -eq 0 ] || kill "${servers[@]}" 2>/dev/null || true
+    wait || true
+    servers=()
+}
+load() { "$bitnet" bench serve "$@"; }
 
-# start_ours MODEL OPTION…: a server; its address in $url.
-start_ours() {
-    "$bitnet" serve "$@" --port 0 --no-access-log >"$work/said" 2>"$work/log" &
+# ours MODEL OPTION…: our server; its address in $url. $pinned runs it on some cores only.
+ours() {
+    ${pinned:-} "$bitnet" serve "$@" --port 0 --no-access-log >"$work/said" 2>"$work/log" &
     servers+=($!)
     for _ in $(seq 600); do grep -q listening "$work/said" && break; sleep 0.1; done
     url=$(sed -n 's/^listening on //p' "$work/said")
 }
-# start_peer MODEL: llama-cpp-python's server; its address in $peer.
-start_peer() {
+# peer MODEL: llama-cpp-python's server; its address in $theirs, "" without one.
+peer() {
+    theirs=
+    [ -n "${BITNET_PYTHON:-}" ] || return 0
     local port=$((20000 + RANDOM % 20000))
-    "$BITNET_PYTHON" -m llama_cpp.server --model "$1" --port "$port" --n_threads "$(nproc)" --interrupt_requests False --n_ctx 2048 >"$work/peer" 2>&1 &
+    "$BITNET_PYTHON" -m llama_cpp.server --model "$1" --port "$port" --n_threads "$(nproc)" --n_ctx 1024 --interrupt_requests False \
+        >"$work/peer" 2>&1 &
     servers+=($!)
-    peer=http://127.0.0.1:$port
-    for _ in $(seq 600); do "$bitnet" bench serve "$peer" -n 1 --output-len 1 -p 4 --warmup 0 -q >/dev/null 2>&1 && return; sleep 0.5; done
-    echo "llama-cpp-python's server doesn't start: $(tail -n 1 "$work/peer")" >&2
-    exit 1
+    for _ in $(seq 300); do
+        curl -s -o /dev/null "http://127.0.0.1:$port/v1/models" && theirs=http://127.0.0.1:$port && return
+        sleep 0.2
+    done
+    echo "llama-cpp-python's server doesn't start: $(tail -n 1 "$work/peer")"
 }
-stop() { kill "${servers[@]}" 2>/dev/null || true; wait 2>/dev/null || true; servers=(); }
+the_model() { [ -n "${MODEL:-}" ] || { echo 'skipped: MODEL does not name a model of that shape with a vocabulary'; return 1; }; }
+
+health() {
+    heading "GET /health while a model generates; the server on one core, everything else on the others"
+    command -v h2load >/dev/null || { echo "skipped: no h2load"; return; }
+    pinned='taskset -c 0' ours "$demo" -t 1
+    local rest=1
+    [ "$(nproc)" -le 2 ] || rest=1-$(($(nproc) - 1))
+    taskset -c "$rest" h2load --h1 -c 16 -D 5 "$url/health" | grep -E 'finished|failed|time for request'
+    taskset -c "$rest" "$bitnet" bench serve "$url" --concurrency 2 --duration 8 --warmup 0 --output-len 200 --ignore-eos -q &
+    local client=$!
+    sleep 1.5
+    taskset -c "$rest" h2load --h1 -c 16 -D 5 "$url/health" | grep -E 'finished|failed|time for request'
+    wait $client
+    stop
+}
+
+small() {
+    heading "the demo model: 1, 16, 64 and 512 streams; each answer again, alone"
+    ours "$demo" --parallel 64
+    load "$url" --concurrency 1,16,64 -n 128 --verify
+    load "$url" --concurrency 512 -n 1024 --verify
+    peer "$demo"
+    [ -z "$theirs" ] || load "$url" --compare "$theirs" --concurrency 1,16 -n 32
+    stop
+}
+
+# What lies between the engine and the client: the time per token of one stream here and there, in turns.
+scheduling() {
+    heading "one stream: the engine alone, and through the server (ms a token; the demo model, one thread, no guesses)"
+    ours "$demo" -t 1 --no-speculation
+    for _ in 1 2 3; do
+        "$bitnet" bench "$demo" -t 1 -p 0 -n 128 -d 32 -r 5 --json | jq -r '.[] | "engine  \(1000 / .tokens_per_second)"'
+        load "$url" -n 24 -p 32 --output-len 128 --ignore-eos --json | jq -r '.[] | "server  \(.mean_tpot_ms)"'
+    done
+    stop
+}
+
+shape() {
+    heading "the 2B shape: 1 and 16 streams"
+    the_model || return 0
+    ours "$MODEL" --no-speculation
+    load "$url" --concurrency 1 -n 2 -p 16 --output-len 48 --ignore-eos --verify
+    load "$url" --concurrency 16 -n 32 -p 16 --output-len 48 --ignore-eos --warmup 1 --verify
+    peer "${PEER_MODEL:-$MODEL}"
+    if [ -n "$theirs" ]; then
+        load "$theirs" --concurrency 1 -n 1 -p 16 --output-len 48 --warmup 1
+        load "$theirs" --concurrency 16 -n 16 -p 16 --output-len 48 --warmup 0
+    fi
+    stop
+}
+
+stall() {
+    heading "the 2B shape: a prompt of 3,900 tokens comes while four streams go on"
+    the_model || return 0
+    ours "$MODEL" -b "${CHUNK:-256}" --no-speculation
+    load "$url" --concurrency 4 -n 4 -p 16 --output-len 120 --ignore-eos --warmup 0 --json >"$work/streams" &
+    local client=$!
+    sleep 4
+    load "$url" -n 1 -p 3900 --output-len 1 --warmup 0 --json >"$work/long"
+    wait $client
+    jq -r '.[0] | "streams: gaps between tokens, ms: p50 \(.p50_itl_ms), p90 \(.p90_itl_ms), p99 \(.p99_itl_ms), longest \(.max_itl_ms)"' "$work/streams"
+    jq -r --argjson chunk "${CHUNK:-256}" '.[0] | "prompt: \(.total_input_tokens) tokens, first token after \(.p50_ttft_ms) ms: \(.p50_ttft_ms / (.total_input_tokens / $chunk)) ms a chunk of \($chunk)"' "$work/long"
+    stop
+}
+
+for section in "$@"; do "$section"; done
