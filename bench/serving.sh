@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The figures of docs/serving-performance.md on this machine: serving.sh BITNET [SECTION…] (all of them: health small scheduling shape
-# stall). $MODEL is of the 2B shape, with a vocabulary; $BITNET_PYTHON a Python interpreter with llama-cpp-python[server], whose server
+# exact stall). $MODEL is of the 2B shape, with a vocabulary; $BITNET_PYTHON a Python interpreter with llama-cpp-python[server], whose server
 # is then measured in the same run, with $PEER_MODEL ($MODEL if that isn't given).
 set -euo pipefail
 bitnet=$1
 shift
-[ $# -gt 0 ] || set -- health small scheduling shape stall
+[ $# -gt 0 ] || set -- health small scheduling shape exact stall
 demo=$(realpath "$(dirname "$0")/../assets/demo/demo.gguf")
 work=$(mktemp -d)
 servers=()
@@ -34,7 +34,9 @@ peer() {
     "$BITNET_PYTHON" -m llama_cpp.server --model "$1" --port "$port" --n_threads "$(nproc)" --n_ctx 1024 --interrupt_requests False \
         >"$work/peer" 2>&1 &
     servers+=($!)
+    local pid=$!
     for _ in $(seq 300); do
+        kill -0 $pid 2>/dev/null || break
         curl -s -o /dev/null "http://127.0.0.1:$port/v1/models" && theirs=http://127.0.0.1:$port && return
         sleep 0.2
     done
@@ -42,17 +44,26 @@ peer() {
 }
 the_model() { [ -n "${MODEL:-}" ] || { echo 'skipped: MODEL does not name a model of that shape with a vocabulary'; return 1; }; }
 
+# ask_health: requests a second, mean and 99th percentile of 64 connections, from the cores of $rest.
+ask_health() {
+    rm -f "$work/times"
+    taskset -c "$rest" h2load --h1 -c 64 -D 4 --log-file="$work/times" "$url/health" | grep -E 'finished|requests:'
+    cut -f 3 "$work/times" | sort -n | awk '{ v[NR] = $1; sum += $1 } END { printf "mean %.2f ms, p99 %.2f ms, longest %.2f ms\n", sum / NR / 1e3, v[int(NR * .99)] / 1e3, v[NR] / 1e3 }'
+}
+
 health() {
-    heading "GET /health while a model generates; the server on one core, everything else on the others"
+    heading "GET /health while a model generates; the server with its model on one core, everything else on the others"
     command -v h2load >/dev/null || { echo "skipped: no h2load"; return; }
-    pinned='taskset -c 0' ours "$demo" -t 1
     local rest=1
     [ "$(nproc)" -le 2 ] || rest=1-$(($(nproc) - 1))
-    taskset -c "$rest" h2load --h1 -c 16 -D 5 "$url/health" | grep -E 'finished|failed|time for request'
-    taskset -c "$rest" "$bitnet" bench serve "$url" --concurrency 2 --duration 8 --warmup 0 --output-len 200 --ignore-eos -q &
+    pinned='taskset -c 0' ours "$demo" -t 1
+    echo idle
+    ask_health
+    taskset -c "$rest" "$bitnet" bench serve "$url" --concurrency 2 --duration 6 --warmup 0 --output-len 200 --ignore-eos -q &
     local client=$!
-    sleep 1.5
-    taskset -c "$rest" h2load --h1 -c 16 -D 5 "$url/health" | grep -E 'finished|failed|time for request'
+    sleep 1
+    echo generating
+    ask_health
     wait $client
     stop
 }
@@ -82,13 +93,21 @@ shape() {
     heading "the 2B shape: 1 and 16 streams"
     the_model || return 0
     ours "$MODEL" --no-speculation
-    load "$url" --concurrency 1 -n 2 -p 16 --output-len 48 --ignore-eos --verify
-    load "$url" --concurrency 16 -n 32 -p 16 --output-len 48 --ignore-eos --warmup 1 --verify
+    load "$url" --concurrency 1 -n 2 -p 16 --output-len 48 --ignore-eos
+    load "$url" --concurrency 16 -n 32 -p 16 --output-len 48 --ignore-eos --warmup 1
     peer "${PEER_MODEL:-$MODEL}"
     if [ -n "$theirs" ]; then
         load "$theirs" --concurrency 1 -n 1 -p 16 --output-len 48 --warmup 1
         load "$theirs" --concurrency 16 -n 16 -p 16 --output-len 48 --warmup 0
     fi
+    stop
+}
+
+exact() {
+    heading "the 2B shape: 16 streams, each answer again, alone"
+    the_model || return 0
+    ours "$MODEL"
+    load "$url" --concurrency 16 -n 16 -p 16 --output-len 48 --ignore-eos --warmup 0 --verify
     stop
 }
 
