@@ -112,13 +112,13 @@ exact() {
 }
 
 stall() {
-    heading "the 2B shape: a prompt of 3,900 tokens comes while four streams go on"
+    heading "the 2B shape: a prompt of nearly 4,000 tokens comes while four streams go on"
     the_model || return 0
     ours "$MODEL" -b "${CHUNK:-256}" --no-speculation
     load "$url" --concurrency 4 -n 4 -p 16 --output-len 120 --ignore-eos --warmup 0 --json >"$work/streams" &
     local client=$!
     sleep 4
-    load "$url" -n 1 -p 3900 --output-len 1 --warmup 0 --json >"$work/long"
+    load "$url" -n 1 -p 3700 --output-len 1 --warmup 0 --json >"$work/long"
     wait $client
     jq -r '.[0] | "streams: gaps between tokens, ms: p50 \(.p50_itl_ms), p90 \(.p90_itl_ms), p99 \(.p99_itl_ms), longest \(.max_itl_ms)"' "$work/streams"
     jq -r --argjson chunk "${CHUNK:-256}" '.[0] | "prompt: \(.total_input_tokens) tokens, first token after \(.p50_ttft_ms) ms: \(.p50_ttft_ms / (.total_input_tokens / $chunk)) ms a chunk of \($chunk)"' "$work/long"
