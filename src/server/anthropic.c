@@ -358,8 +358,13 @@ static const struct answer_format stream_format = {
 /* The request of a body in this API's form. */
 static bool read_request(const struct api *api, struct exchange *exchange, struct chat_request *request,
                          struct failure *failure) {
-    json_t *body = common_body(exchange_request(exchange)->json, failure);
+    const json_t *asked = exchange_request(exchange)->json;
+    json_t *body = common_body(asked, failure);
     bool ok = body && api_chat_request(api, exchange, body, request, failure);
+    if (!ok && json_member(asked, "output_format"))
+        failure_rename(failure, "response_format", "output_format");
+    else if (!ok && json_member(json_member(asked, "output_config"), "format"))
+        failure_rename(failure, "response_format", "output_config.format");
     json_decref(body);
     return ok;
 }

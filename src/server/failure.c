@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buffer.h"
+
 bool refuse(struct failure *failure, const char *param, const char *format, ...) {
     va_list arguments;
     *failure = (struct failure){.status = 400, .code = "invalid_value"};
@@ -24,6 +26,24 @@ bool refuse_overflow(struct failure *failure, size_t n_prompt_tokens, size_t con
     failure->n_prompt_tokens = n_prompt_tokens;
     failure->context_length = context_length;
     return false;
+}
+
+static void replace(char *text, size_t size, char *at, size_t n_from, const char *to) {
+    struct buffer rest;
+    buffer_init(&rest);
+    buffer_printf(&rest, "%s%s", to, at + n_from);
+    if (!rest.failed) snprintf(at, size - (size_t)(at - text), "%s", rest.data);
+    buffer_release(&rest);
+}
+
+void failure_rename(struct failure *failure, const char *from, const char *to) {
+    size_t n = strlen(from);
+    char quoted[64];
+    if (strncmp(failure->param, from, n) != 0) return;
+    replace(failure->param, sizeof failure->param, failure->param, n, to);
+    snprintf(quoted, sizeof quoted, "'%s", from);
+    for (char *at = failure->message; (at = strstr(at, quoted)) != NULL; at++)
+        replace(failure->message, sizeof failure->message, at + 1, n, to);
 }
 
 static void set(struct failure *failure, int status, const char *type, const char *code, unsigned retry_after_s) {

@@ -16,6 +16,8 @@ struct failure {
 
 /* 400 about a member of the body. Always false, for `return refuse(…)`. */
 bool refuse(struct failure *failure, const char *param, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Places that begin with `from` begin with `to` in the client's own body, which was rewritten. */
+void failure_rename(struct failure *failure, const char *from, const char *to);
 /* From the library's status; true when that is BN_OK. */
 bool succeeded(struct failure *failure, bn_status status, const bn_error *error);
 /* Why what was being generated has ended, from the engine's error; no_memory: on this side of it. */

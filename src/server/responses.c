@@ -290,6 +290,8 @@ static bool read_request(const struct api *api, struct exchange *exchange, const
     *conversation = conversation_of(api, body, failure);
     json_t *common = *conversation ? common_body(body, *conversation, failure) : NULL;
     bool ok = common && api_chat_request(api, exchange, common, request, failure);
+    if (!ok && json_member(json_member(body, "text"), "format"))
+        failure_rename(failure, "response_format", "text.format");
     json_decref(common);
     return ok;
 }

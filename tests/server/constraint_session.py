@@ -110,6 +110,9 @@ def check_refusals_name_the_place():
             ({"tools": TOOLS, "tool_choice": "maybe"}, "tool_choice", "auto")]:
         error = server.chat(400, **members)["error"]
         assert error["param"] == param and part in error["message"] and "\n" not in error["message"], (members, error)
+    form = {"format": {"type": "json_schema", "name": "x", "schema": bad}}
+    error = server.json("POST", "/v1/responses", {"input": "a", "text": form}, 400)["error"]
+    assert error["param"] == "text.format.schema" and "'text.format.schema'" in error["message"], error
     loose = [{"type": "function", "function": {"name": "f", "parameters": bad, "strict": False}}]
     answer = server.chat(tools=loose, tool_choice="required", **WARM)["choices"][0]["message"]
     assert isinstance(json.loads(answer["tool_calls"][0]["function"]["arguments"]), dict)
