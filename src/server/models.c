@@ -678,3 +678,16 @@ bool models_find(struct models *models, const char *name, struct model_status *o
     pthread_mutex_unlock(&models->lock);
     return entry != NULL;
 }
+
+bool models_find_listed(struct models *models, const char *name, struct model_status *out) {
+    struct model_status *list;
+    size_t n;
+    bool found = false;
+    if (models_list(models, &list, &n, NULL)) return false;
+    for (size_t i = 0; i < n && !found; i++) {
+        found = strcmp(list[i].name, name) == 0 && *list[i].path;
+        if (found) *out = list[i];
+    }
+    mem_free(list);
+    return found;
+}

@@ -103,5 +103,7 @@ struct model_status {
  * count. *out is mem_free'd. */
 bn_status models_list(struct models *models, struct model_status **out, size_t *n, bn_error *err);
 bool models_find(struct models *models, const char *name, struct model_status *out);
+/* The row of that name in models_list, if it says where the model lies. */
+bool models_find_listed(struct models *models, const char *name, struct model_status *out);
 
 #endif

@@ -122,22 +122,12 @@ static bool find_model(const struct api *api, const json_t *body, struct model_s
     char name[256];
     if (!ollama_check_name(body, failure)) return false;
     ollama_name(body, name, sizeof name);
-    if (models_find(api->models, name, out) && *out->path) return true;
-    struct model_status *list = NULL;
-    size_t n = 0;
-    bool found = false;
-    if (models_list(api->models, &list, &n, NULL)) n = 0;
-    for (size_t i = 0; i < n && !found; i++) {
-        found = strcmp(list[i].name, name) == 0 && *list[i].path;
-        if (found) *out = list[i];
-    }
-    if (n) mem_free(list);
-    if (found) return true;
+    if (models_find_listed(api->models, name, out)) return true;
     if (models_known_only(api->models)) return ollama_not_found(failure, name);
     const struct model *model = NULL;
     uint64_t ns;
     if (!ollama_acquire(api, body, &model, &ns, failure)) return false;
-    found = models_find(api->models, model->name, out);
+    bool found = models_find(api->models, model->name, out);
     model_release(model);
     return found ? true : ollama_not_found(failure, name);
 }

@@ -345,7 +345,11 @@ def check_library():
         library.json("POST", "/models/unload", {"model": name.replace(":1", "@1")})
     assert library.ask("DELETE", "/api/delete", {"model": "ours/copy"})[0].status == 200
     assert library.ask("DELETE", "/api/delete", {"model": "ours/copy"})[0].status == 404
-    assert names(library) == ["small:talk"] and library.stop() == 0
+    assert names(library) == ["small:talk"]
+    assert library.json("POST", "/models/load", {"model": "demo"})["success"]  # no version, but known from now on
+    library.json("POST", "/api/create", {"model": "again", "from": "demo", "stream": False})
+    assert library.ask("DELETE", "/api/delete", {"model": "again"})[0].status == 200
+    assert library.stop() == 0
     assert "started with" in server.json("DELETE", "/api/delete", {"model": "demo"}, 400)["error"]
     assert server.ask("DELETE", "/api/delete", {"model": "small:talk"})[0].status == 200
     assert names(server) == ["demo:latest"]

@@ -47,19 +47,10 @@ bn_status ollama_find_version(struct registry *registry, const char *text, struc
     return registry_find(registry, reference, out, NULL) ? status : BN_OK;
 }
 
-bn_status ollama_take_path(struct api *api, const char *text, char **path, int *lease, bn_error *err) {
-    struct model_status served;
+static bn_status take_version(const char *text, char **path, int *lease, bn_error *err) {
     struct registry *registry = NULL;
     struct model_reference reference;
     struct model_version version = {0};
-    char name[256];
-    *path = NULL;
-    *lease = -1;
-    strip_latest(text, name);
-    if (models_known_only(api->models) && models_find(api->models, name, &served) && *served.path) {
-        *path = mem_strdup(served.path);
-        return *path ? BN_OK : fail_no_memory(err, strlen(served.path));
-    }
     bn_status status = registry_open(NULL, &registry, err);
     if (!status) status = ollama_find_version(registry, text, &reference, &version, err);
     model_version_release(&version);
@@ -69,6 +60,20 @@ bn_status ollama_take_path(struct api *api, const char *text, char **path, int *
     model_version_release(&version);
     registry_close(registry);
     return status;
+}
+
+bn_status ollama_take_path(struct api *api, const char *text, char **path, int *lease, bn_error *err) {
+    struct model_status served;
+    char name[256];
+    *path = NULL;
+    *lease = -1;
+    strip_latest(text, name);
+    bool listed = models_find_listed(api->models, name, &served);
+    bool first = listed && models_known_only(api->models); /* the server's arguments come before the registry */
+    bn_status status = first ? BN_STATUS_NOT_FOUND : take_version(text, path, lease, err);
+    if (!status || !listed) return status;
+    *path = mem_strdup(served.path); /* also of the models folder, or of a hub's cache */
+    return *path ? BN_OK : fail_no_memory(err, strlen(served.path));
 }
 
 /* "owner/small:q8"; the default variant isn't named. */
