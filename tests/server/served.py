@@ -22,7 +22,7 @@ class Server:
         self.address = line.split("//")[1].strip()
 
     def ask(self, method, path, body=None, headers=None):
-        connection = http.client.HTTPConnection(self.address, timeout=30)
+        connection = http.client.HTTPConnection(self.address, timeout=120)
         raw = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
         connection.request(method, path, raw, {"Content-Type": "application/json", **(headers or {})})
         response = connection.getresponse()
