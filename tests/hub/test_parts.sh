@@ -62,17 +62,25 @@ bitnet model download ours/large
 check "and is continued" eval 'whole && [ "$(sum "$parts" "r[\"length\"]")" -lt 13000000 ]'
 
 # interrupted, killed
-for signal in INT KILL; do
-    fresh
-    fault '{"path": "/store/*", "slow": 0.02, "times": -1}'
-    run timeout --foreground --preserve-status -s $signal 0.9 "$BITNET" model download ours/large --connections 4
-    check "$signal: nothing is visible" nothing_visible ours/large
-    size=$(stat -c %s "$blobs/$blob.incomplete")
-    check "$signal: what is there is its beginning ($size bytes)" cmp -n "$size" "$weights" "$blobs/$blob.incomplete"
-    reset_hub
-    bitnet model download ours/large
-    check "$signal: continued" whole
-done
+fresh
+fault '{"path": "/store/*", "slow": 0.02, "times": -1}'
+run timeout --foreground --preserve-status -s INT 0.9 "$BITNET" model download ours/large --connections 4
+check "Ctrl-C: nothing is visible" eval 'exits 130 && nothing_visible ours/large'
+reset_hub
+bitnet model download ours/large
+check "Ctrl-C: continued" whole
+fresh
+fault '{"path": "/store/*", "slow": 0.02, "times": -1}'
+"$BITNET" model download ours/large --connections 4 >out 2>err &
+victim=$!
+for _ in $(seq 400); do [ -s "$blobs/$blob.incomplete" ] && break; sleep 0.05; done
+kill -KILL $victim
+{ wait $victim; } 2>/dev/null
+size=$(stat -c %s "$blobs/$blob.incomplete")
+check "killed: what is there is its beginning ($size bytes)" eval '[ "$size" -gt 0 ] && cmp -n "$size" "$weights" "$blobs/$blob.incomplete"'
+reset_hub
+bitnet model download ours/large
+check "killed: continued" eval 'whole && [ "$(sum "$parts" "r[\"length\"]")" = "$((21000001 - size))" ]'
 fresh
 start=${EPOCHREALTIME/[.,]/}
 bitnet model download ours/large --limit-rate 21
