@@ -244,6 +244,7 @@ bn_status gguf_keys_set(struct plan *plan, const char *name, struct gguf_writer 
     set_numbers(&w, c);
     set_window(&w, c);
     if (c->arch->position == POSITION_ROPE) set_rope(&w, plan, c);
+    if (!model->tokenizer) set_text(&w, "tokenizer.ggml.model", "none"); /* llama.cpp asks for a word about it */
     if (!w.status && model->tokenizer) w.status = tokenizer_to_gguf(model->tokenizer, c->vocab_size, writer, err);
     return w.status;
 }
