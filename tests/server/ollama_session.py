@@ -180,6 +180,16 @@ def check_idle_models_leave():
     assert idle.stop() == 0
 
 
+def occupy(where, model):
+    """A connection over which the model works for a while."""
+    busy = http.client.HTTPConnection(where.address, timeout=30)
+    busy.request("POST", "/v1/completions", json.dumps({"model": model, "prompt": "x", "max_tokens": 500, "n": 64,
+                                                        "ignore_eos": True, "stream": True}),
+                 {"Content-Type": "application/json"})
+    busy.getresponse().read(10)
+    return busy
+
+
 def check_memory_makes_room():
     """Models that nobody uses make room: for their number, and for their bytes."""
     bytes_of_one = loaded(server)["demo:latest"]["size"]
@@ -187,12 +197,7 @@ def check_memory_makes_room():
         full = Server("a=demo", "b=demo", *options)
         assert list(loaded(full)) == ["b:latest"], loaded(full)
         assert generate(where=full, model="a")["done"] and list(loaded(full)) == ["a:latest"]
-        busy = http.client.HTTPConnection(full.address, timeout=30)
-        busy.request("POST", "/v1/completions", json.dumps({"model": "a", "prompt": "x", "max_tokens": 500, "n": 64,
-                                                            "ignore_eos": True, "stream": True}),
-                     {"Content-Type": "application/json"})
-        stream = busy.getresponse()
-        stream.read(10)
+        busy = occupy(full, "a")
         assert "in use" in generate(429, where=full, model="b")["error"]
         busy.close()
         wait_until(lambda: full.ask("POST", "/api/generate", {"model": "b"})[0].status == 200)
@@ -343,7 +348,10 @@ def check_library():
     library.json("POST", "/api/create", {"model": "x", "from": "nobody", "stream": False}, 404)
     for name in ("ours/copy", "ours/copy:1"):
         library.json("POST", "/models/unload", {"model": name.replace(":1", "@1")})
-    assert library.ask("DELETE", "/api/delete", {"model": "ours/copy"})[0].status == 200
+    busy = occupy(library, "ours/copy")
+    assert library.ask("DELETE", "/api/delete", {"model": "ours/copy"})[0].status == 409
+    busy.close()
+    wait_until(lambda: library.ask("DELETE", "/api/delete", {"model": "ours/copy"})[0].status == 200)
     assert library.ask("DELETE", "/api/delete", {"model": "ours/copy"})[0].status == 404
     assert names(library) == ["small:talk"]
     assert library.json("POST", "/models/load", {"model": "demo"})["success"]  # no version, but known from now on
