@@ -9,7 +9,7 @@
 
 #define AUTOMATON_BYTES ((size_t)96 << 20)
 #define STEPS_AT_ONCE   ((size_t)24000000) /* a step is a node of the vocabulary's trie, or as much */
-#define DEEPEST_CLOSURE 1000 /* expansions inside of expansions */
+#define DEEPEST_CLOSURE 1000               /* expansions inside of expansions */
 
 /* ---- numbers for things ---- */
 
@@ -196,8 +196,10 @@ static uint32_t finish_closure(struct automaton *a) {
     uint32_t id = intern_words(&a->work, &a->state_names, name, n + 1, &is_new);
     if (!is_new) return id == INTERN_FAILED ? STATE_DEAD : id;
     if (!work_reserve(&a->work, &a->states, id + 1, &a->states_capacity, sizeof *a->states)) return STATE_DEAD;
-    a->states[id] = (struct automaton_state){
-        .ends = a->closure.ends, .only_ends = a->closure.ends && n == 0, .distance = STATE_UNKNOWN};
+    a->states[id] = (struct automaton_state){.ends = a->closure.ends,
+                                             .only_ends = a->closure.ends && n == 0,
+                                             .distance = STATE_UNKNOWN,
+                                             .farthest = STATE_UNKNOWN};
     return id;
 }
 

@@ -39,6 +39,7 @@ struct automaton_state {
     uint32_t *next;    /* [256], as above */
     uint64_t *mask;    /* [mask words of the trie]; NULL: not computed */
     uint32_t distance; /* bytes that complete the text; STATE_UNKNOWN: not computed */
+    uint32_t farthest; /* the largest distance that a token leads to; STATE_UNKNOWN: not computed */
 };
 
 struct frame {

@@ -102,7 +102,7 @@ const uint64_t *automaton_mask(struct automaton *a, uint32_t state) {
 /* Leaves the tokens that lead to states at most that far away; gives the least distance of any. */
 static uint32_t near_tokens(struct automaton *a, uint32_t state, uint32_t most, uint64_t *bits) {
     const struct token_trie *trie = a->trie;
-    uint32_t path[LONGEST_TRIE_TOKEN + 2], nearest = UINT32_MAX;
+    uint32_t path[LONGEST_TRIE_TOKEN + 2], nearest = UINT32_MAX, farthest = 0;
     memset(bits, 0, trie->mask_words * sizeof *bits);
     path[0] = state;
     for (uint32_t i = 0; i < trie->n_nodes && work_spend(&a->work, 1);) {
@@ -116,14 +116,17 @@ static uint32_t near_tokens(struct automaton *a, uint32_t state, uint32_t most, 
         if (node->first_token < trie->nodes[i + 1].first_token) {
             uint32_t distance = automaton_distance(a, to);
             if (distance < nearest) nearest = distance;
+            if (distance > farthest) farthest = distance;
             if (distance <= most) allow_tokens(trie, i, bits);
         }
         i++;
     }
+    if (work_ok(&a->work)) a->states[state].farthest = farthest;
     return nearest;
 }
 
 bool automaton_restrict(struct automaton *a, uint32_t state, uint32_t most, uint64_t *bits) {
+    if (a->states[state].farthest != STATE_UNKNOWN && a->states[state].farthest <= most) return true; /* all may come */
     uint32_t nearest = near_tokens(a, state, most, bits);
     if (nearest != UINT32_MAX && nearest > most) near_tokens(a, state, nearest, bits);
     return work_ok(&a->work);
