@@ -257,6 +257,7 @@ struct fixture {
     struct metrics *metrics;
     struct server *server;
     pthread_t thread;
+    bool joined;
     int port;
 };
 
@@ -270,6 +271,7 @@ static inline void fixture_start(struct fixture *fixture, struct server_options 
     bn_error err = {0};
     signal(SIGPIPE, SIG_IGN); /* as the program does */
     options.no_access_log = true;
+    fixture->joined = false;
     handled = closed_exchanges = released_exchanges = drained_exchanges = cut_exchanges = 0;
     assert_ok(router_create(&fixture->router, &err), err);
     assert_ok(metrics_create(&fixture->metrics, &err), err);
@@ -280,10 +282,17 @@ static inline void fixture_start(struct fixture *fixture, struct server_options 
     assert_int_equal(pthread_create(&fixture->thread, NULL, fixture_run, fixture), 0);
 }
 
-static inline void fixture_stop(struct fixture *fixture) {
-    server_drain(fixture->server);
-    server_drain(fixture->server);
+/* Waits for a server that is draining. */
+static inline void fixture_join(struct fixture *fixture) {
+    if (fixture->joined) return;
     pthread_join(fixture->thread, NULL);
+    fixture->joined = true;
+}
+
+static inline void fixture_stop(struct fixture *fixture) {
+    if (!fixture->joined) server_drain(fixture->server);
+    if (!fixture->joined) server_drain(fixture->server);
+    fixture_join(fixture);
     server_destroy(fixture->server);
     metrics_destroy(fixture->metrics);
     router_destroy(fixture->router);

@@ -20,12 +20,25 @@ static struct server_options quick(void) {
                                    .max_connections = 64};
 }
 
+/* Of the test that runs; stopped behind it. */
+static struct fixture fixture;
+
+static int start_quick(void **state) {
+    (void)state;
+    fixture_start(&fixture, quick());
+    return 0;
+}
+
+static int stop(void **state) {
+    (void)state;
+    fixture_stop(&fixture);
+    return 0;
+}
+
 /* ---- slow clients ---- */
 
 static void slow_heads(void **state) {
     (void)state;
-    struct fixture fixture;
-    fixture_start(&fixture, quick());
     char out[2048];
     bool closed;
     int fd = dial(&fixture);
@@ -44,13 +57,10 @@ static void slow_heads(void **state) {
     assert_int_equal(hear(fd, out, sizeof out, NULL, 2000, &closed), 0);
     assert_true(closed);
     close(fd);
-    fixture_stop(&fixture);
 }
 
 static void slow_bodies(void **state) {
     (void)state;
-    struct fixture fixture;
-    fixture_start(&fixture, quick());
     char out[2048];
     bool closed;
     int fd = dial(&fixture);
@@ -65,13 +75,10 @@ static void slow_bodies(void **state) {
     assert_non_null(strstr(out, "HTTP/1.1 408 "));
     assert_true(closed && seconds_since(begin) < 2);
     close(fd);
-    fixture_stop(&fixture);
 }
 
 static void idle_connections_end(void **state) {
     (void)state;
-    struct fixture fixture;
-    fixture_start(&fixture, quick());
     char out[2048];
     bool closed;
     int fd = dial(&fixture);
@@ -81,14 +88,11 @@ static void idle_connections_end(void **state) {
     assert_int_equal(hear(fd, out, sizeof out, NULL, 2000, &closed), 0);
     assert_true(closed);
     close(fd);
-    fixture_stop(&fixture);
 }
 
 /* A reader that stands still: the handler is held at the mark, the connection is cut, and the handler told. */
 static void slow_readers(void **state) {
     (void)state;
-    struct fixture fixture;
-    fixture_start(&fixture, quick());
     atomic_store(&largest_pending, 0);
     int fd = dial(&fixture), small = 4096;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
@@ -97,14 +101,11 @@ static void slow_readers(void **state) {
     assert_true(reaches(&released_exchanges, 1));
     assert_true(atomic_load(&largest_pending) <= EXCHANGE_HIGH_WATER + ((size_t)64 << 10));
     close(fd);
-    fixture_stop(&fixture);
 }
 
 /* One that reads slowly, but reads, gets everything. */
 static void steady_readers(void **state) {
     (void)state;
-    struct fixture fixture;
-    fixture_start(&fixture, quick());
     int fd = dial(&fixture), small = 16384;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     say_text(fd, "GET /stream?bytes=3000000 HTTP/1.0\r\n\r\n");
@@ -119,13 +120,10 @@ static void steady_readers(void **state) {
     assert_true(total > 3000000);
     assert_true(reaches(&drained_exchanges, 1));
     close(fd);
-    fixture_stop(&fixture);
 }
 
 static void clients_that_go_are_noticed(void **state) {
     (void)state;
-    struct fixture fixture;
-    fixture_start(&fixture, quick());
     int fds[20];
     for (int i = 0; i < 20; i++) {
         fds[i] = dial(&fixture);
@@ -140,14 +138,12 @@ static void clients_that_go_are_noticed(void **state) {
     }
     assert_true(reaches(&released_exchanges, 20));
     assert_true(seconds_since(begin) < 1);
-    fixture_stop(&fixture);
 }
 
 /* ---- many clients ---- */
 
 static void idle_ones_make_room(void **state) {
     (void)state;
-    struct fixture fixture;
     struct server_options options = quick();
     options.header_timeout_ms = options.idle_timeout_ms = 60000;
     fixture_start(&fixture, options);
@@ -161,13 +157,10 @@ static void idle_ones_make_room(void **state) {
         assert_int_equal(ask(&fixture, "GET /hello HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", out, sizeof out),
                          200);
     for (int i = 0; i < 200; i++) close(fds[i]);
-    fixture_stop(&fixture);
 }
 
 static void busy_ones_dont(void **state) {
     (void)state;
-    struct fixture fixture;
-    fixture_start(&fixture, quick());
     int fds[64];
     char out[2048];
     for (int i = 0; i < 64; i++) {
@@ -182,7 +175,6 @@ static void busy_ones_dont(void **state) {
     close(fd);
     for (int i = 0; i < 64; i++) close(fds[i]);
     assert_true(reaches(&released_exchanges, 64));
-    fixture_stop(&fixture);
 }
 
 /* ---- compression ---- */
@@ -200,9 +192,9 @@ static size_t gzip(const void *bytes, size_t size, uint8_t *out, size_t room) {
 }
 
 /* Posts a gzip body; the answer's status. */
-static int post_gzip(const struct fixture *fixture, const uint8_t *packed, size_t n, char *out, size_t size) {
+static int post_gzip(const uint8_t *packed, size_t n, char *out, size_t size) {
     char head[200];
-    int fd = dial(fixture), status = 0;
+    int fd = dial(&fixture), status = 0;
     snprintf(head, sizeof head,
              "POST /bytes HTTP/1.1\r\n" HOST
              "Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n",
@@ -217,30 +209,25 @@ static int post_gzip(const struct fixture *fixture, const uint8_t *packed, size_
 
 static void packed_bodies(void **state) {
     (void)state;
-    struct fixture fixture;
-    fixture_start(&fixture, quick());
     static uint8_t packed[1 << 20];
     static char out[2 << 20];
     const char *zeros = calloc(1, 50 << 20);
     size_t n = gzip("hello, hello, hello", 19, packed, sizeof packed);
-    assert_int_equal(post_gzip(&fixture, packed, n, out, sizeof out), 200);
+    assert_int_equal(post_gzip(packed, n, out, sizeof out), 200);
     assert_non_null(strstr(out, "\r\n\r\nhello, hello, hello"));
-    assert_int_equal(post_gzip(&fixture, packed, n - 1, out, sizeof out), 400); /* cut */
+    assert_int_equal(post_gzip(packed, n - 1, out, sizeof out), 400); /* cut */
     memcpy(packed + n, "x", 1);
-    assert_int_equal(post_gzip(&fixture, packed, n + 1, out, sizeof out), 400); /* something behind */
+    assert_int_equal(post_gzip(packed, n + 1, out, sizeof out), 400); /* something behind */
     packed[n / 2] ^= 0x55;
-    assert_int_equal(post_gzip(&fixture, packed, n, out, sizeof out), 400);
+    assert_int_equal(post_gzip(packed, n, out, sizeof out), 400);
     n = gzip(zeros, 50 << 20, packed, sizeof packed); /* a thousand times its size: over the route's limit of 1 MiB */
     assert_true(n < 60000);
-    assert_int_equal(post_gzip(&fixture, packed, n, out, sizeof out), 413);
+    assert_int_equal(post_gzip(packed, n, out, sizeof out), 413);
     free((void *)zeros);
-    fixture_stop(&fixture);
 }
 
 static void packed_answers(void **state) {
     (void)state;
-    struct fixture fixture;
-    fixture_start(&fixture, quick());
     static char out[1 << 16], plain[1 << 16];
     bool closed;
     int fd = dial(&fixture);
@@ -271,27 +258,23 @@ static void packed_answers(void **state) {
     assert_int_equal(ask(&fixture, "GET /openapi.json HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", out, sizeof out),
                      200);
     assert_null(strstr(out, "content-encoding"));
-    fixture_stop(&fixture);
 }
 
 /* ---- the end ---- */
 
 static void requests_are_timed_out(void **state) {
     (void)state;
-    struct fixture fixture;
     struct server_options options = quick();
     options.request_timeout_ms = 300;
     fixture_start(&fixture, options);
     char out[2048];
     assert_int_equal(ask(&fixture, "GET /hang HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", out, sizeof out), 504);
     assert_true(reaches(&released_exchanges, 1));
-    fixture_stop(&fixture);
 }
 
 /* What runs may finish; idle connections end; no new ones are taken. */
 static void draining_lets_finish(void **state) {
     (void)state;
-    struct fixture fixture;
     struct server_options options = quick();
     options.drain_timeout_ms = 20000;
     fixture_start(&fixture, options);
@@ -320,18 +303,14 @@ static void draining_lets_finish(void **state) {
     }
     assert_true(total > 1900000);
     assert_string_equal(last, "0\r\n\r\n");
-    pthread_join(fixture.thread, NULL);
+    fixture_join(&fixture);
     close(idle);
     close(busy);
-    server_destroy(fixture.server);
-    metrics_destroy(fixture.metrics);
-    router_destroy(fixture.router);
 }
 
 /* At the deadline what still runs is told, and its client, too; also one whose body hasn't come yet. */
 static void draining_cuts(void **state) {
     (void)state;
-    struct fixture fixture;
     struct server_options options = quick();
     options.body_timeout_ms = 60000;
     fixture_start(&fixture, options);
@@ -349,13 +328,10 @@ static void draining_cuts(void **state) {
     assert_true(closed && seconds_since(begin) > 0.25 && seconds_since(begin) < 3);
     hear(half, out, sizeof out, NULL, 4000, &closed);
     assert_true(closed);
-    pthread_join(fixture.thread, NULL);
+    fixture_join(&fixture);
     assert_int_equal(released_exchanges, 1);
     close(fd);
     close(half);
-    server_destroy(fixture.server);
-    metrics_destroy(fixture.metrics);
-    router_destroy(fixture.router);
 }
 
 static void open_servers_stay_at_home(void **state) {
@@ -376,19 +352,19 @@ static void open_servers_stay_at_home(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slow_heads),
-        cmocka_unit_test(slow_bodies),
-        cmocka_unit_test(idle_connections_end),
-        cmocka_unit_test(slow_readers),
-        cmocka_unit_test(steady_readers),
-        cmocka_unit_test(clients_that_go_are_noticed),
-        cmocka_unit_test(idle_ones_make_room),
-        cmocka_unit_test(busy_ones_dont),
-        cmocka_unit_test(packed_bodies),
-        cmocka_unit_test(packed_answers),
-        cmocka_unit_test(requests_are_timed_out),
-        cmocka_unit_test(draining_lets_finish),
-        cmocka_unit_test(draining_cuts),
+        cmocka_unit_test_setup_teardown(slow_heads, start_quick, stop),
+        cmocka_unit_test_setup_teardown(slow_bodies, start_quick, stop),
+        cmocka_unit_test_setup_teardown(idle_connections_end, start_quick, stop),
+        cmocka_unit_test_setup_teardown(slow_readers, start_quick, stop),
+        cmocka_unit_test_setup_teardown(steady_readers, start_quick, stop),
+        cmocka_unit_test_setup_teardown(clients_that_go_are_noticed, start_quick, stop),
+        cmocka_unit_test_teardown(idle_ones_make_room, stop),
+        cmocka_unit_test_setup_teardown(busy_ones_dont, start_quick, stop),
+        cmocka_unit_test_setup_teardown(packed_bodies, start_quick, stop),
+        cmocka_unit_test_setup_teardown(packed_answers, start_quick, stop),
+        cmocka_unit_test_teardown(requests_are_timed_out, stop),
+        cmocka_unit_test_teardown(draining_lets_finish, stop),
+        cmocka_unit_test_teardown(draining_cuts, stop),
         cmocka_unit_test(open_servers_stay_at_home),
     };
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
