@@ -13,6 +13,14 @@ static void cancel(struct delivery *d) {
     if (d->generation) generation_cancel(d->generation);
 }
 
+/* Under the lock: what the client doesn't read in time stands still. */
+static void set_paused(struct delivery *d, bool paused) {
+    if (d->paused == paused) return;
+    d->paused = paused;
+    if (d->answer) answer_pause(d->answer, paused);
+    if (d->generation) generation_pause(d->generation, paused);
+}
+
 /* ---- writing; the stream begins with the first thing written ---- */
 
 static void write_bytes(struct delivery *d, const char *bytes, size_t n) {
@@ -24,6 +32,7 @@ static void write_bytes(struct delivery *d, const char *bytes, size_t n) {
     if (!d->started) exchange_start(d->exchange, 200, headers, sizeof headers / sizeof *headers);
     d->started = true;
     exchange_write(d->exchange, bytes, n);
+    if (exchange_pending(d->exchange) > EXCHANGE_HIGH_WATER) set_paused(d, true);
     pthread_mutex_unlock(&d->lock);
 }
 
@@ -76,6 +85,13 @@ static void on_cut(void *context, enum cut_reason reason) {
     cancel(d);
 }
 
+static void on_drained(void *context) {
+    struct delivery *d = context;
+    pthread_mutex_lock(&d->lock);
+    set_paused(d, false);
+    pthread_mutex_unlock(&d->lock);
+}
+
 static void on_idle(void *context) {
     delivery_write(context, ": ping\n\n");
 }
@@ -118,7 +134,8 @@ void *delivery_create(struct exchange *exchange, size_t size, const char *id_pre
 }
 
 static void watch(struct delivery *d) {
-    const struct exchange_watch callbacks = {.on_closed = on_closed,
+    const struct exchange_watch callbacks = {.on_drained = on_drained,
+                                             .on_closed = on_closed,
                                              .on_cut = on_cut,
                                              .on_idle = on_idle,
                                              .idle_ms = d->stream && !d->lines ? PING_MS : 0,

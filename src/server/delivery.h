@@ -23,6 +23,7 @@ struct delivery {
     atomic_int cut;                 /* why it had to end: enum cut_reason + 1; 0: it hadn't */
     pthread_mutex_t lock;           /* writing: the engine's thread, and pings */
     bool started;                   /* guarded by lock */
+    bool paused;                    /* guarded by lock: the client doesn't keep up */
     struct replay_ticket ticket;    /* for the answer, if it is to be given again */
 };
 

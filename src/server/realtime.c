@@ -341,7 +341,7 @@ static void on_received(void *context, const char *text, size_t size) {
 
 /* ---- session.update ---- */
 
-/* The members of a session that stay, under their newer names. */
+/* Sets the members of a session that aren't fixed, under their newer names. */
 static void update_config(json_t *config, const json_t *given) {
     static const char *const fixed[] = {
         "id", "object", "type", "model", "modalities", "include", "max_response_output_tokens", "truncation"};
@@ -361,10 +361,22 @@ static bool update_session(struct realtime *rt, const json_t *event, struct fail
     pthread_mutex_lock(&rt->lock);
     const char *model = json_text_or(rt->config, "model", ""), *asked = json_text_or(given, "model", model);
     bool same = strcmp(asked, model) == 0 || (rt->model && strcmp(asked, rt->model) == 0);
-    if (same) update_config(rt->config, given);
-    json_t *shown = same ? json_deep_copy(rt->config) : NULL;
+    json_t *config = json_deep_copy(rt->config), *shown = NULL;
+    if (config) update_config(config, given);
+    size_t size = config ? json_dumpb(config, NULL, 0, JSON_COMPACT) : 0;
+    bool fits = size > 0 && size <= MAX_MESSAGE_BYTES; /* members add up over updates */
+    if (same && fits) {
+        shown = json_deep_copy(config);
+        json_t *before = rt->config;
+        rt->config = config;
+        config = before;
+    }
     pthread_mutex_unlock(&rt->lock);
+    json_decref(config);
     if (!same) return refuse(failure, "session.model", "'session.model' can't be changed: open another connection");
+    if (!size) return no_memory(failure);
+    if (!fits)
+        return refuse(failure, "session", "'session' would have %zu bytes; at most %zu", size, MAX_MESSAGE_BYTES);
     say(rt, "session.updated", json_pack("{s:o}", "session", shown));
     return true;
 }

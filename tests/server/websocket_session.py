@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -293,6 +294,10 @@ def check_realtime_conversation_is_bounded():
             rt.receive()
     rt.send("conversation.item.create", item=item)
     rt.error("conversation_full")
+    rt.send("session.update", session={"member": "x" * 900000})
+    rt.expect("session.updated")
+    rt.send("session.update", session={"another": "x" * 900000})
+    rt.error(param="session")
     rt.socket.close()
 
 
@@ -545,6 +550,14 @@ def check_slow_readers_slow_themselves():
     for i in range(64):  # about 1.5 KiB a token
         slow.start(str(i), prompt="Once", max_tokens=N_SLOW, ignore_eos=True, logprobs=20, temperature=0)
     slow.start("64", prompt="Once")
+    stream = socket.socket()  # the same over HTTP
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    host, port = slim.address.split(":")
+    stream.connect((host, int(port)))
+    body = json.dumps({"prompt": ["Once"] * 64, "max_tokens": N_SLOW, "ignore_eos": True, "logprobs": 20, "temperature": 0,
+                       "stream": True})
+    stream.sendall(f"POST /v1/completions HTTP/1.0\r\nHost: {slim.address}\r\nContent-Type: application/json\r\n"
+                   f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
     began, quick = time.time(), Streams(slim)
     for i in range(10):
         quick.start(str(i), prompt="Once", max_tokens=20, ignore_eos=True)
@@ -570,6 +583,12 @@ def check_slow_readers_slow_themselves():
         e[-1]["usage"]["completion_tokens"] == N_SLOW for e in found.values())
     slow.socket.close()
     quick.socket.close()
+    data = bytearray()
+    while piece := stream.recv(1 << 16):
+        data += piece
+    lines = [json.loads(line[6:]) for line in data.split(b"\r\n\r\n", 1)[1].decode().split("\n\n") if line[:7] == "data: {"]
+    texts = ["".join(c["choices"][0]["text"] for c in lines if c["choices"][0]["index"] == i) for i in range(64)]
+    assert data.endswith(b"data: [DONE]\n\n") and set(texts) == {said(found["0"])}
 
 
 def check_floods():
