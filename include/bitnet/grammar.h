@@ -69,6 +69,7 @@ typedef struct bn_tools {
     const char *only; /* the tool that has to be called; NULL: any */
     bool required;    /* the answer is a call; off: free text until a call begins, if one does */
     bool parallel;    /* several calls may follow each other */
+    bool thoughts;    /* text may begin with <think> … </think>, in which no call begins */
 } bn_tools;
 /* What may be answered where tools can be called. Arguments are held to the tools' schemas; errors name the place as
  * '#/$defs/TOOL/…', TOOL's parameters being there. */

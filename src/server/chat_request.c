@@ -263,12 +263,19 @@ bool chat_request_settle(struct chat_request *request, struct failure *failure) 
 
 /* ---- the rest ---- */
 
+/* Does the model begin answers with thoughts, in which a mark of calls may be talked about? */
+static bool thinks_aloud(const struct model *model) {
+    return model->chat_template && strstr(model->chat_template, "<think>");
+}
+
 /* "auto": text until a call begins; "required", or {"function": {"name"}}: a call, whatever format text should have. */
 static bool hold_calls(struct chat_request *request, const json_t *body, struct failure *failure) {
     bn_grammar **grammar = &request->settings.options.grammar;
     const json_t *choice = json_member(body, "tool_choice");
-    struct tool_constraint calls = {
-        .tools = json_member(body, "tools"), .syntax = request->tool_syntax, .parallel = request->parallel_calls};
+    struct tool_constraint calls = {.tools = json_member(body, "tools"),
+                                    .syntax = request->tool_syntax,
+                                    .parallel = request->parallel_calls,
+                                    .thoughts = thinks_aloud(request->model)};
     const char *word = json_is_string(choice) ? json_string_value(choice) : choice ? "required" : "auto";
     if (json_is_object(choice)) {
         calls.only = json_text_or(json_object_get(choice, "function"), "name", json_text_or(choice, "name", NULL));

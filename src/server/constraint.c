@@ -60,8 +60,8 @@ static bn_status find(const struct model *model, const struct wish *wish, bn_gra
     buffer_init(&key);
     buffer_printf(&key, "%d ", (int)wish->kind);
     if (wish->kind == WISH_TOOLS)
-        buffer_printf(&key, "%s %d%d %zu:%s ", wish->tools->syntax->name, wish->tools->required, wish->tools->parallel,
-                      strlen(only), only);
+        buffer_printf(&key, "%s %d%d%d %zu:%s ", wish->tools->syntax->name, wish->tools->required,
+                      wish->tools->parallel, wish->tools->thoughts, strlen(only), only);
     buffer_append(&key, wish->text, wish->n);
     bn_status status = key.failed ? fail_no_memory(err, wish->n)
                                   : grammar_cache_get(model->grammars, key.data, key.size, make, wish, out, err);
@@ -323,7 +323,8 @@ static bn_status find_tools(const struct model *model, const struct tool_constra
                               .syntax = c->syntax,
                               .only = c->only,
                               .required = c->required,
-                              .parallel = c->parallel};
+                              .parallel = c->parallel,
+                              .thoughts = c->thoughts};
     const struct wish wish = {.kind = WISH_TOOLS, .text = text, .n = n, .tools = &options};
     bn_status status = find(model, &wish, out, err);
     free(text); /* jansson's own memory */

@@ -17,7 +17,7 @@ struct tool_constraint {
     const json_t *tools; /* as chats have them */
     const bn_tool_syntax *syntax;
     const char *only; /* NULL: any */
-    bool required, parallel;
+    bool required, parallel, thoughts;
 };
 /* Calls of tools, or text if they aren't required. */
 bool constraint_of_tools(const struct model *model, const struct tool_constraint *tools, bn_grammar **out,

@@ -251,6 +251,18 @@ static void calls_without_a_mark(void **state) {
     expect(grammar, CALL "\n" CALL, true);
     expect(grammar, CALL "\n", false);
     bn_grammar_release(grammar);
+    tools.required = false;
+    tools.thoughts = true;
+    grammar = compile_tools(&tools);
+    for (const char *const *text = TEXTS("", "<thin", " text", "<think>in <tool_call> tags</think>",
+                                         "\n<think></think> so: " CALL, "text <think> " CALL, CALL);
+         *text; text++)
+        expect(grammar, *text, true);
+    expect(grammar, "<think>a", false);
+    expect(grammar, "<think>" CALL, false);
+    expect(grammar, "<think></think><tool_call>x", false);
+    expect(grammar, "a <tool_call>x", false);
+    bn_grammar_release(grammar);
 }
 
 static void structural_tags(void **state) {

@@ -53,7 +53,11 @@ const struct dfa *pattern_of_parts(struct work *work, const char *before, const 
     return pattern_compile(work, whole, n, use);
 }
 
-bool marks_init(struct marks *marks, struct work *work, const char *const *texts, size_t n) {
+static const struct dfa *leave_out(const struct marks *marks, struct work *work, const struct dfa *texts) {
+    return marks->except && texts ? dfa_combine(work, texts, marks->except, DFA_WITHOUT) : texts;
+}
+
+bool marks_init(struct marks *marks, struct work *work, const char *const *texts, size_t n, const char *except) {
     size_t size = sizeof "(?:)";
     for (size_t i = 0; i < n; i++) size += 2 * strlen(texts[i]) + 1;
     char *any = work_alloc(work, size, 1), *to = any;
@@ -63,14 +67,18 @@ bool marks_init(struct marks *marks, struct work *work, const char *const *texts
         to += sprintf(to, "%s%s", i ? "|" : "", pattern_of_text(work, texts[i]));
     sprintf(to, ")");
     marks->any = any;
+    marks->except = except ? pattern_compile(work, except, strlen(except), PATTERN_WHOLE) : NULL;
     marks->without =
         dfa_combine(work, dfa_everything(work), pattern_of_parts(work, "", any, "", PATTERN_SEARCH), DFA_WITHOUT);
+    marks->without = leave_out(marks, work, marks->without);
     return work_ok(work);
 }
 
 const struct dfa *marks_until(struct work *work, const struct marks *marks, const char *text) {
-    return dfa_combine(work, pattern_of_parts(work, "[\\s\\S]*", pattern_of_text(work, text), "", PATTERN_WHOLE),
-                       pattern_of_parts(work, "", marks->any, "[\\s\\S]", PATTERN_SEARCH), DFA_WITHOUT);
+    const struct dfa *until =
+        dfa_combine(work, pattern_of_parts(work, "[\\s\\S]*", pattern_of_text(work, text), "", PATTERN_WHOLE),
+                    pattern_of_parts(work, "", marks->any, "[\\s\\S]", PATTERN_SEARCH), DFA_WITHOUT);
+    return leave_out(marks, work, until);
 }
 
 struct pattern_node *body_until(struct rules *rules, const struct marks *marks, const char *text) {

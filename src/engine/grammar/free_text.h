@@ -21,11 +21,12 @@ const struct dfa *pattern_of_parts(struct work *work, const char *before, const 
 
 /* Where free text ends. */
 struct marks {
-    const char *any; /* a regular expression for any of the marks' texts */
-    const struct dfa *without;
+    const char *any;           /* a regular expression for any of the marks' texts */
+    const struct dfa *without; /* texts that have none of them */
+    const struct dfa *except;  /* texts that aren't meant; NULL: none */
 };
-/* Texts that have none of the marks. False after a failure. */
-bool marks_init(struct marks *marks, struct work *work, const char *const *texts, size_t n);
+/* except (may be NULL): a regular expression for whole texts that are left out. False after a failure. */
+bool marks_init(struct marks *marks, struct work *work, const char *const *texts, size_t n, const char *except);
 /* Text up to and with the first of the marks, which is `text`: no text if another mark always comes before. */
 const struct dfa *marks_until(struct work *work, const struct marks *marks, const char *text);
 /* The same where the mark may be a special token, too. NULL, and nothing has failed, if it can't come first. */

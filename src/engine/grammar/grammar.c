@@ -129,7 +129,7 @@ bn_status bn_grammar_after(const char *text, bn_grammar *inner, bn_grammar **out
     struct marks marks;
     if (inner->before)
         work_fail(&grammar->work, BN_STATUS_BAD_ARGUMENT, "the grammar has free text before it already");
-    else if (marks_init(&marks, &grammar->work, &text, 1))
+    else if (marks_init(&marks, &grammar->work, &text, 1, NULL))
         grammar->before = marks_until(&grammar->work, &marks, text);
     grammar->inner = bn_grammar_retain(inner);
     grammar->rules = inner->rules;

@@ -275,7 +275,8 @@ static void expand_subset(void *context, const uint32_t *name, size_t n_name, st
     uint32_t *active = mem_alloc_array(n + 1, sizeof *active);
     uint32_t *place = mem_alloc_array(nfa->n + 1, sizeof *place); /* of a node in active */
     uint32_t *target = mem_alloc_array(nfa->n + 1, sizeof *target);
-    if (!active || !place || !target) work_fail(nfa->work, BN_STATUS_NO_MEMORY, "out of memory while a pattern is compiled");
+    if (!active || !place || !target)
+        work_fail(nfa->work, BN_STATUS_NO_MEMORY, "out of memory while a pattern is compiled");
     for (size_t i = 0; i < n_events && work_spend(nfa->work, 1 + n_active);) {
         uint32_t at = events[i].at;
         for (; i < n_events && events[i].at == at; i++) {

@@ -139,7 +139,7 @@ static struct pattern_node *content_body(struct tags *tags, const json_t *tag, c
     struct marks marks;
     if (!content) return body_both(tags->rules, schema_body(tags, schema_of(tag)), body_mark(tags->rules, end));
     if (*end && strcmp(type_of(content), "any_text") == 0)
-        return marks_init(&marks, tags->work, &end, 1) ? body_until(tags->rules, &marks, end) : NULL;
+        return marks_init(&marks, tags->work, &end, 1, NULL) ? body_until(tags->rules, &marks, end) : NULL;
     return body_both(tags->rules, format_body(tags, content),
                      *end ? body_mark(tags->rules, end) : body_text(tags->rules, "", 0));
 }
@@ -212,7 +212,7 @@ static struct pattern_node *free_body(struct tags *tags, const json_t *format, c
     struct marks marks;
     if (json_array_size(json_object_get(format, "excludes")) > 0)
         work_fail(tags->work, BN_STATUS_UNSUPPORTED, "structural tag: 'excludes' isn't supported");
-    if (!triggers || !marks_init(&marks, tags->work, triggers, n)) return NULL;
+    if (!triggers || !marks_init(&marks, tags->work, triggers, n, NULL)) return NULL;
     struct pattern_node *some = body_new(tags->rules, PATTERN_ALTERNATIVES);
     for (size_t i = 0; i < n && work_ok(tags->work); i++) {
         struct pattern_node *mine = triggered_body(tags, list, triggers[i], triggers, n, &n_taken);

@@ -142,32 +142,54 @@ static const char *bare_beginning(struct work *work, const json_t *definitions) 
     return kept ? kept : "";
 }
 
-/* The whole answer is a call, or text that doesn't begin like one. */
+static const char thoughts[] = "\\s*<think>[\\s\\S]*", thoughts_end[] = "</think>";
+
+/* The whole answer is a call, or text that doesn't begin like one. except: as in marks_init. */
 static struct pattern_node *bare_answer(struct rules *rules, const bn_tools *tools, const char *beginning,
-                                        struct pattern_node *one) {
+                                        struct pattern_node *one, const char *except) {
     struct work *work = rules->work;
     if (tools->syntax->tag) one = body_either(rules, one, body_both(rules, body_mark(rules, tools->syntax->tag), one));
     if (tools->required) return one;
     const struct dfa *text = dfa_combine(
         work, dfa_everything(work), pattern_of_parts(work, beginning, "[\\s\\S]*", "", PATTERN_WHOLE), DFA_WITHOUT);
+    if (except && text)
+        text = dfa_combine(work, text, pattern_compile(work, except, strlen(except), PATTERN_WHOLE), DFA_WITHOUT);
     return body_either(rules, body_both(rules, body_pattern(rules, "\\s{0,8}"), one), body_dfa(rules, text));
 }
 
-static struct pattern_node *answer(struct rules *rules, const struct schema *schema, const bn_tools *tools,
-                                   const char *beginning) {
+/* A call, or several. */
+static struct pattern_node *calls_of(struct rules *rules, const bn_tools *tools, struct pattern_node *one) {
     const bn_tool_syntax *syntax = tools->syntax;
-    struct pattern_node *one = call(rules, schema, syntax), *calls = one;
+    if (!tools->parallel || syntax->list) return one;
+    struct pattern_node *more =
+        body_both(rules, body_pattern(rules, "\\n?"), body_both(rules, body_mark(rules, syntax->begin), one));
+    return body_both(rules, one, body_repeat(rules, more, 0, PATTERN_UNLIMITED));
+}
+
+static struct pattern_node *answer(struct rules *rules, const struct schema *schema, const bn_tools *tools,
+                                   const char *beginning, const char *except) {
+    const bn_tool_syntax *syntax = tools->syntax;
+    struct pattern_node *one = call(rules, schema, syntax);
     struct marks marks;
-    if (!syntax->begin) return bare_answer(rules, tools, beginning, one);
-    if (tools->parallel && !syntax->list) {
-        struct pattern_node *more =
-            body_both(rules, body_pattern(rules, "\\n?"), body_both(rules, body_mark(rules, syntax->begin), one));
-        calls = body_both(rules, one, body_repeat(rules, more, 0, PATTERN_UNLIMITED));
-    }
+    if (!syntax->begin) return bare_answer(rules, tools, beginning, one, except);
+    struct pattern_node *calls = calls_of(rules, tools, one);
     if (tools->required) return body_both(rules, body_mark(rules, syntax->begin), calls);
-    if (!marks_init(&marks, rules->work, &syntax->begin, 1)) return NULL;
+    if (!marks_init(&marks, rules->work, &syntax->begin, 1, except)) return NULL;
     return body_either(rules, body_dfa(rules, marks.without),
                        body_both(rules, body_until(rules, &marks, syntax->begin), calls));
+}
+
+/* The same behind thoughts, in which nothing begins, or without any. */
+static struct pattern_node *thoughtful_answer(struct rules *rules, const struct schema *schema, const bn_tools *tools,
+                                              const char *beginning) {
+    const char *const end = thoughts_end;
+    struct marks marks;
+    if (!tools->thoughts || tools->required) return answer(rules, schema, tools, beginning, NULL);
+    if (!marks_init(&marks, rules->work, &end, 1, NULL)) return NULL;
+    struct pattern_node *thinking =
+        body_both(rules, body_pattern(rules, "\\s*<think>"), body_until(rules, &marks, end));
+    return body_either(rules, answer(rules, schema, tools, beginning, thoughts),
+                       body_both(rules, thinking, answer(rules, schema, tools, beginning, NULL)));
 }
 
 void tools_compile(struct work *work, const bn_tools *tools, struct rules **rules, struct schema **schema) {
@@ -178,7 +200,7 @@ void tools_compile(struct work *work, const bn_tools *tools, struct rules **rule
     json_decref(root);
     if (!work_ok(work)) return;
     uint32_t start = rules_find(*rules, "answer", 6);
-    struct pattern_node *body = answer(*rules, *schema, tools, beginning);
+    struct pattern_node *body = thoughtful_answer(*rules, *schema, tools, beginning);
     if (!work_ok(work)) return;
     (*rules)->items[start].body = body;
     (*rules)->schema = *schema;
