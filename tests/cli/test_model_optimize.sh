@@ -67,7 +67,7 @@ check "of a GGUF file it has to be equal" same "$(json comparison.equal)" True
 
 # other CPUs, other types
 for target in avx2:l16 zen4:l12 avx512vnni:l16 neon:l16 amx:l16 native:l1; do
-    bitnet model optimize demo --target "${target%:*}" -o target.gguf --json
+    bitnet model optimize demo --target "${target%:*}" --no-compare -o target.gguf --json
     check "for ${target%:*}" eval 'exits 0 && [[ $(json layout) == ${target#*:}* ]]'
 done
 bitnet model optimize demo --target 6502 -o target.gguf
