@@ -34,7 +34,7 @@ uint32_t automaton_text(struct automaton *a, const struct dfa *dfa) {
     return automaton_lexeme(a, &(struct lexeme){.kind = LEXEME_TEXT, .dfa = dfa, .max = UINT32_MAX});
 }
 
-static uint32_t lex_number(struct automaton *a, uint32_t lexeme, const struct lex_position *at) {
+uint32_t lex_number(struct automaton *a, uint32_t lexeme, const struct lex_position *at) {
     uint32_t name[1 + LEX_WORDS] = {lexeme};
     bool is_new;
     memcpy(name + 1, at->words, at->n * sizeof *name);

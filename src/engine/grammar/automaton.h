@@ -104,6 +104,8 @@ bool automaton_refresh(struct automaton *automaton);
 /* STATE_DEAD also when memory ran out: then work_ok() is false. */
 uint32_t automaton_next(struct automaton *automaton, uint32_t state, uint8_t byte);
 uint32_t lex_next(struct automaton *automaton, uint32_t lex, uint8_t byte);
+/* The number of a position. */
+uint32_t lex_number(struct automaton *automaton, uint32_t lexeme, const struct lex_position *at);
 /* Sets `item` for the last byte of a text that is read: a JSON string, if one ends there. */
 void automaton_note_item(struct automaton *automaton, const char *text, size_t n);
 /* The state in which a lexeme with that label has ended and the frame's symbols are expanded. */

@@ -114,10 +114,12 @@ static bool measure(struct work *work, struct dfa *dfa, const uint32_t *costs) {
     return true;
 }
 
-static bool is_everything(const struct dfa *dfa) {
-    const struct dfa_state *s = dfa->states;
-    return dfa->n_states == 1 && s->label == 1 && dfa->n_edges == 2 && dfa->edges[0].first == 0 &&
-           dfa->edges[0].last == 0xd7ff && dfa->edges[1].first == 0xe000 && dfa->edges[1].last == LAST_CODE_POINT;
+/* Does the state accept, and stay whatever comes? */
+static bool is_free(const struct dfa *dfa, uint32_t at) {
+    const struct dfa_state *s = &dfa->states[at];
+    const struct dfa_edge *edges = dfa->edges + s->first_edge;
+    return s->label && s->n_edges == 2 && edges[0].first == 0 && edges[0].last == 0xd7ff && edges[0].to == at &&
+           edges[1].first == 0xe000 && edges[1].last == LAST_CODE_POINT && edges[1].to == at;
 }
 
 /* Leaves out the states that lead nowhere. */
@@ -127,6 +129,7 @@ static const struct dfa *trim(struct work *work, const struct dfa *all) {
     if (!dfa || !numbers) return NULL;
     uint32_t n = 0;
     for (uint32_t i = 0; i < all->n_states; i++) numbers[i] = all->states[i].distance == UINT32_MAX ? DFA_DEAD : n++;
+    dfa->free_state = DFA_DEAD;
     if (numbers[0] == DFA_DEAD) return dfa;
     dfa->states = work_alloc(work, n, sizeof *dfa->states);
     dfa->edges = work_alloc(work, all->n_edges, sizeof *dfa->edges);
@@ -143,8 +146,10 @@ static const struct dfa *trim(struct work *work, const struct dfa *all) {
             dfa->edges[dfa->n_edges++] = edge;
             state->n_edges++;
         }
+        if (is_free(dfa, dfa->n_states - 1)) dfa->free_state = dfa->n_states - 1;
+        if (state->length > dfa->longest) dfa->longest = state->length;
     }
-    dfa->everything = is_everything(dfa);
+    dfa->everything = dfa->n_states == 1 && dfa->free_state == 0 && dfa->states[0].label == 1;
     return dfa;
 }
 
@@ -250,7 +255,7 @@ const struct dfa *dfa_everything(struct work *work) {
     *state = (struct dfa_state){.n_edges = 2, .label = 1};
     edges[0] = (struct dfa_edge){0, 0xd7ff, 0};
     edges[1] = (struct dfa_edge){0xe000, LAST_CODE_POINT, 0};
-    *dfa = (struct dfa){state, edges, 1, 2, true};
+    *dfa = (struct dfa){state, edges, 1, 2, true, 0, 0};
     return dfa;
 }
 

@@ -32,7 +32,9 @@ struct dfa {
     struct dfa_state *states; /* [n_states], the first is the start; none: the empty language */
     struct dfa_edge *edges;
     uint32_t n_states, n_edges;
-    bool everything; /* one state that accepts and stays: any text */
+    bool everything;     /* one state that accepts and stays: any text */
+    uint32_t free_state; /* one like that among others, or DFA_DEAD */
+    uint32_t longest;    /* the largest `length` of a state */
 };
 
 /* Where a code point leads from a state, or DFA_DEAD. */

@@ -24,7 +24,7 @@ static uint32_t number_distance(struct automaton *a, uint32_t lex, uint32_t dept
     return a->lex[lex].distance = best;
 }
 
-static uint32_t lex_distance(struct automaton *a, uint32_t lex) {
+uint32_t lex_distance(struct automaton *a, uint32_t lex) {
     struct lex_state *state = &a->lex[lex];
     const struct lexeme *lexeme = &a->lexemes[state->lexeme];
     if (lexeme->kind == LEXEME_NUMBER) return number_distance(a, lex, 0);
@@ -32,7 +32,7 @@ static uint32_t lex_distance(struct automaton *a, uint32_t lex) {
     return state->distance;
 }
 
-static uint32_t frame_distance(struct automaton *a, uint32_t frame) {
+uint32_t frame_distance(struct automaton *a, uint32_t frame) {
     if (frame == 0) return 0;
     if (a->frames[frame].distance != STATE_UNKNOWN) return a->frames[frame].distance;
     size_t n, n_words;

@@ -5,6 +5,9 @@
 
 #include "engine/grammar/automaton.h"
 
+/* Of what is left of a lexeme, and of what a frame stands for. */
+uint32_t lex_distance(struct automaton *automaton, uint32_t lex);
+uint32_t frame_distance(struct automaton *automaton, uint32_t frame);
 uint32_t automaton_distance(struct automaton *automaton, uint32_t state);
 
 #endif

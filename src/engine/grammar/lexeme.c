@@ -225,6 +225,38 @@ static bool string_next(const struct lexeme *lexeme, uint32_t *at, uint8_t byte)
     }
 }
 
+uint32_t lexeme_characters(const struct lexeme *lexeme, const struct lex_position *at) {
+    (void)lexeme;
+    return at->words[COUNT] + (at->words[PHASE] != STRING_CONTENT);
+}
+
+bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_position *at, uint32_t *room, uint32_t *missing) {
+    if (lexeme->kind != LEXEME_STRING || at->words[PHASE] != STRING_CONTENT ||
+        at->words[STATE] != lexeme->dfa->free_state)
+        return false;
+    *room = lexeme->max == UINT32_MAX ? UINT32_MAX : lexeme->max - at->words[COUNT];
+    *missing = lexeme->min > at->words[COUNT] ? lexeme->min - at->words[COUNT] : 0;
+    return true;
+}
+
+bool lexeme_twin(const struct lexeme *lexeme, const struct lex_position *at, uint32_t longest, struct lex_position *out) {
+    if (lexeme->kind != LEXEME_STRING || lexeme->max == UINT32_MAX || at->words[PHASE] == STRING_CLOSED) return false;
+    uint32_t needed = longest + lexeme->dfa->longest + 1, count = at->words[COUNT];
+    if (count == lexeme->min || count < lexeme->min || lexeme->max - count < needed) return false;
+    *out = *at;
+    out->words[COUNT] = lexeme->min;
+    return true;
+}
+
+bool lexeme_free_position(const struct lexeme *lexeme, struct lex_position *out) {
+    if (lexeme->kind != LEXEME_STRING || lexeme->dfa->free_state == DFA_DEAD || lexeme->max != UINT32_MAX || lexeme->min)
+        return false;
+    lexeme_start(lexeme, out);
+    out->words[PHASE] = STRING_CONTENT;
+    out->words[STATE] = lexeme->dfa->free_state;
+    return true;
+}
+
 /* ---- all kinds ---- */
 
 void lexeme_start(const struct lexeme *lexeme, struct lex_position *out) {

@@ -129,6 +129,7 @@ bn_status token_trie_create(const bn_tokenizer *tokenizer, const bn_token_bytes 
     bn_status status = name_special(trie, tokenizer, err);
     if (!status) status = sort_tokens(trie, &n, &n_bytes, err);
     if (!status) status = add_nodes(trie, n, n_bytes, err);
+    if (!status && !free_string_init(&trie->free_string, trie)) status = fail_no_memory(err, 64 * trie->mask_words);
     if (status) {
         token_trie_destroy(trie);
         return status;
@@ -141,6 +142,7 @@ void token_trie_destroy(struct token_trie *trie) {
     if (!trie) return;
     for (size_t i = 0; i < trie->n_special; i++) mem_free(trie->spellings[i]);
     mem_free(trie->spellings);
+    free_string_release(&trie->free_string);
     mem_free(trie->special);
     mem_free(trie->nodes);
     mem_free(trie->tokens);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "bitnet/tokenizer.h"
+#include "engine/grammar/free_string.h"
 
 #define SPECIAL_MARK       0xff
 #define LONGEST_TRIE_TOKEN 254 /* longer ones are never allowed */
@@ -30,6 +31,7 @@ struct token_trie {
     int32_t *special; /* [n_special] ids with their spellings, ascending */
     char **spellings;
     size_t n_special;
+    struct free_string free_string;
 };
 
 /* The table must outlive the trie; the tokenizer is needed only now. vocab_size: of the model. */
