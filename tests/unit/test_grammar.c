@@ -104,6 +104,37 @@ static void schemas(void **state) {
           TEXTS("\"2023-02-29\"", "\"2023-04-31\""));
 }
 
+static void numbers_with_exponents(void **state) {
+    (void)state;
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"number\",\"minimum\":1e-7,\"maximum\":2000}",
+          TEXTS("1e-7", "0.0000001", "2e3", "1E+2"),
+          TEXTS("9.99e-8", "2001", "2000.0000000000000000000000000000000000000001", "-1", "1e"));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"integer\",\"minimum\":5,\"multipleOf\":5}",
+          TEXTS("1e1", "5.0", "1.5e1", "50e-1", "1e400"), TEXTS("12", "15e-1", "-5"));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"$schema\":\"http://json-schema.org/draft-04/schema#\",\"type\":\"integer\"}",
+          TEXTS("1"), TEXTS("1.0", "1e2"));
+}
+
+/* Alternatives that exclude each other, however many there are and wherever they lead. */
+static void alternatives(void **state) {
+    (void)state;
+    check(BN_GRAMMAR_JSON_SCHEMA,
+          "{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"integer\"}}},"
+          "{\"type\":\"object\",\"properties\":{\"c\":{\"type\":\"string\"},\"d\":{\"type\":\"integer\"}}},"
+          "{\"type\":\"object\",\"properties\":{\"e\":{\"type\":\"string\"},\"f\":{\"type\":\"integer\"}},\"required\":"
+          "[\"e\"]}]}",
+          TEXTS("{\"a\":1}", "{\"d\":\"\",\"a\":\"\"}", "{\"a\":1,\"c\":1,\"e\":\"\"}"),
+          TEXTS("{}", "{\"a\":\"\",\"c\":\"\"}", "{\"a\":1,\"c\":1}", "{\"b\":\"\",\"e\":\"\"}"));
+    check(BN_GRAMMAR_JSON_SCHEMA,
+          "{\"definitions\":{\"e\":{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"properties\":{\"l\":{\"$"
+          "ref\":\"#/definitions/e\"}},"
+          "\"required\":[\"l\"]},{\"type\":\"object\",\"properties\":{\"n\":{\"$ref\":\"#/definitions/"
+          "e\"}},\"required\":[\"n\"]}]}},"
+          "\"$ref\":\"#/definitions/e\"}",
+          TEXTS("\"x\"", "{\"l\":{\"n\":\"x\"}}", "{\"l\":\"x\",\"n\":1}"),
+          TEXTS("{}", "{\"l\":1}", "{\"l\":\"x\",\"n\":\"x\"}"));
+}
+
 static void items_that_must_differ(void **state) {
     (void)state;
     check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}",
@@ -450,6 +481,8 @@ int main(void) {
         cmocka_unit_test(regular_expressions),
         cmocka_unit_test(choices),
         cmocka_unit_test(schemas),
+        cmocka_unit_test(numbers_with_exponents),
+        cmocka_unit_test(alternatives),
         cmocka_unit_test(items_that_must_differ),
         cmocka_unit_test(formats_are_compiled_once),
         cmocka_unit_test(what_schemas_ask_in_vain_is_named),

@@ -12,7 +12,8 @@ static struct dfa_state states[1] = {{.n_edges = 2, .label = 1}};
 static const struct dfa anything = {states, edges, 1, 2, true, 0, 0};
 static const struct lexeme counted = {.kind = LEXEME_STRING, .dfa = &anything, .max = 1000000};
 
-static void add_tokens(struct free_string *f, const struct token_trie *trie, uint32_t node, uint32_t characters, bool ends) {
+static void add_tokens(struct free_string *f, const struct token_trie *trie, uint32_t node, uint32_t characters,
+                       bool ends) {
     for (uint32_t i = trie->nodes[node].first_token; i < trie->nodes[node + 1].first_token; i++) {
         uint32_t token = (uint32_t)trie->tokens[i];
         f->bits[token / 64] |= UINT64_C(1) << token % 64;

@@ -230,7 +230,8 @@ uint32_t lexeme_characters(const struct lexeme *lexeme, const struct lex_positio
     return at->words[COUNT] + (at->words[PHASE] != STRING_CONTENT);
 }
 
-bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_position *at, uint32_t *room, uint32_t *missing) {
+bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_position *at, uint32_t *room,
+                           uint32_t *missing) {
     if (lexeme->kind != LEXEME_STRING || at->words[PHASE] != STRING_CONTENT ||
         at->words[STATE] != lexeme->dfa->free_state)
         return false;
@@ -239,7 +240,8 @@ bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_positio
     return true;
 }
 
-bool lexeme_twin(const struct lexeme *lexeme, const struct lex_position *at, uint32_t longest, struct lex_position *out) {
+bool lexeme_twin(const struct lexeme *lexeme, const struct lex_position *at, uint32_t longest,
+                 struct lex_position *out) {
     if (lexeme->kind != LEXEME_STRING || lexeme->max == UINT32_MAX || at->words[PHASE] == STRING_CLOSED) return false;
     uint32_t needed = longest + lexeme->dfa->longest + 1, count = at->words[COUNT];
     if (count == lexeme->min || count < lexeme->min || lexeme->max - count < needed) return false;
@@ -249,7 +251,8 @@ bool lexeme_twin(const struct lexeme *lexeme, const struct lex_position *at, uin
 }
 
 bool lexeme_free_position(const struct lexeme *lexeme, struct lex_position *out) {
-    if (lexeme->kind != LEXEME_STRING || lexeme->dfa->free_state == DFA_DEAD || lexeme->max != UINT32_MAX || lexeme->min)
+    if (lexeme->kind != LEXEME_STRING || lexeme->dfa->free_state == DFA_DEAD || lexeme->max != UINT32_MAX ||
+        lexeme->min)
         return false;
     lexeme_start(lexeme, out);
     out->words[PHASE] = STRING_CONTENT;

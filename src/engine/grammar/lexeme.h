@@ -39,9 +39,11 @@ uint32_t lexeme_distance(const struct lexeme *lexeme, const struct lex_position 
 /* Of a JSON string: characters that were begun, as far as they are counted. */
 uint32_t lexeme_characters(const struct lexeme *lexeme, const struct lex_position *at);
 /* Inside of a string that may hold anything. *room: characters that may come, *missing: that must. */
-bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_position *at, uint32_t *room, uint32_t *missing);
+bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_position *at, uint32_t *room,
+                           uint32_t *missing);
 /* A position from which the same tokens lead on, as none is longer than so many characters. False: none but itself. */
-bool lexeme_twin(const struct lexeme *lexeme, const struct lex_position *at, uint32_t longest, struct lex_position *out);
+bool lexeme_twin(const struct lexeme *lexeme, const struct lex_position *at, uint32_t longest,
+                 struct lex_position *out);
 /* The position inside of a string from which anything may come, so that most tokens lead to the same from there and from
  * others. False: there is none. */
 bool lexeme_free_position(const struct lexeme *lexeme, struct lex_position *out);

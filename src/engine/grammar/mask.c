@@ -58,8 +58,7 @@ static void make_node(struct making *m, uint32_t node, uint32_t to) {
         uint32_t distance = lex_distance(m->a, to);
         if (distance > m->farthest) m->farthest = distance;
     }
-    if (m->a->lex[to].label && trie->nodes[node].end > node + 1)
-        add_pop(m, (struct pop){node, m->a->lex[to].label, 0});
+    if (m->a->lex[to].label && trie->nodes[node].end > node + 1) add_pop(m, (struct pop){node, m->a->lex[to].label, 0});
 }
 
 static void make_by_walk(struct making *m, uint32_t lex) {
@@ -142,7 +141,8 @@ static const struct local_mask *local_of(struct automaton *a, uint32_t lex) {
         return same;
     }
     if (free && room >= f->longest && missing == 0 && lexeme->dfa->states[lexeme->dfa->free_state].label == 1) {
-        *local = (struct local_mask){.bits = f->bits, .pops = f->pops, .n_pops = f->n_pops, .farthest = FREE_STRING_FARTHEST};
+        *local = (struct local_mask){
+            .bits = f->bits, .pops = f->pops, .n_pops = f->n_pops, .farthest = FREE_STRING_FARTHEST};
     } else {
         m.bits = work_alloc(&a->work, trie->mask_words, sizeof *m.bits);
         if (!m.bits) return NULL;

@@ -5,7 +5,17 @@
 
 #define MOST_DIGITS 30 /* of a bound, scaled */
 
-enum phase { PHASE_START, PHASE_MINUS, PHASE_ZERO, PHASE_INTEGER, PHASE_POINT, PHASE_FRACTION };
+enum phase {
+    PHASE_START,
+    PHASE_MINUS,
+    PHASE_ZERO,
+    PHASE_INTEGER,
+    PHASE_POINT,
+    PHASE_FRACTION,
+    PHASE_E,
+    PHASE_E_SIGN,
+    PHASE_EXPONENT
+};
 
 static wide power_of_ten(uint32_t n) {
     wide power = 1;
@@ -86,6 +96,7 @@ bool number_set_and(struct number_set *a, const struct number_set *b) {
     if (b->max.given && (order < 0 || (order == 0 && b->max.open))) a->max = b->max;
     for (uint32_t i = 0; i < b->n_multiples; i++)
         if (!number_set_add_multiple(a, b->multiples[i].of, b->multiples[i].negated)) return false;
+    a->plain |= b->plain;
     return true;
 }
 
@@ -114,7 +125,7 @@ static bool set_multiples(struct number_automaton *a, const struct number_set *s
 }
 
 bool number_automaton_init(struct number_automaton *out, const struct number_set *set) {
-    *out = (struct number_automaton){0};
+    *out = (struct number_automaton){.set = *set};
     for (size_t i = 0; i < 38; i++) out->power[i] = power_of_ten((uint32_t)i);
     if (set->min.given) out->scale = set->min.value.scale;
     if (set->max.given && set->max.value.scale > out->scale) out->scale = set->max.value.scale;
@@ -287,9 +298,98 @@ static bool add_digit(const struct number_automaton *a, struct number_prefix *p,
     return true;
 }
 
+/* ---- any form: all digits are kept, as an exponent may make anything of them ---- */
+
+#define MOST_EXPONENT 100000000
+
+static void add_any_digit(const struct number_automaton *a, struct number_prefix *p, unsigned digit, bool fraction) {
+    bool kept = p->value < a->power[33];
+    if (kept) p->value = p->value * 10 + digit;
+    p->rest |= !kept && digit != 0;
+    if (kept == fraction && p->shift > -MOST_EXPONENT && p->shift < MOST_EXPONENT) p->shift += fraction ? -1 : 1;
+}
+
+static bool next_any(const struct number_automaton *a, struct number_prefix *p, uint8_t byte) {
+    bool digit = byte >= '0' && byte <= '9', number = p->phase == PHASE_ZERO || p->phase == PHASE_INTEGER;
+    if (p->phase == PHASE_START && byte == '-') {
+        p->phase = PHASE_MINUS;
+        p->negative = 1;
+    } else if (p->phase <= PHASE_MINUS && digit) {
+        p->phase = byte == '0' ? PHASE_ZERO : PHASE_INTEGER;
+        p->value = byte - '0';
+    } else if (p->phase == PHASE_INTEGER && digit) {
+        add_any_digit(a, p, byte - '0', false);
+    } else if (number && byte == '.') {
+        p->phase = PHASE_POINT;
+    } else if ((p->phase == PHASE_POINT || p->phase == PHASE_FRACTION) && digit) {
+        p->phase = PHASE_FRACTION;
+        add_any_digit(a, p, byte - '0', true);
+    } else if ((number || p->phase == PHASE_FRACTION) && (byte | 32) == 'e') {
+        p->phase = PHASE_E;
+    } else if (p->phase == PHASE_E && (byte == '+' || byte == '-')) {
+        p->phase = PHASE_E_SIGN;
+        p->n_fraction = byte == '-';
+    } else if (p->phase >= PHASE_E && digit) {
+        p->phase = PHASE_EXPONENT;
+        if (p->exponent < MOST_EXPONENT) p->exponent = p->exponent * 10 + (byte - '0');
+    } else {
+        return false;
+    }
+    return !a->set.plain || p->phase <= PHASE_INTEGER;
+}
+
+/* Compares magnitudes: value · 10^exponent, and a bit more if `rest`, with a bound's. */
+static int compare_magnitudes(const struct number_automaton *a, wide value, int64_t exponent, bool rest, wide bound,
+                              uint32_t scale) {
+    if (value == 0 || bound == 0) return (value != 0) - (bound != 0);
+    uint32_t n = count_digits(a, value), n_bound = count_digits(a, bound);
+    int64_t order = (int64_t)n + exponent, order_bound = (int64_t)n_bound - scale;
+    if (order != order_bound) return order < order_bound ? -1 : 1;
+    value *= a->power[37 - n];
+    bound *= a->power[37 - n_bound];
+    return value < bound ? -1 : value > bound || rest;
+}
+
+static int compare_any(const struct number_automaton *a, const struct number_prefix *p, int64_t exponent,
+                       struct decimal bound) {
+    bool zero = p->value == 0, negative = p->negative && !zero, below = bound.digits < 0;
+    if (negative != below) return negative ? -1 : zero && bound.digits == 0 ? 0 : 1;
+    int order = compare_magnitudes(a, p->value, exponent, p->rest, below ? -bound.digits : bound.digits, bound.scale);
+    return negative ? -order : order;
+}
+
+static bool is_multiple(wide value, int64_t exponent, bool rest, struct decimal of) {
+    wide result = 1, base = 10, unit = of.digits;
+    exponent += of.scale;
+    if (value == 0) return true;
+    for (; exponent < 0 && value % 10 == 0; exponent++) value /= 10;
+    if (exponent < 0 || rest || unit > INT64_MAX) return false;
+    result %= unit;
+    base %= unit;
+    for (uint64_t e = (uint64_t)exponent; e; e >>= 1, base = base * base % unit)
+        if (e & 1) result = result * base % unit;
+    return value % unit * result % unit == 0;
+}
+
+static bool accepts_any(const struct number_automaton *a, const struct number_prefix *p) {
+    const struct number_set *set = &a->set;
+    if (p->phase != PHASE_ZERO && p->phase != PHASE_INTEGER && p->phase != PHASE_FRACTION && p->phase != PHASE_EXPONENT)
+        return false;
+    int64_t exponent = (int64_t)p->shift + (p->n_fraction ? -(int64_t)p->exponent : p->exponent);
+    int low = set->min.given ? compare_any(a, p, exponent, set->min.value) : 1;
+    int high = set->max.given ? compare_any(a, p, exponent, set->max.value) : -1;
+    if (low < 0 || (low == 0 && set->min.open) || high > 0 || (high == 0 && set->max.open)) return false;
+    for (uint32_t i = 0; i < set->n_multiples; i++)
+        if (is_multiple(p->value, exponent, p->rest, set->multiples[i].of) == set->multiples[i].negated) return false;
+    return true;
+}
+
+/* ---- reading ---- */
+
 bool number_next(const struct number_automaton *a, const struct number_prefix *from, uint8_t byte,
                  struct number_prefix *out) {
     *out = *from;
+    if (a->any_form) return next_any(a, out, byte);
     bool digit = byte >= '0' && byte <= '9';
     if (from->phase == PHASE_START && byte == '-') {
         out->phase = PHASE_MINUS;
@@ -314,6 +414,7 @@ bool number_next(const struct number_automaton *a, const struct number_prefix *f
 }
 
 bool number_accepts(const struct number_automaton *a, const struct number_prefix *p) {
+    if (a->any_form) return accepts_any(a, p);
     if (p->phase != PHASE_ZERO && p->phase != PHASE_INTEGER && p->phase != PHASE_FRACTION) return false;
     wide unit = a->power[a->scale - p->n_fraction], value = p->value * unit;
     uint64_t residue = (uint64_t)((unsigned __int128)p->residue * (uint64_t)(unit % a->modulus) % a->modulus);

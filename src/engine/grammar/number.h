@@ -31,6 +31,7 @@ struct number_set {
     struct number_bound min, max;
     struct number_multiple multiples[MOST_MULTIPLES];
     uint32_t n_multiples;
+    bool plain; /* spelled without point and exponent: what an integer is up to draft 4 */
 };
 
 /* a ∩ b. False: too many conditions. */
@@ -50,7 +51,9 @@ struct number_automaton {
     uint32_t n_multiples;
     bool must_be_whole; /* a multiple is asked for: nothing behind the scaled number but zeros */
     bool no_fraction;   /* whole numbers are spelled without a point */
-    wide power[40];     /* 10^i */
+    bool any_form;      /* exponents are read, too: then whether the number is in the set is known at its end */
+    struct number_set set;
+    wide power[40]; /* 10^i */
 };
 /* False: more digits than are computed with. */
 bool number_automaton_init(struct number_automaton *out, const struct number_set *set);
@@ -60,7 +63,12 @@ bool number_automaton_inhabited(const struct number_automaton *a);
 /* A prefix. */
 struct number_prefix {
     uint8_t phase, negative, n_fraction, rest; /* rest: digits other than zero came behind the scaled number */
-    uint64_t residue;
+    union {
+        uint64_t residue;
+        struct {
+            int32_t shift, exponent; /* of any form: value · 10^(shift ± exponent), minus if n_fraction */
+        };
+    };
     wide value; /* scaled by 10^n_fraction; one that behaves like it */
 };
 void number_start(struct number_prefix *out);

@@ -135,9 +135,10 @@ enum { ANY = 0, NEVER = 1 }; /* the first two nodes */
 
 struct schema {
     struct work *work;
-    json_t *json, *kept; /* while it is compiled */
-    bool any_form, old_draft, draft_unknown;
-    const char *place; /* what is being read, for messages */
+    json_t *json, *kept;      /* while it is compiled */
+    bool any_form, old_draft; /* old: $ref stands alone */
+    unsigned draft;           /* 3 … 7, 2019, 2020 */
+    const char *place;        /* what is being read, for messages */
     struct interner names;
     struct node *nodes;
     size_t n_nodes, nodes_capacity;

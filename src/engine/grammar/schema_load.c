@@ -47,9 +47,32 @@ static void complain(struct loading *l, const char *what) {
     work_fail(l->s->work, BN_STATUS_BAD_ARGUMENT, "%s", what);
 }
 
+/* The draft that a keyword came with; before, it was an annotation like any word that isn't known. */
+static unsigned draft_of_keyword(const char *name) {
+    static const struct {
+        const char *name;
+        unsigned draft;
+    } news[] = {{"const", 6},
+                {"contains", 6},
+                {"propertyNames", 6},
+                {"if", 7},
+                {"dependentRequired", 2019},
+                {"dependentSchemas", 2019},
+                {"minContains", 2019},
+                {"maxContains", 2019},
+                {"unevaluatedItems", 2019},
+                {"unevaluatedProperties", 2019},
+                {"$dynamicRef", 2020},
+                {"prefixItems", 2020}};
+    for (size_t i = 0; i < sizeof news / sizeof *news; i++)
+        if (strcmp(news[i].name, name) == 0) return news[i].draft;
+    return 0;
+}
+
 /* A keyword's value; messages are about it from here on. */
 static const json_t *keyword(struct loading *l, const char *name) {
     const json_t *value = json_object_get(l->object, name);
+    if (value && draft_of_keyword(name) > l->s->draft) return NULL;
     if (value && work_ok(l->s->work)) l->s->place = place_in(l->s, l->place, name);
     return value;
 }
@@ -152,6 +175,7 @@ static struct shape *load_number(struct loading *l) {
         number_set_add_multiple(&shape->number, value, false);
     }
     if (l->whole) number_set_add_multiple(&shape->number, one, false);
+    shape->number.plain = l->whole && l->s->draft <= 4;
     return shape;
 }
 
@@ -553,8 +577,8 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
         load_references(&l, out);
         return;
     }
-    if (s->draft_unknown && json_object_get(node.json, "$ref") && json_object_get(s->json, "definitions") &&
-        !json_object_get(s->json, "$defs") && has_siblings(node.json)) {
+    if (!json_object_get(s->json, "$schema") && json_object_get(node.json, "$ref") &&
+        json_object_get(s->json, "definitions") && !json_object_get(s->json, "$defs") && has_siblings(node.json)) {
         keyword(&l, "$ref");
         work_fail(s->work, BN_STATUS_UNSUPPORTED,
                   "drafts differ about keywords beside $ref: say which one with $schema");
@@ -582,23 +606,30 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
 
 /* ---- the document ---- */
 
-/* Dialects that say what keywords mean; documents that are described by others mean something else. */
+/* Dialects that say what keywords mean; documents that are described by others mean something else. Without one it's the
+ * newest. */
 static void check_dialect(struct schema *s) {
-    static const char *const old[] = {"draft-03",
-                                      "draft-04",
-                                      "draft-05",
-                                      "draft-06",
-                                      "draft-07",
-                                      "json-schema.org/schema",
-                                      "com.snowplowanalytics.self-desc"};
-    static const char *const recent[] = {"json-schema.org/draft/2019-09/schema", "json-schema.org/draft/2020-12/schema",
-                                         "spec.openapis.org/oas/3.1"};
+    static const struct {
+        const char *name;
+        unsigned draft;
+    } dialects[] = {{"draft-03", 3},
+                    {"draft-04", 4},
+                    {"draft-05", 4},
+                    {"draft-06", 6},
+                    {"draft-07", 7},
+                    {"com.snowplowanalytics.self-desc", 7},
+                    {"json-schema.org/draft/2019-09/", 2019},
+                    {"json-schema.org/draft/2020-12/", 2020},
+                    {"spec.openapis.org/oas/3.1", 2020},
+                    {"json-schema.org/draft/next/", 2020},
+                    {"json-schema.org", 7}}; /* the latest of its time, mostly */
     const char *dialect = json_string_value(json_object_get(s->json, "$schema"));
-    s->draft_unknown = dialect == NULL;
-    for (size_t i = 0; dialect && i < sizeof recent / sizeof *recent; i++)
-        if (strstr(dialect, recent[i])) return;
-    for (size_t i = 0; dialect && i < sizeof old / sizeof *old; i++) s->old_draft |= strstr(dialect, old[i]) != NULL;
-    if (!dialect || s->old_draft) return;
+    s->draft = 0;
+    for (size_t i = 0; dialect && i < sizeof dialects / sizeof *dialects && !s->draft; i++)
+        if (strstr(dialect, dialects[i].name)) s->draft = dialects[i].draft;
+    if (!dialect) s->draft = 2020;
+    s->old_draft = s->draft && s->draft <= 7;
+    if (s->draft) return;
     s->place = "#/$schema";
     work_fail(s->work, BN_STATUS_UNSUPPORTED, "unknown dialect '%.200s': what its keywords mean isn't known", dialect);
 }

@@ -19,6 +19,7 @@ enum fixed {
     FIXED_TRUE,
     FIXED_NUMBER,
     FIXED_INTEGER,
+    FIXED_PLAIN_INTEGER,
     FIXED_SPACE,
     FIXED_OPEN_ARRAY,
     FIXED_CLOSE_EMPTY_ARRAY,
@@ -43,6 +44,7 @@ static const char *const fixed_patterns[N_FIXED][2] = {
     [FIXED_TRUE] = {"true", "true"},
     [FIXED_NUMBER] = {DIGITS "(?:\\.\\d+)?(?:[eE][+-]?\\d+)?", SHORT_DIGITS "(?:\\.\\d{1,16})?(?:[eE][+-]?\\d{1,2})?"},
     [FIXED_INTEGER] = {DIGITS "(?:\\.0+)?(?:[eE]\\+?\\d+)?", SHORT_DIGITS},
+    [FIXED_PLAIN_INTEGER] = {DIGITS, SHORT_DIGITS},
     [FIXED_SPACE] = {ANY_SPACE, ""},
     [FIXED_OPEN_ARRAY] = {"\\[" ANY_SPACE, "\\[" WRITTEN_SPACE},
     [FIXED_CLOSE_EMPTY_ARRAY] = {"\\]", "\\]"},
@@ -69,7 +71,7 @@ static const struct dfa *simple_numbers(struct schema *s, const struct number_se
     if (set->n_multiples > whole) return NULL;
     if (set->min.given && decimal_compare(set->min.value, zero)) return NULL;
     if (set->max.given && decimal_compare(set->max.value, zero)) return NULL;
-    const struct dfa *numbers = s->fixed[whole ? FIXED_INTEGER : FIXED_NUMBER];
+    const struct dfa *numbers = s->fixed[!whole ? FIXED_NUMBER : set->plain ? FIXED_PLAIN_INTEGER : FIXED_INTEGER];
     if (!set->min.given && !set->max.given) return numbers;
     if (set->min.given && set->max.given) return NULL;
     const struct number_bound *bound = set->min.given ? &set->min : &set->max;
@@ -87,6 +89,7 @@ static void prepare_number(struct schema *s, struct shape *shape) {
         work_fail(s->work, BN_STATUS_UNSUPPORTED, "numbers with more digits than are computed with");
     for (uint32_t i = 0; i < shape->number.n_multiples && !s->any_form; i++)
         automaton->no_fraction |= !shape->number.multiples[i].negated && shape->number.multiples[i].of.scale == 0;
+    automaton->any_form = s->any_form;
     shape->automaton = automaton;
 }
 
