@@ -65,7 +65,7 @@ static void make_by_walk(struct making *m, uint32_t lex) {
     struct automaton *a = m->a;
     uint32_t path[LONGEST_TRIE_TOKEN + 2];
     path[0] = lex;
-    for (uint32_t i = 0; i < a->trie->n_nodes && work_ok(&a->work);) {
+    for (uint32_t i = 0; i < a->trie->n_nodes && work_spend(&a->work, 1);) {
         const struct token_node *node = &a->trie->nodes[i];
         uint32_t to = lex_next(a, path[node->depth - 1], node->byte);
         path[node->depth] = to;
@@ -84,7 +84,7 @@ static void make_like(struct making *m, uint32_t lex, uint32_t other, const stru
     others[0] = other;
     memcpy(m->bits, like->bits, trie->mask_words * sizeof *m->bits);
     m->farthest = like->farthest;
-    for (uint32_t i = 0; i < trie->n_nodes && work_ok(&a->work);) {
+    for (uint32_t i = 0; i < trie->n_nodes && work_spend(&a->work, 1);) {
         const struct token_node *node = &trie->nodes[i];
         uint32_t from = others[node->depth - 1];
         uint32_t to = lex_next(a, path[node->depth - 1], node->byte), there = from ? lex_next(a, from, node->byte) : 0;
@@ -170,7 +170,7 @@ static uint32_t walk_near(struct automaton *a, uint32_t lex, uint32_t room, uint
     const struct token_trie *trie = a->trie;
     uint32_t path[LONGEST_TRIE_TOKEN + 2], nearest = DISTANCE_FAR;
     path[0] = lex;
-    for (uint32_t i = 0; i < trie->n_nodes && work_ok(&a->work);) {
+    for (uint32_t i = 0; i < trie->n_nodes && work_spend(&a->work, 1);) {
         const struct token_node *node = &trie->nodes[i];
         uint32_t to = lex_next(a, path[node->depth - 1], node->byte);
         path[node->depth] = to;
@@ -195,9 +195,9 @@ static bool find_near(struct automaton *a, uint32_t lex, struct local_mask *loca
 }
 
 struct mask_making {
-    uint32_t most;    /* bytes that may be left behind a token */
-    uint32_t nearest; /* the fewest that are, as far as it was looked for */
+    uint32_t most; /* bytes that may be left behind a token */
     uint64_t *bits;
+    uint32_t nearest, farthest; /* the fewest that are, as far as it was looked for, and the most */
 };
 
 static uint32_t plus(uint32_t a, uint32_t b) {
@@ -212,7 +212,9 @@ static void add_bits(const struct automaton *a, const uint64_t *bits, uint64_t *
 static void add_inside(struct automaton *a, uint32_t lex, uint32_t frame, struct mask_making *m) {
     struct local_mask *local = a->lex[lex].local;
     uint32_t behind = m->most == UINT32_MAX ? 0 : frame_distance(a, frame);
-    if (plus(behind, local->farthest) <= m->most) {
+    uint32_t farthest = plus(behind, local->farthest);
+    if (farthest > m->farthest) m->farthest = farthest;
+    if (farthest <= m->most) {
         add_bits(a, local->bits, m->bits);
         return;
     }
@@ -233,7 +235,7 @@ static void walk(struct automaton *a, uint32_t root, uint32_t state, struct mask
     const struct token_trie *trie = a->trie;
     uint32_t path[LONGEST_TRIE_TOKEN + 2];
     path[trie->nodes[root].depth] = state;
-    for (uint32_t i = root + 1; i < trie->nodes[root].end;) {
+    for (uint32_t i = root + 1; i < trie->nodes[root].end && work_spend(&a->work, 1);) {
         const struct token_node *node = &trie->nodes[i];
         uint32_t to = automaton_next(a, path[node->depth - 1], node->byte);
         if (to == STATE_DEAD) {
@@ -246,6 +248,7 @@ static void walk(struct automaton *a, uint32_t root, uint32_t state, struct mask
         } else if (node->first_token < trie->nodes[i + 1].first_token) {
             uint32_t distance = automaton_distance(a, to);
             if (distance < m->nearest) m->nearest = distance;
+            if (distance > m->farthest) m->farthest = distance;
             if (distance <= m->most) allow_tokens(trie, i, m->bits);
         }
         i++;
@@ -278,15 +281,17 @@ static bool make_mask(struct automaton *a, uint32_t state, struct mask_making *m
 
 const uint64_t *automaton_mask(struct automaton *a, uint32_t state) {
     if (a->states[state].mask) return a->states[state].mask;
-    struct mask_making m = {UINT32_MAX, 0, work_alloc(&a->work, a->trie->mask_words, sizeof *m.bits)};
+    struct mask_making m = {.most = UINT32_MAX, .bits = work_alloc(&a->work, a->trie->mask_words, sizeof *m.bits)};
     if (!m.bits || !make_mask(a, state, &m)) return NULL;
     return a->states[state].mask = m.bits;
 }
 
 bool automaton_restrict(struct automaton *a, uint32_t state, uint32_t most, uint64_t *bits) {
-    struct mask_making m = {most, DISTANCE_FAR, bits};
+    struct mask_making m = {.most = most, .bits = bits, .nearest = DISTANCE_FAR};
+    if (a->states[state].farthest != STATE_UNKNOWN && a->states[state].farthest <= most) return true; /* all may come */
     memset(bits, 0, a->trie->mask_words * sizeof *bits);
     if (!make_mask(a, state, &m)) return false;
+    a->states[state].farthest = m.farthest;
     uint64_t any = 0;
     for (size_t w = 0; w < a->trie->mask_words; w++) any |= bits[w];
     if (any || m.nearest >= DISTANCE_FAR) return true;
