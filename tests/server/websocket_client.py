@@ -64,7 +64,7 @@ class WebSocket:
         return taken
 
     def receive(self):
-        """The next message, parsed. A ping is answered; two without a message between are too long a silence."""
+        """The next message, parsed. Pings are answered; four without a message between are too long a silence."""
         n_pings = 0
         while True:
             first, size = self.take(2)
@@ -75,7 +75,7 @@ class WebSocket:
             payload = self.take(size)
             if first == 0x89:
                 n_pings += 1
-                if n_pings > 1:
+                if n_pings > 3:
                     raise TimeoutError("no message came")
                 self.send_frame(10, payload)
             elif first == 0x88:
