@@ -20,7 +20,7 @@ PY
 }
 
 for text in one two three; do
-    head -c 300000 /dev/urandom | od -An -tx1 >"$history"
+    head -c 150000 /dev/urandom >"$history"
     echo $text >>"$history"
     bitnet backup create "$place" --json
     eval "$text=$(json snapshot)"
@@ -121,13 +121,8 @@ PY
 types $'correct horse\ncorrect horse' backup create locked --encrypt
 check "a passphrase is asked for, twice" eval 'exits 0 && prints "New passphrase" && prints "The same again"'
 check "and isn't shown" eval '! prints horse'
-printf 'correct horse\n' >phrase
-bitnet backup list locked --passphrase-file phrase
-check "it is the passphrase" exits 0
 types 'correct horse' backup list locked
 check "opening asks once" eval 'exits 0 && prints "Passphrase of the backup" && ! prints "again"'
-types 'wrong' backup list locked
-check "a wrong one" eval 'exits 2 && prints "wrong passphrase"'
 types $'one\nother' backup create third --encrypt
 check "two that differ" eval 'exits 2 && prints "the same" && ! test -e third/backup.json'
 bitnet backup create third --encrypt

@@ -83,6 +83,15 @@ for name in '../x/y' 'a/b/c' 'a' '-a/b' 'a--b/c'; do
     check "the name $name" eval 'exits 2 && [ "$(wc -l <err)" = 1 ]'
 done
 
+# a large file over several connections (download_parts.sh has what can go wrong)
+large=$(repo ours/large)
+head -c 12000001 /dev/urandom >"$large/model.safetensors"
+reset_hub
+bitnet model download ours/large --connections 4
+parts='r["server"] == "storage" and r["status"] == 206'
+check "a large file arrives in parts, whole" eval 'exits 0 && cmp "$large/model.safetensors" "$(cat out)/model.safetensors" && [ "$(requests "$parts")" -ge 4 ]'
+check "every byte once" same "$(sum "$parts" 'r["length"]')" 12000001
+
 # into a folder of one's own, as huggingface_hub does it
 reset_hub
 bitnet model download ours/small --local-dir mine '*.json' 'sub/*'

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A large file over several connections: every byte once, whatever happens to a part; what is on the disk is always a beginning of it.
+# Long: `./dev test --all` runs it.
 source "$(dirname "$0")/lib.sh"
 folder=$(repo ours/large)
 weights=$folder/model.safetensors
