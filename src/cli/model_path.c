@@ -246,6 +246,15 @@ static bn_status find_name(const char *name, char **path, int *lease, size_t *n_
     return status;
 }
 
+/* What a name stands for that is no path. */
+static bn_status find_model(const char *name, char **path, int *lease, size_t *n_gguf, bn_error *err) {
+    if (strcmp(name, "demo") == 0) {
+        *path = demo_model_path();
+        return BN_OK;
+    }
+    return name[0] == '/' || name[0] == '.' ? BN_OK : find_name(name, path, lease, n_gguf, err);
+}
+
 bn_status model_path_take(const char *name, char **path, int *lease, bn_error *err) {
     size_t n_gguf = 0;
     bn_status status = BN_OK;
@@ -254,10 +263,8 @@ bn_status model_path_take(const char *name, char **path, int *lease, bn_error *e
     if (!*name) return fail(err, BN_STATUS_BAD_ARGUMENT, "the model's name is empty");
     if (file_exists(name) || strchr(name, '\n'))
         *path = mem_strdup(name);
-    else if (strcmp(name, "demo") == 0)
-        *path = demo_model_path();
-    else if (name[0] != '/' && name[0] != '.')
-        status = find_name(name, path, lease, &n_gguf, err);
+    else
+        status = find_model(name, path, lease, &n_gguf, err);
     if (*path || status) return status;
     if (strcmp(name, "demo") == 0)
         return fail(err, BN_STATUS_NOT_FOUND,
@@ -266,6 +273,15 @@ bn_status model_path_take(const char *name, char **path, int *lease, bn_error *e
         return fail(err, BN_STATUS_NOT_FOUND, "'%s' has %zu .gguf files: name one of them, %s/FILE.gguf", name, n_gguf,
                     name);
     return not_found(name, err);
+}
+
+bn_status model_name_take(const char *name, char **path, int *lease, bn_error *err) {
+    size_t n_gguf = 0;
+    *path = NULL;
+    *lease = -1;
+    bn_status status = *name && !strstr(name, "..") ? find_model(name, path, lease, &n_gguf, err) : BN_OK;
+    if (*path || status) return status;
+    return fail(err, BN_STATUS_NOT_FOUND, "there is no model '%s'", name);
 }
 
 bn_status model_path_resolve(const char *name, char **path, bn_error *err) {

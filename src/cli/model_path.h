@@ -12,6 +12,10 @@ bn_status model_path_resolve(const char *name, char **path, bn_error *err);
 /* The same; a version of the registry stays only until *lease (a descriptor; -1: none) is closed. */
 bn_status model_path_take(const char *name, char **path, int *lease, bn_error *err);
 
+/* For names that others send: a model of the registry, the models folder or the hub's cache, or the demo, but no path; and
+ * what isn't found is told without a word on what there is. */
+bn_status model_name_take(const char *name, char **path, int *lease, bn_error *err);
+
 /* $BITNET_MODELS, else models in the data folder (base/folders.h). Newly allocated; NULL when there is no home. It need
  * not exist. */
 char *models_folder(void);

@@ -110,6 +110,13 @@ def check_models_that_are_none():
     for name in ("no-such-model", "../../../etc/passwd", "/dev/zero", "a\u0000b", "x" * 100000):
         response, answer = known.ask("POST", "/v1/chat/completions", {"model": name, "messages": PROMPT})
         assert response.status in (400, 404) and len(answer) < 2000, (name[:20], response.status, answer[:200])
+    any_name = Server()
+    demo = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../assets/demo/demo.gguf")
+    assert os.path.exists(demo)
+    for name in (demo, os.path.relpath(demo), "/etc/passw", "demo/../demo"):
+        response, answer = any_name.ask("POST", "/v1/chat/completions", {"model": name, "messages": PROMPT})
+        assert response.status == 404 and b"mean" not in answer, (name, response.status, answer[:200])
+    any_name.json("POST", "/v1/chat/completions", {"model": "demo", "messages": PROMPT, "max_tokens": 1})
 
 
 def check_schemas_and_grammars():

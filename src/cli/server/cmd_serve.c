@@ -174,9 +174,10 @@ static void announce(const struct invocation *invocation, const struct server *s
 
 /* ---- models ---- */
 
+/* Without models on the command line all names come from clients. */
 static bn_status resolve_model(void *context, const char *name, char **path, int *lease, bn_error *err) {
-    (void)context;
-    return model_path_take(name, path, lease, err);
+    const struct invocation *invocation = context;
+    return (invocation->n_arguments ? model_path_take : model_name_take)(name, path, lease, err);
 }
 
 /* The name of a model that was given as a path: the last part of it, without .gguf. */
@@ -225,6 +226,7 @@ static bn_status open_models(struct invocation *invocation, struct metrics *metr
         .idle_ms = (unsigned)(settings->idle_s > 4000000 ? 4000000 : settings->idle_s) * 1000,
         .known_only = invocation->n_arguments > 0,
         .resolve = resolve_model,
+        .resolve_context = invocation,
         .visit = models_visit,
         .metrics = metrics,
     };
