@@ -124,8 +124,14 @@ static void choose_byte_level(bn_tokenizer *tokenizer) {
     struct pretokenizer *pretokenizer = &tokenizer->pretokenizer;
     struct pretokenizer_step *last = pretokenizer->n ? &pretokenizer->steps[pretokenizer->n - 1] : NULL;
     const struct bpe *bpe = &tokenizer->bpe;
-    for (size_t i = 0; i < pretokenizer->n; i++)
-        tokenizer->keeps_invalid_bytes |= pretokenizer->steps[i].kind == PRETOKENIZE_BYTE_LEVEL;
+    bool loses =
+        false; /* an expression never matches bytes that aren't UTF-8: what it must match is all that is left */
+    for (size_t i = 0; i < pretokenizer->n; i++) {
+        const struct pretokenizer_step *step = &pretokenizer->steps[i];
+        tokenizer->keeps_invalid_bytes |= step->kind == PRETOKENIZE_BYTE_LEVEL;
+        loses |= step->regex && step->invert && step->behavior == SPLIT_REMOVED;
+    }
+    tokenizer->keeps_invalid_bytes &= !loses;
     if (tokenizer->model != MODEL_BPE || bpe->prefix || bpe->suffix || bpe->byte_fallback) return;
     if (!last || last->kind != PRETOKENIZE_BYTE_LEVEL || !last->map_bytes) return;
     tokenizer->bpe.byte_level = true;

@@ -255,6 +255,22 @@ static void test_broken_bytes_survive(void **state) {
 }
 
 /* Text of users must not become control tokens unless that is asked for. */
+/* Where all that an expression doesn't match is removed, bytes that aren't UTF-8 would be, too: they are U+FFFD. */
+static void test_broken_bytes_are_matched(void **state) {
+    (void)state;
+    bn_tokenizer *tokenizer;
+    bn_error err;
+    assert_int_equal(
+        open_text("{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":"
+                  "{\"Regex\":\"[\\\\p{L}]+|[^\\\\s\\\\p{L}]+\"},\"behavior\":\"Removed\",\"invert\":true},"
+                  "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}]},"
+                  "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"ï\":1,\"¿\":2,\"½\":3},\"merges\":[]}}",
+                  &tokenizer, &err),
+        BN_OK);
+    expect_ids(tokenizer, "a\xff", 2, "0 1 2 3");
+    bn_tokenizer_close(tokenizer);
+}
+
 static void test_special_text_stays_text(void **state) {
     (void)state;
     bn_tokenizer *tokenizer;
@@ -321,6 +337,7 @@ int main(void) {
         cmocka_unit_test(test_long_runs),
         cmocka_unit_test(test_bytes_that_are_not_text),
         cmocka_unit_test(test_broken_bytes_survive),
+        cmocka_unit_test(test_broken_bytes_are_matched),
         cmocka_unit_test(test_special_text_stays_text),
         cmocka_unit_test(test_no_memory),
     };
