@@ -23,12 +23,13 @@ import instances
 
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 HOST = re.compile(r"%s(?:\.%s)*\Z" % (LABEL, LABEL))
+PLAIN = r"[^\s<>\"{}|\\^`#\x80-\U0010ffff]*"
 CHECKER = jsonschema.FormatChecker(formats=("date", "ipv4", "ipv6", "uuid"))
 # by the RFCs; jsonschema itself needs further packages for them, or takes anything with an @
 PATTERNS = {"time": r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
             "duration": r"P(?!\Z)((\d+Y(\d+M(\d+D)?)?|\d+M(\d+D)?|\d+D)?(T(?=\d)(\d+H(\d+M(\d+S)?)?|\d+M(\d+S)?|\d+S))?|\d+W)",
             "email": r"[A-Za-z0-9!#$%%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%%&'*+/=?^_`{|}~-]+)*@%s(\.%s)*" % (LABEL, LABEL),
-            "uri": r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`\x80-\U0010ffff]*", "uri-reference": r"[^\s<>\"{}|\\^`\x80-\U0010ffff]*",
+            "uri": r"[A-Za-z][A-Za-z0-9+.-]*:%s(#%s)?" % (PLAIN, PLAIN), "uri-reference": r"%s(#%s)?" % (PLAIN, PLAIN),
             "iri": r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]*", "iri-reference": r"[^\s<>\"{}|\\^`]*",
             "json-pointer": r"(/([^~/]|~[01])*)*", "relative-json-pointer": r"(0|[1-9]\d*)(#|(/([^~/]|~[01])*)*)"}
 for name, expression in PATTERNS.items():
