@@ -7,6 +7,7 @@
   invalid ones refused; fewer than 15 % of the tests are refused with their schema.
 - Schemas of our own (schemas.py): all compile; every output of the demo model at temperature 1.5 validates; and of texts near
   these outputs, the grammar accepts those that jsonschema does.
+- Schemas in the manner of public collections (compare_families.py).
 Exits 1 on differences."""
 import argparse
 import collections
@@ -144,6 +145,11 @@ def compare_own(options):
     return not bad and not refused
 
 
+def compare_families(options):
+    script = Path(__file__).with_name("compare_families.py")
+    return subprocess.run([sys.executable, script, "--bitnet", options.bitnet, "--work", options.work, "--values", "4"], check=False).returncode == 0
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bitnet", required=True)
@@ -151,11 +157,12 @@ def main():
     parser.add_argument("--count", type=int, default=330)
     parser.add_argument("--outputs", type=int, default=10)
     parser.add_argument("--tokens", type=int, default=160)
-    parser.add_argument("--only", choices=["suite", "own"])
+    parser.add_argument("--only", choices=["suite", "own", "families"])
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    ok = options.only == "own" or compare_suite(options)
-    return 0 if (options.only == "suite" or compare_own(options)) and ok else 1
+    parts = {"suite": compare_suite, "own": compare_own, "families": compare_families}
+    done = [part(options) for name, part in parts.items() if options.only in (None, name)]
+    return 0 if all(done) else 1
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ static uint32_t number_distance(struct automaton *a, uint32_t lex, uint32_t dept
 uint32_t lex_distance(struct automaton *a, uint32_t lex) {
     struct lex_state *state = &a->lex[lex];
     const struct lexeme *lexeme = &a->lexemes[state->lexeme];
+    if (lexeme->kind == LEXEME_NUMBER && lexeme->number->any_form) /* it may go anywhere, and nothing is written so */
+        return a->lex[lex].label ? 0 : LONGEST_SEARCH;
     if (lexeme->kind == LEXEME_NUMBER) return number_distance(a, lex, 0);
     if (state->distance == STATE_UNKNOWN) state->distance = lexeme_distance(lexeme, &state->at);
     return state->distance;
