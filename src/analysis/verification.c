@@ -203,7 +203,8 @@ static void check_template(struct verification *v, const bn_tokenizer *tokenizer
             report(v, "template", CHECK_FAILED, "%s", err->message);
         else if (!chat)
             report(v, "template", CHECK_SKIPPED, "the model has no chat template");
-        else if (!prompt.text.data || !strstr(prompt.text.data, question_text) || !strstr(prompt.text.data, answer_text))
+        else if (!prompt.text.data || !strstr(prompt.text.data, question_text) ||
+                 !strstr(prompt.text.data, answer_text))
             report(v, "template", CHECK_FAILED, "the prompt of two messages doesn't contain what was said");
         else if (!ids_in_range(ids, n, v->model->config.vocab_size))
             report(v, "template", CHECK_FAILED,

@@ -288,7 +288,8 @@ static void default_model_argument(struct invocation *invocation) {
 
 /* --hf-repo OWNER/NAME[:QUANT] and --hf-file FILE stand for a MODEL of a hub. */
 static bn_status hub_model_argument(struct invocation *invocation, bn_error *err) {
-    const char *repo = text_of_option(invocation, "hf-repo"), *file = text_of_option(invocation, "hf-file"), *name = repo;
+    const char *repo = text_of_option(invocation, "hf-repo"), *file = text_of_option(invocation, "hf-file"),
+               *name = repo;
     if (!repo) return file ? fail(err, BN_STATUS_BAD_ARGUMENT, "--hf-file needs --hf-repo") : BN_OK;
     if (invocation->n_arguments >= invocation->command->max_arguments)
         return fail(err, BN_STATUS_BAD_ARGUMENT, "give a MODEL or --hf-repo, not both");

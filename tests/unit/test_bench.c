@@ -141,8 +141,9 @@ static void test_peak_of_children(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_summary),  cmocka_unit_test(test_significance), cmocka_unit_test(test_cost_of_steps),
-        cmocka_unit_test(test_roofline), cmocka_unit_test(test_cost_of_demo), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_summary),          cmocka_unit_test(test_significance),
+        cmocka_unit_test(test_cost_of_steps),    cmocka_unit_test(test_roofline),
+        cmocka_unit_test(test_cost_of_demo),     cmocka_unit_test(test_names),
         cmocka_unit_test(test_peak_of_children),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,6 @@ void chat_close(struct chat *chat) {
     mem_free(chat);
 }
 
-
 int64_t local_clock(void) {
     time_t now = time(NULL);
     struct tm local;
