@@ -34,6 +34,8 @@ obstacle() {
         *' model download '* | *' model search '* | *' model browse '* | *' model push '* | *' model card micro'* | *' auth '*)
             echo 'it needs a hub (tests/hub has sessions with one)' ;;
         *' --server http'* | *'bench serve http'*) echo 'it needs a server (tests/hub has a session with one)' ;;
+        *' s3://'*) echo 'it needs a bucket (tests/hub has a session with one)' ;;
+        *' --encrypt') echo 'it asks for a passphrase on the terminal' ;;
         *llama-1b*) echo 'there is no such model here' ;;
     esac
 }
