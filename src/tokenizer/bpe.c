@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "tokenizer/byte_alphabet.h"
 #include "tokenizer/unicode.h"
 
 enum {
@@ -392,6 +393,30 @@ static void merge_part(const struct bpe *bpe, const char *word, struct bpe_scrat
     }
 }
 
+static size_t alphabet_size(char byte) {
+    char character[4];
+    return byte_alphabet_put((uint8_t)byte, character);
+}
+
+/* Places of a word's tokens, where bytes of it were dropped: so far they count the bytes that were kept. The reference
+ * counts what those take in GPT-2's alphabet, one byte or two, and looks that up in the whole word so written: a token
+ * is where the characters are that hold its first and its last byte. */
+static void place_in_alphabet(const struct bpe *bpe, const char *word, struct token *tokens, size_t n) {
+    size_t next = 0, kept = 0, place = 0; /* bytes counted, how many of them were kept, and what these take */
+    size_t at = 0, before = 0;            /* a byte of the word, and what those before it take */
+    for (struct token *token = tokens; token < tokens + n; token++) {
+        for (; before + alphabet_size(word[at]) <= place; at++) before += alphabet_size(word[at]);
+        token->begin = (uint32_t)at;
+        for (; kept < token->end; next++) {
+            if (bpe->byte_ids[(uint8_t)word[next]] < 0) continue;
+            kept++;
+            place += alphabet_size(word[next]);
+        }
+        for (; before + alphabet_size(word[at]) < place; at++) before += alphabet_size(word[at]);
+        token->end = (uint32_t)at + 1;
+    }
+}
+
 static void encode_symbols(const struct bpe *bpe, const char *word, size_t size, struct bpe_scratch *scratch,
                            struct token_list *out) {
     /* Byte fallback with affixes may give more symbols than there are bytes. */
@@ -399,6 +424,7 @@ static void encode_symbols(const struct bpe *bpe, const char *word, size_t size,
         out->failed = true;
         return;
     }
+    const size_t first = out->n;
     size_t n = bpe->ranking == BPE_SCORES ? symbols_of_sentencepiece(bpe, word, size, scratch)
                : bpe->byte_level          ? symbols_of_bytes(bpe, word, size, scratch)
                                           : symbols_of_characters(bpe, word, size, scratch);
@@ -407,6 +433,8 @@ static void encode_symbols(const struct bpe *bpe, const char *word, size_t size,
             if (is_border(bpe, word, &scratch->symbols[end - 1], &scratch->symbols[end])) break;
         merge_part(bpe, word, scratch, begin, end, out);
     }
+    const bool dropped = bpe->byte_level && bpe->unknown_id < 0 && n < size;
+    if (dropped && !out->failed) place_in_alphabet(bpe, word, out->items + first, out->n - first);
 }
 
 void bpe_merge_symbols(const struct bpe *bpe, const int32_t *symbols, size_t n, struct bpe_scratch *scratch,
