@@ -126,9 +126,22 @@ static bool extend(const struct unigram *unigram, struct window *w, size_t at, s
     return true;
 }
 
+/* The piece that a run of unknowns is, -1 for none. To tokenizer.json's reference a piece that is the unknown token, or
+ * a run of them, is unknown only once its text isn't found among the pieces. */
+static int32_t piece_of_run(const struct unigram *unigram, const char *text, size_t size) {
+    if (unigram->single_precision) return -1;
+    int32_t id = -1;
+    return trie_longest_prefix(&unigram->trie, text, size, &id) == size ? id : -1;
+}
+
 /* An unknown run, bytes [begin, end) of the window, which begins at `base` of the text. */
 static void emit_unknown(const struct unigram *unigram, const struct window *w, size_t base, size_t begin, size_t end,
                          struct token_list *out) {
+    const int32_t piece = piece_of_run(unigram, w->text + begin, end - begin);
+    if (piece >= 0) {
+        token_list_push(out, piece, base + begin, base + end);
+        return;
+    }
     bool bytes = unigram->byte_fallback;
     for (size_t i = begin; bytes && i < end; i++) bytes = unigram->byte_ids[(uint8_t)w->text[i]] >= 0;
     if (!bytes)
