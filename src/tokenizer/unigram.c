@@ -36,7 +36,7 @@ bn_status unigram_finish(struct unigram *unigram, bool sentencepiece, bn_error *
     struct trie_key *keys = mem_alloc_array(vocabulary->size + 1, sizeof *keys);
     if (!keys) return fail_no_memory(err, vocabulary->size * sizeof *keys);
     memset(unigram->byte_ids, 0xff, sizeof unigram->byte_ids);
-    size_t n = 0;
+    size_t first = vocabulary->size; /* keys fill their array from its end: of equal pieces the last is found */
     double lowest = 0, highest = 0;
     bool any = false;
     for (size_t id = 0; id < vocabulary->size; id++) {
@@ -56,12 +56,12 @@ bn_status unigram_finish(struct unigram *unigram, bool sentencepiece, bn_error *
             return fail(err, BN_STATUS_UNSUPPORTED, "token %zu has %u bytes, unigram pieces may have %d", id,
                         token.size, LONGEST_PIECE);
         }
-        keys[n++] = (struct trie_key){.bytes = token.text, .size = token.size, .value = (int32_t)id};
+        keys[--first] = (struct trie_key){.bytes = token.text, .size = token.size, .value = (int32_t)id};
     }
     unigram->unknown_score =
         sentencepiece ? (double)((float)lowest - (float)UNKNOWN_PENALTY) : lowest - UNKNOWN_PENALTY;
     unigram->highest_score = sentencepiece && highest < FLT_MIN ? FLT_MIN : highest;
-    bn_status status = trie_build(&unigram->trie, keys, n, err);
+    bn_status status = trie_build(&unigram->trie, keys + first, vocabulary->size - first, err);
     mem_free(keys);
     return status;
 }
