@@ -346,6 +346,7 @@ static bool is_border(const struct bpe *bpe, const char *word, const struct bpe_
         const struct vocabulary_token a = vocabulary_token(bpe->vocabulary, (size_t)left->id);
         const struct vocabulary_token b = vocabulary_token(bpe->vocabulary, (size_t)right->id);
         if (a.size == 0 || b.size == 0) return false;
+        if ((a.flags | b.flags) & TOKEN_ADDED) return false; /* its text needn't be the symbol's */
         last = (uint8_t)a.text[a.size - 1];
         first = (uint8_t)b.text[0];
     } else {
