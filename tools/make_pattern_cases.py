@@ -43,6 +43,10 @@ def main():
                     "[[:digit:]]+", "[[:^print:]x]", r"\p{Cn}+", r"\P{C}+", r"\p{Assigned}+", r"\p{Emoji}", r"\p{Mc}", r"\p{Mn}", r"[\p{Mn}x]+", r"[^\p{Mn}x]+", r"\P{Mn}+",
                     r"\p{Common}+", r"\p{ID_Continue}+"]:
         cases.append((pattern, newer + " x\u00b2\u00bd\u00be\u00b9\u00b3_' \u0363\u10fc \U0001fadc\u0378\U0001171e-\U00013439"))
+    flags = "\U0001f1e9\U0001f1ea\U0001f1eb\U0001f1f7"
+    clusters = [flags, "a" + flags[:3], flags[:2] + "\u0301" + flags[2:], flags[:1] + "\u200d" + flags[1:], "\u0600\u2764\u2764\u200d\u2764", "\u2764\u0308\u200d\u2764\u200d\u200d\u2764",
+                "\U0001f44d\U0001f3fdx\u0903\u0e33y\r\n\n\u0301\u0600\n", "\u1112\u1161\u11ab\ud55c\u11a8\uae00\u0301\uac00\uac01", "\U000e0001a\U000e0041\u200b\u0301\u1037\u1038", "a\u0897\u0cf3"]
+    cases += [(pattern, text) for text in clusters for pattern in [r"\X", r"a?\X{2}"]]
     for pattern, text in cases:
         text = text.replace("~", "\n")
         print(json.dumps({"pattern": pattern, "text": text, "pieces": pieces(pattern, text)}))

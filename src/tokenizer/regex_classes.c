@@ -90,6 +90,61 @@ static void put_binary(struct buffer *out, const char *name) {
     unicode_newer_property(name, put_range, out);
 }
 
+/* ---- clusters ---- */
+
+#define JOINER "\\x{200d}"
+#define PREFIXES                                                                                                       \
+    "\\x{600}-\\x{605}\\x{6dd}\\x{70f}\\x{890}\\x{891}\\x{8e2}\\x{d4e}\\x{110bd}\\x{110cd}\\x{111c2}\\x{111c3}\\x{"    \
+    "113d1}\\x{1193f}\\x{11941}\\x{11a3a}\\x{11a84}-\\x{11a89}\\x{11d46}\\x{11f02}"
+#define SYLLABLES   "\\x{1100}-\\x{11ff}\\x{a960}-\\x{a97c}\\x{ac00}-\\x{d7a3}\\x{d7b0}-\\x{d7c6}\\x{d7cb}-\\x{d7fb}"
+#define VOWELS      "\\x{16d63}\\x{16d67}-\\x{16d6a}" /* Kirat Rai */
+#define PICTURE     "\\p{extendedpictographic}"
+#define FLAG_LETTER "\\p{regionalindicator}"
+
+static void put_extend(struct buffer *out) {
+    put_binary(out, "graphemeextend");
+    put_binary(out, "emojimodifier");
+}
+
+/* Spacing marks, but those that begin a cluster. */
+static void put_spacing(struct buffer *out) {
+    buffer_append_text(
+        out,
+        "(?![\\x{102b}\\x{102c}\\x{1038}\\x{1062}-\\x{1064}\\x{1067}-\\x{106d}\\x{1083}\\x{1087}-\\x{108c}\\x{108f}"
+        "\\x{109a}-\\x{109c}\\x{1a61}\\x{1a63}\\x{1a64}\\x{aa7b}\\x{aa7d}\\x{11720}\\x{11721}])[\\x{e33}\\x{eb3}");
+    put_category(out, "Mc");
+    buffer_append_char(out, ']');
+}
+
+static void put_extending(struct buffer *out) {
+    buffer_append_text(out, "(?:[" JOINER);
+    put_extend(out);
+    buffer_append_text(out, "]|");
+    put_spacing(out);
+    buffer_append_text(out, ")*+");
+}
+
+static void put_control(struct buffer *out) {
+    buffer_append_text(out, "(?![" JOINER PREFIXES);
+    put_extend(out);
+    buffer_append_text(out, "])[\\p{Cc}\\p{Zl}\\p{Zp}\\x{2065}\\x{fff0}-\\x{fff8}\\x{e0000}-\\x{e0fff}");
+    put_category(out, "Cf");
+    buffer_append_char(out, ']');
+}
+
+void regex_put_cluster(struct buffer *out) {
+    buffer_append_text(out, "(?>\\r\\n|");
+    put_control(out);
+    buffer_append_text(out, "|[" PREFIXES "]*+(?:" FLAG_LETTER "{1,2}+|" PICTURE
+                            "(?:(?:(?!\\x{1171e})["); /* Mc since Unicode 16 */
+    put_extend(out);
+    buffer_append_text(out, "])*+" JOINER PICTURE ")*+|(?=[" SYLLABLES "])\\X|[" VOWELS "]++|(?!");
+    put_control(out);
+    buffer_append_text(out, ")(?s:.))");
+    put_extending(out);
+    buffer_append_text(out, "|[" PREFIXES "]++)");
+}
+
 bool regex_put_posix_class(struct buffer *out, const char *name, const char *extras) {
     static const struct {
         const char *name, *text, *categories[8]; /* categories with the characters that PCRE2 doesn't know yet */

@@ -19,6 +19,9 @@ void regex_put_word(struct buffer *out, const char *extras);
 bool regex_put_letter_class(struct buffer *out, char letter, const char *extras, bool *negated);
 /* The name in [:name:]; false if it isn't one. */
 bool regex_put_posix_class(struct buffer *out, const char *name, const char *extras);
+/* \X, an extended grapheme cluster: PCRE2's own keeps flags together and parts some marks from what they are on. Not
+ * looked at is what is before the match: whether a flag, or an emoji that goes on behind a joiner, has begun there. */
+void regex_put_cluster(struct buffer *out);
 /* What \p{name} stands for, in lower case without blanks, hyphens and underscores. What nobody knows becomes a script's
  * name, which PCRE2 refuses. *negated is turned where the opposite is what was written. */
 void regex_put_property(struct buffer *out, const char *name, const char *extras, bool *negated);

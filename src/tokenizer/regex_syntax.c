@@ -321,9 +321,11 @@ static void translate_escape(struct translation *t) {
         put_class(t->out, &class, negated);
     } else if (c == 'b' || c == 'B') {
         translate_word_border(t, c == 'B');
+    } else if (c == 'X') {
+        regex_put_cluster(t->out);
     } else if (c == 'O' && t->syntax == REGEX_RUBY) {
         buffer_append_text(t->out, "(?s:.)");
-    } else if (c && c < 128 && strchr("AzZGKRXNkgyY0123456789", (int)c)) {
+    } else if (c && c < 128 && strchr("AzZGKRNkgyY0123456789", (int)c)) {
         buffer_append_char(t->out, '\\');
         buffer_append_char(t->out, (char)c);
     } else {
