@@ -267,7 +267,8 @@ bn_status tokenizer_to_gguf(const bn_tokenizer *tokenizer, size_t n_rows, struct
     struct vocabulary_writer v = {
         .tokenizer = tokenizer, .writer = writer, .n = max_size(tokenizer->vocabulary.size, n_rows)};
     arena_init(&v.arena);
-    bn_status status = check_added(tokenizer, err);
+    bn_status status = convert_check_ids(tokenizer, err);
+    if (!status) status = check_added(tokenizer, err);
     if (!status) status = read_template(&v, err);
     if (!status) status = fill_tokens(&v, err);
     if (!status) status = write_model(&v, err);

@@ -126,8 +126,10 @@ static bn_status put_all(const bn_tokenizer *tokenizer, json_t *root, bn_error *
 }
 
 bn_status tokenizer_to_json(const bn_tokenizer *tokenizer, json_t **root, bn_error *err) {
+    bn_status status = convert_check_ids(tokenizer, err);
+    if (status) return status;
     json_t *object = json_object();
-    bn_status status = object ? put_all(tokenizer, object, err) : fail_no_memory(err, 0);
+    status = object ? put_all(tokenizer, object, err) : fail_no_memory(err, 0);
     if (status)
         json_decref(object);
     else

@@ -21,6 +21,19 @@ static bool added_follow_vocabulary(const bn_tokenizer *tokenizer) {
     return true;
 }
 
+bn_status convert_check_ids(const bn_tokenizer *tokenizer, bn_error *err) {
+    const struct vocabulary *vocabulary = &tokenizer->vocabulary;
+    const uint32_t both = TOKEN_MODEL | TOKEN_ADDED;
+    for (size_t id = 0; id < vocabulary->size; id++) {
+        const struct vocabulary_token token = vocabulary_token(vocabulary, id);
+        if (!token.text || (token.flags & both) != both || token.flags & TOKEN_RESERVED) continue;
+        if (vocabulary_find_model(vocabulary, token.text, token.size) < 0)
+            return fail(err, BN_STATUS_UNSUPPORTED, "id %zu is both the added token '%.60s' and a token of the model",
+                        id, token.text);
+    }
+    return BN_OK;
+}
+
 static bn_status check_text(struct vocabulary_token token, size_t id, bn_error *err) {
     if (utf8_valid(token.text, token.size) && !memchr(token.text, 0, token.size)) return BN_OK;
     return fail(err, BN_STATUS_UNSUPPORTED, "token %zu isn't UTF-8 without NUL, which tokenizer.json asks for", id);

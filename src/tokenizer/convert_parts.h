@@ -5,6 +5,10 @@
 #include "tokenizer/convert.h"
 #include "tokenizer/pipeline.h"
 
+/* BN_STATUS_UNSUPPORTED where an id means two texts: in a vocabulary whose ids have gaps, an added token may get that of a
+ * model's token, whose text isn't known any more. */
+bn_status convert_check_ids(const bn_tokenizer *tokenizer, bn_error *err);
+
 /* A merge as files list them. */
 struct merge {
     int32_t left, right;
