@@ -27,6 +27,9 @@
 #define ROWS         2560 /* of the down projection of a 2-billion-parameter model */
 #define COLS         6912
 #define HEAD_ROWS    512
+#define SCREEN_ROWS  2048
+#define SCREEN_CHUNK 128
+#define SCREEN_BYTES (SCREEN_ROWS / S6_ROWS * s6_group_bytes(ROWS))
 #define BLOCK_ROWS   640
 #define KEYS         512
 #define HEAD_DIM     128
@@ -35,12 +38,12 @@
 
 /* Everything that the operations read and write, allocated once. */
 struct data {
-    uint8_t *packed; /* MEMORY_BYTES of copies of [ROWS, COLS] in L16 */
-    int8_t *q;       /* [MAX_TOKENS, COLS] */
-    int32_t *q_sums, *y_int;
-    float *w, *x, *y, *up; /* w: [HEAD_ROWS, COLS]; the others [MAX_TOKENS, COLS] */
-    uint16_t *halves;      /* as w */
-    uint8_t *blocks;       /* [BLOCK_ROWS, ROWS] in any block format */
+    uint8_t *packed;         /* MEMORY_BYTES of copies of [ROWS, COLS] in L16 */
+    int8_t *q;               /* [MAX_TOKENS, COLS] */
+    int32_t *q_sums, *y_int; /* sums: [MAX_TOKENS], or for each span of ROWS columns */
+    float *w, *x, *y, *up;   /* w: [HEAD_ROWS, COLS]; the others [MAX_TOKENS, COLS] */
+    uint16_t *halves;        /* as w */
+    uint8_t *blocks;         /* [BLOCK_ROWS, ROWS] in any block format */
     size_t copy, n_copies;
 };
 
@@ -73,6 +76,32 @@ static void ternary_8(const struct kernels *k, struct data *d) {
 }
 static void ternary_64(const struct kernels *k, struct data *d) {
     ternary(k, d, 64, 0);
+}
+
+/* Rows of the head's six-bit copy, in chunks as a model takes them; whatever bytes lie there. */
+static void screen(const struct kernels *k, struct data *d, size_t n_tokens, size_t copy) {
+    size_t n_spans = s6_spans(ROWS), multipliers = SCREEN_CHUNK / S6_ROWS * n_spans * S6_ROWS;
+    const uint8_t *codes = d->packed + copy * SCREEN_BYTES;
+    for (size_t row = 0; row < SCREEN_ROWS;
+         row += SCREEN_CHUNK, codes += SCREEN_CHUNK / S6_ROWS * s6_group_bytes(ROWS)) {
+        struct matmul_shape shape = {SCREEN_CHUNK, ROWS, n_tokens, 0, SCREEN_ROWS};
+        k->screen_matmul(d->y + row, codes, (const uint8_t *)d->halves + row / SCREEN_CHUNK * multipliers, d->q,
+                         d->q_sums, &shape);
+    }
+}
+#define SCREEN(n)                                                                                                      \
+    static void screen_##n(const struct kernels *k, struct data *d) {                                                  \
+        screen(k, d, n, 0);                                                                                            \
+    }
+SCREEN(1)
+SCREEN(2)
+SCREEN(4)
+SCREEN(8)
+SCREEN(12)
+SCREEN(16)
+static void screen_1_memory(const struct kernels *k, struct data *d) {
+    d->copy = (d->copy + 1) % (MEMORY_BYTES / SCREEN_BYTES);
+    screen(k, d, 1, d->copy);
 }
 
 static const struct matmul_shape float_vector = {HEAD_ROWS, ROWS, 1, COLS, HEAD_ROWS};
@@ -191,6 +220,8 @@ static void from_f16(const struct kernels *k, struct data *d) {
 
 #define TERNARY_BYTES             (ROWS * (double)COLS / 4)
 #define TERNARY_OPS               (2.0 * ROWS * COLS)
+#define SCREENED_BYTES            (SCREEN_ROWS * (double)ROWS * 6 / 8)
+#define SCREEN_OPS                (2.0 * SCREEN_ROWS * ROWS)
 #define FLOAT_OPS                 (2.0 * HEAD_ROWS * ROWS)
 #define BLOCK_OPS                 (2.0 * BLOCK_ROWS * ROWS)
 #define BLOCK_BYTES(block, bytes) (BLOCK_ROWS * (double)ROWS / (block) * (bytes))
@@ -202,6 +233,13 @@ static const struct operation operations[] = {
     {"ternary 2560x6912, 4 tokens", ternary_4, TERNARY_BYTES, 4 * TERNARY_OPS},
     {"ternary 2560x6912, 8 tokens", ternary_8, TERNARY_BYTES, 8 * TERNARY_OPS},
     {"ternary 2560x6912, 64 tokens", ternary_64, TERNARY_BYTES, 64 * TERNARY_OPS},
+    {"screen 2048x2560, 1 token", screen_1, SCREENED_BYTES, SCREEN_OPS},
+    {"screen 2048x2560, 1 token, memory", screen_1_memory, SCREENED_BYTES, SCREEN_OPS},
+    {"screen 2048x2560, 2 tokens", screen_2, SCREENED_BYTES, 2 * SCREEN_OPS},
+    {"screen 2048x2560, 4 tokens", screen_4, SCREENED_BYTES, 4 * SCREEN_OPS},
+    {"screen 2048x2560, 8 tokens", screen_8, SCREENED_BYTES, 8 * SCREEN_OPS},
+    {"screen 2048x2560, 12 tokens", screen_12, SCREENED_BYTES, 12 * SCREEN_OPS},
+    {"screen 2048x2560, 16 tokens", screen_16, SCREENED_BYTES, 16 * SCREEN_OPS},
     {"matmul_f32 512x2560, 1 token", matmul_f32_1, 4.0 * HEAD_ROWS *ROWS, FLOAT_OPS},
     {"matmul_f32 512x2560, 16 tokens", matmul_f32_16, 4.0 * HEAD_ROWS *ROWS, 16 * FLOAT_OPS},
     {"matmul_f16 512x2560, 1 token", matmul_f16_1, 2.0 * HEAD_ROWS *ROWS, FLOAT_OPS},
@@ -272,7 +310,7 @@ static bool allocate(struct data *d) {
     d->n_copies = MEMORY_BYTES / l16_bytes(ROWS, COLS);
     d->packed = mem_alloc_aligned(d->n_copies * l16_bytes(ROWS, COLS));
     d->q = mem_alloc_aligned(wide);
-    d->q_sums = mem_calloc(MAX_TOKENS, sizeof *d->q_sums);
+    d->q_sums = mem_calloc(MAX_TOKENS * s6_spans(ROWS), sizeof *d->q_sums);
     d->y_int = mem_calloc(wide, sizeof *d->y_int);
     d->w = mem_alloc_aligned(weights * sizeof *d->w);
     d->halves = mem_alloc_aligned(weights * sizeof *d->halves);

@@ -42,7 +42,7 @@ typedef struct bn_engine_options {
     /* Speculative decoding: a step may compute guesses of the next tokens along, as far as that pays by what guesses and
      * tokens have turned out to be worth. It changes how fast tokens come and never which ones. */
     bool no_speculation;
-    size_t max_drafts;     /* guesses per sequence and step, 1 … 11; 0 = 8 */
+    size_t max_drafts;     /* guesses per sequence and step, 1 … 15; 0 = 8 */
     bn_model *draft_model; /* guesses for this one, whose vocabulary it must have; NULL = repetitions are guessed */
     /* Streaming attention, off when 0: a token sees the first attention_sinks and the last attention_window positions
      * (itself included) and nothing else. Positions stay what they are: the model's own context is the limit as

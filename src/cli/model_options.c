@@ -21,7 +21,7 @@ const struct option model_option_table[] = {
      "a smaller model with the same vocabulary that guesses tokens ahead; without it repetitions are guessed. Guesses "
      "change the speed only",
      "draft-model"},
-    {"draft-max", 0, OPTION_SIZE, FIELD(max_drafts), "N", 0, 11, "most tokens to guess in a step; 0: 8",
+    {"draft-max", 0, OPTION_SIZE, FIELD(max_drafts), "N", 0, 15, "most tokens to guess in a step; 0: 8",
      "draft draft-n"},
     {"no-speculation", 0, OPTION_FLAG, FIELD(no_speculation), NULL, 0, 0, "one token a step, no guessing", NULL},
     {"kv-type", 0, OPTION_CHOICE, FIELD(kv_type), "auto|f16|f32|q8_0", 0, 0,

@@ -45,7 +45,7 @@ bool head_screen_is_sound(struct head_screen *screen, size_t n_rows);
 bn_status head_screen_build(struct head_screen *screen, const struct linear *head, bool mapped, struct arena *arena,
                             struct thread_pool *pool, bn_error *err);
 
-#define SCREEN_INPUTS_MAX 12 /* hidden states in one pass over the copy */
+#define SCREEN_INPUTS_MAX 16 /* hidden states in one pass over the copy */
 
 /* Drops whole pages of mapped rows [row0, row0 + n_rows): they are clean and can be read again. Thread-safe. */
 void head_drop_pages(const struct linear *head, size_t row0, size_t n_rows);

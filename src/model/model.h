@@ -98,7 +98,7 @@ const float *model_hidden(const struct bn_model *model, const struct workspace *
 /* Is there a six-bit copy of the head that tells which tokens can matter (docs/head.md)? */
 bool model_is_screened(const struct bn_model *model);
 /* Hidden states in one pass over the copy. */
-#define MODEL_SCREEN_MAX 12
+#define MODEL_SCREEN_MAX 16
 /* lower[i·V + id] ≤ the logit of `id` as model_logits computes it ≤ upper[i·V + id], for n ≤ MODEL_SCREEN_MAX rows.
  * sound[i] false: no bounds for that row (its logits could overflow, or aren't numbers). */
 void model_screen(const struct bn_model *model, struct workspace *workspace, const struct forward_options *options,

@@ -278,6 +278,8 @@ static void test_screen_matmul(void **state) {
         for (size_t c = 0; c < sizeof cols / sizeof *cols; c++) check_screen(35, cols[c], n_tokens, c % 3 == 0);
     check_screen(33, 2560, 5, true);
     check_screen(17, 4096, 2, true);
+    check_screen(17, 5200, 3, true);   /* many tokens take columns in parts, and */
+    check_screen(35, 2624, 33, false); /* tokens, too */
 }
 
 typedef void half_matmul(float *y, const uint16_t *w, const float *x, const struct matmul_shape *shape);
