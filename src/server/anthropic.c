@@ -376,7 +376,7 @@ void handle_messages(struct exchange *exchange, void *service) {
     struct message *message = delivery_create(exchange, sizeof *message, "msg_", stream, NULL);
     if (!message) return;
     if (read_request(service, exchange, &request, &failure))
-        delivery_start_answer(&message->delivery, &request, stream ? &stream_format : &whole_format);
+        delivery_start_answer(&message->delivery, &request, stream ? &stream_format : &whole_format, message);
     else
         delivery_refuse(&message->delivery, &failure);
 }

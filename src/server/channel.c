@@ -1,9 +1,9 @@
-/* Lifetimes: the exchange holds the channel until its on_release, a job on a worker until it is done, and so does whoever
- * called channel_hold. `exchange` is taken away under the lock by who gives it up, so nobody touches it afterwards. */
+/* Lifetimes: the exchange holds the channel until its on_release, its handler until it is opened, a job on a worker until it is
+ * done, and so does whoever called channel_hold. `exchange` is taken away under the lock by who gives it up, so nobody touches it afterwards. */
 #include "server/channel.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@
 
 struct channel {
     const struct channel_events *events;
-    void *context;
+    struct channel_context *context; /* owned */
     atomic_size_t n_holders;
     pthread_mutex_t lock;
     /* Guarded by lock. */
@@ -36,15 +36,15 @@ static void destroy(struct channel *channel) {
     buffer_release(&channel->message);
     buffer_release(&channel->current);
     pthread_mutex_destroy(&channel->lock);
+    pthread_mutex_destroy(&channel->context->lock);
+    mem_free(channel->context);
     mem_free(channel);
 }
 
 void channel_drop(struct channel *channel) {
     if (atomic_fetch_sub(&channel->n_holders, 1) > 1) return;
-    const struct channel_events *events = channel->events;
-    void *context = channel->context;
+    channel->events->released(channel->context);
     destroy(channel);
-    events->released(context);
 }
 
 /* ---- closing ---- */
@@ -96,7 +96,7 @@ static void work(void *context) {
     bool busy = false;
     if (!channel->opened) {
         channel->opened = true;
-        channel->events->opened(channel->context);
+        if (channel->events->opened) channel->events->opened(channel->context);
     } else if (take_message(channel)) {
         const char *text = channel->current.data ? channel->current.data : "";
         channel->events->received(channel->context, text, channel->current.size);
@@ -152,30 +152,44 @@ static void on_release(void *context) {
     channel_drop(context);
 }
 
-bool channel_open(struct exchange *exchange, const struct channel_events *events, void *context, struct channel **out) {
+void *channel_create(struct exchange *exchange, size_t size, const struct channel_events *events) {
+    struct channel *channel = mem_calloc(1, sizeof *channel);
+    struct channel_context *context = mem_calloc(1, size);
+    if (!channel || !context) {
+        mem_free(channel);
+        mem_free(context);
+        exchange_close(exchange, 1011, "out of memory");
+        return NULL;
+    }
+    context->channel = channel;
+    snprintf(context->client, sizeof context->client, "%s", exchange_request(exchange)->client);
+    pthread_mutex_init(&context->lock, NULL);
+    channel->events = events;
+    channel->context = context;
+    channel->exchange = exchange;
+    atomic_init(&channel->n_holders, 1); /* the handler */
+    pthread_mutex_init(&channel->lock, NULL);
+    return context;
+}
+
+void channel_open(struct channel *channel) {
     static const struct exchange_watch callbacks = {.on_message = on_message,
                                                     .on_drained = on_drained,
                                                     .on_cut = on_cut,
                                                     .on_closed = on_closed,
                                                     .on_release = on_release};
-    struct channel *channel = mem_calloc(1, sizeof *channel);
-    if (!channel) {
-        exchange_close(exchange, 1011, "out of memory");
-        return false;
-    }
-    channel->events = events;
-    channel->context = context;
-    channel->exchange = exchange;
-    atomic_init(&channel->n_holders, 2); /* the exchange, and this function */
-    pthread_mutex_init(&channel->lock, NULL);
-    *out = channel;
-    exchange_watch(exchange, &callbacks, channel);
+    channel_hold(channel); /* the exchange does */
+    exchange_watch(channel->exchange, &callbacks, channel);
     pthread_mutex_lock(&channel->lock);
     bool ready = schedule(channel);
     pthread_mutex_unlock(&channel->lock);
     if (!ready) channel_close(channel, 1013, "too many requests are waiting");
     channel_drop(channel);
-    return true;
+}
+
+void channel_refuse(struct channel *channel) {
+    exchange_close(channel->exchange, 1011, "out of memory");
+    channel_drop(channel);
 }
 
 /* ---- sending ---- */

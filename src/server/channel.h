@@ -3,12 +3,21 @@
 #ifndef SERVER_CHANNEL_H
 #define SERVER_CHANNEL_H
 
+#include <pthread.h>
+
 #include "server/exchange.h"
 
 struct channel;
 
+/* What a route keeps for a channel begins with one of these. It is the channel's, which frees it after `released`. */
+struct channel_context {
+    struct channel *channel;
+    char client[64];      /* whose it is, for fairness */
+    pthread_mutex_t lock; /* of what the route's threads share; channels never take it */
+};
+
 struct channel_events {
-    void (*opened)(void *context); /* on a worker, before the first message */
+    void (*opened)(void *context); /* on a worker, before the first message; NULL: the client speaks first */
     /* On a worker: a text message. Binary ones close the channel with 1003. */
     void (*received)(void *context, const char *text, size_t size);
     void (*drained)(void *context);  /* on the loop: little is unsent again after channel_is_full */
@@ -17,10 +26,12 @@ struct channel_events {
     void (*released)(void *context); /* nobody holds the channel any more: the last call, on any thread */
 };
 
-/* For a WebSocket route's handler: takes the exchange over. *channel (may be part of the context) is set before any event
- * comes. False without memory: the exchange is closed, and no event comes. */
-bool channel_open(struct exchange *exchange, const struct channel_events *events, void *context,
-                  struct channel **channel);
+/* For a WebSocket route's handler: takes the exchange over. Returns a context of `size` bytes, zeroed behind its
+ * channel_context; NULL without memory: the exchange is closed then. Events come after channel_open; channel_refuse is for
+ * contexts that found no memory: the exchange is closed, and only `released` comes. */
+void *channel_create(struct exchange *exchange, size_t size, const struct channel_events *events);
+void channel_open(struct channel *channel);
+void channel_refuse(struct channel *channel);
 /* Whoever uses a channel outside of its events has to hold it. */
 void channel_hold(struct channel *channel);
 void channel_drop(struct channel *channel);

@@ -149,9 +149,10 @@ static void fail_to_start(struct delivery *d) {
     delivery_refuse(d, &failure);
 }
 
-void delivery_start_answer(struct delivery *d, struct chat_request *request, const struct answer_format *format) {
+void delivery_start_answer(struct delivery *d, struct chat_request *request, const struct answer_format *format,
+                           void *context) {
     d->model = request->model;
-    d->answer = answer_create(request, format, d);
+    d->answer = answer_create(request, format, context);
     if (!d->answer) {
         fail_to_start(d);
         return;

@@ -34,9 +34,10 @@ void *delivery_create(struct exchange *exchange, size_t size, const char *id_pre
 /* Instead of starting: frees it; delivery_refuse answers the exchange, too. */
 void delivery_destroy(struct delivery *d);
 void delivery_refuse(struct delivery *d, const struct failure *failure);
-/* Creates the answer of a request (taken over, always) and starts it; from here on the format's callbacks come. On
- * failure the exchange is answered. */
-void delivery_start_answer(struct delivery *d, struct chat_request *request, const struct answer_format *format);
+/* Creates the answer of a request (taken over, always) and starts it; from here on the format's callbacks come, with
+ * their context: the API's own, or a part of it. On failure the exchange is answered. */
+void delivery_start_answer(struct delivery *d, struct chat_request *request, const struct answer_format *format,
+                           void *context);
 /* The same for prompts; the model's hold and the ids are taken over, always. */
 void delivery_start_generation(struct delivery *d, const struct model *model, const struct generation_prompt *prompts,
                                size_t n_prompts, const struct generation_sink *sink, const struct settings *settings);

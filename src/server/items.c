@@ -168,7 +168,7 @@ void item_writer_close(struct item_writer *w, bool whole) {
     w->open = ITEM_NONE;
 }
 
-void item_writer_open(struct item_writer *w, enum item_kind kind, const struct answer_call *call) {
+static void open_item(struct item_writer *w, enum item_kind kind, const struct answer_call *call) {
     static const char *const prefixes[] = {"", "msg_", "rs_", "fc_"};
     item_writer_close(w, true);
     w->open = kind;
@@ -179,15 +179,59 @@ void item_writer_open(struct item_writer *w, enum item_kind kind, const struct a
     if (kind != ITEM_CALL) emit(w, "response.content_part.added", part_event(w, false));
 }
 
-void item_writer_text(struct item_writer *w, enum item_kind kind, const char *text, size_t n) {
-    if (w->open != kind) item_writer_open(w, kind, NULL);
+void item_writer_need_one(struct item_writer *w) {
+    if (w->open == ITEM_NONE && json_array_size(w->output) == 0) open_item(w, ITEM_MESSAGE, NULL);
+}
+
+/* ---- what the answer tells ---- */
+
+static void add_text(struct item_writer *w, enum item_kind kind, const char *text, size_t n) {
+    if (w->open != kind) open_item(w, kind, NULL);
     buffer_append(&w->text, text, n);
     emit(w, kind == ITEM_MESSAGE ? "response.output_text.delta" : "response.reasoning_text.delta",
          text_event(w, "delta", json_text(text, n)));
 }
 
-void item_writer_arguments(struct item_writer *w, const struct answer_call *call, const char *text, size_t n) {
+static void on_text(void *context, struct answer_choice *choice, const char *text, size_t n) {
+    (void)choice;
+    add_text(context, ITEM_MESSAGE, text, n);
+}
+
+static void on_reasoning(void *context, struct answer_choice *choice, const char *text, size_t n) {
+    struct item_writer *w = context;
+    (void)choice;
+    if (!w->realtime) add_text(w, ITEM_REASONING, text, n);
+}
+
+static void on_call_begin(void *context, struct answer_choice *choice, const struct answer_call *call) {
+    (void)choice;
+    open_item(context, ITEM_CALL, call);
+}
+
+static void on_call_arguments(void *context, struct answer_choice *choice, const struct answer_call *call,
+                              const char *text, size_t n) {
+    struct item_writer *w = context;
+    (void)choice;
     w->call = call; /* calls may move as more come */
     buffer_append(&w->text, text, n);
     emit(w, "response.function_call_arguments.delta", text_event(w, "delta", json_text(text, n)));
 }
+
+static void on_call_end(void *context, struct answer_choice *choice, const struct answer_call *call) {
+    (void)choice, (void)call;
+    item_writer_close(context, true);
+}
+
+static void on_end(void *context, const struct failure *failure) {
+    struct item_writer *w = context;
+    w->end(w->context, failure);
+}
+
+const struct answer_format item_answer_format = {
+    .text = on_text,
+    .reasoning = on_reasoning,
+    .call_begin = on_call_begin,
+    .call_arguments = on_call_arguments,
+    .call_end = on_call_end,
+    .end = on_end,
+};

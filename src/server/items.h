@@ -12,10 +12,11 @@ bool item_tools_to_chat(json_t *chat, const json_t *body, struct failure *failur
 
 enum item_kind { ITEM_NONE, ITEM_MESSAGE, ITEM_REASONING, ITEM_CALL };
 
-/* Writes an answer as items, one open at a time. Zeroed but for the first three members, it is ready. */
+/* Writes an answer as items, one open at a time. Zeroed but for the members up to `realtime`, it is ready. */
 struct item_writer {
     /* An event of the given type, which isn't in it yet; stolen; NULL without memory. */
     void (*emit)(void *context, const char *type, json_t *event);
+    void (*end)(void *context, const struct failure *failure); /* of the answer, as in answer_format */
     void *context;
     bool realtime;  /* the realtime API's forms: other parts, no annotations, log-probabilities or thoughts */
     json_t *output; /* the items that are complete; item_writer_init makes it */
@@ -27,11 +28,12 @@ struct item_writer {
 
 bool item_writer_init(struct item_writer *writer); /* false: no memory */
 void item_writer_release(struct item_writer *writer);
-void item_writer_open(struct item_writer *writer, enum item_kind kind, const struct answer_call *call);
-/* Text of a message or of thoughts; opens an item of that kind if none is open. */
-void item_writer_text(struct item_writer *writer, enum item_kind kind, const char *text, size_t n);
-void item_writer_arguments(struct item_writer *writer, const struct answer_call *call, const char *text, size_t n);
 /* Ends the open item, if there is one. */
 void item_writer_close(struct item_writer *writer, bool whole);
+/* Opens an empty message if there is no item at all: the model had nothing to say. */
+void item_writer_need_one(struct item_writer *writer);
+
+/* Has an answer written by an item_writer, which is the callbacks' context. */
+extern const struct answer_format item_answer_format;
 
 #endif

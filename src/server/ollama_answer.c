@@ -144,7 +144,7 @@ static const struct answer_format stream_format = {
 void ollama_start(struct ollama_call *call, struct chat_request *request) {
     client_heed(exchange_request(call->delivery.exchange)->client, call->body, &request->settings.options);
     request->tokens_wanted = call->with_context;
-    delivery_start_answer(&call->delivery, request, call->delivery.stream ? &stream_format : &whole_format);
+    delivery_start_answer(&call->delivery, request, call->delivery.stream ? &stream_format : &whole_format, call);
 }
 
 /* ---- nothing to answer ---- */

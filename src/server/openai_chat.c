@@ -255,7 +255,7 @@ void handle_chat_completions(struct exchange *exchange, void *service) {
     if (replay_find(&api->replay, exchange, &chat->delivery.ticket))
         delivery_destroy(&chat->delivery);
     else if (api_chat_request(api, exchange, body, &request, &failure))
-        delivery_start_answer(&chat->delivery, &request, stream ? &stream_format : &whole_format);
+        delivery_start_answer(&chat->delivery, &request, stream ? &stream_format : &whole_format, chat);
     else
         delivery_refuse(&chat->delivery, &failure);
 }

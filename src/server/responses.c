@@ -142,57 +142,24 @@ static json_t *response_json(const struct response *r, const char *status, const
     return out;
 }
 
-/* Sends an event; the value is stolen. */
-static void emit(void *context, const char *type, json_t *event) {
-    struct response *r = context;
-    if (!r->delivery.stream) {
-        json_decref(event);
-        return;
-    }
+static void send_event(struct response *r, const char *type, json_t *event) {
     json_object_set_new(event, "type", json_string(type));
     json_object_set_new(event, "sequence_number", json_integer((json_int_t)r->sequence++));
     delivery_event_json(&r->delivery, type, event);
 }
 
-static void begin(struct response *r) {
-    if (r->begun) return;
+/* Sends an event, after those that every stream begins with; the value is stolen. */
+static void emit(void *context, const char *type, json_t *event) {
+    static const char *const first[] = {"response.created", "response.in_progress"};
+    struct response *r = context;
+    if (!r->delivery.stream) {
+        json_decref(event);
+        return;
+    }
+    for (size_t i = 0; i < 2 && !r->begun; i++)
+        send_event(r, first[i], json_pack("{s:o}", "response", response_json(r, "in_progress", NULL)));
     r->begun = true;
-    emit(r, "response.created", json_pack("{s:o}", "response", response_json(r, "in_progress", NULL)));
-    emit(r, "response.in_progress", json_pack("{s:o}", "response", response_json(r, "in_progress", NULL)));
-}
-
-static void on_text(void *context, struct answer_choice *choice, const char *text, size_t n) {
-    struct response *r = context;
-    (void)choice;
-    begin(r);
-    item_writer_text(&r->writer, ITEM_MESSAGE, text, n);
-}
-
-static void on_reasoning(void *context, struct answer_choice *choice, const char *text, size_t n) {
-    struct response *r = context;
-    (void)choice;
-    begin(r);
-    item_writer_text(&r->writer, ITEM_REASONING, text, n);
-}
-
-static void on_call_begin(void *context, struct answer_choice *choice, const struct answer_call *call) {
-    struct response *r = context;
-    (void)choice;
-    begin(r);
-    item_writer_open(&r->writer, ITEM_CALL, call);
-}
-
-static void on_call_arguments(void *context, struct answer_choice *choice, const struct answer_call *call,
-                              const char *text, size_t n) {
-    struct response *r = context;
-    (void)choice;
-    item_writer_arguments(&r->writer, call, text, n);
-}
-
-static void on_call_end(void *context, struct answer_choice *choice, const struct answer_call *call) {
-    struct response *r = context;
-    (void)choice, (void)call;
-    item_writer_close(&r->writer, true);
+    send_event(r, type, event);
 }
 
 /* The answer as a message of the conversation, and both into the store. */
@@ -223,9 +190,7 @@ static void on_end(void *context, const struct failure *failure) {
     const bn_usage usage = answer_usage(d->answer);
     bool cut = !choice->finish_reason || strcmp(choice->finish_reason, "length") == 0;
     const char *status = cut ? "incomplete" : "completed";
-    begin(r);
-    if (r->writer.open == ITEM_NONE && json_array_size(r->writer.output) == 0)
-        item_writer_open(&r->writer, ITEM_MESSAGE, NULL); /* the model had nothing to say */
+    item_writer_need_one(&r->writer);
     item_writer_close(&r->writer, true);
     json_t *response = response_json(r, status, &usage);
     keep(r, response);
@@ -236,15 +201,6 @@ static void on_end(void *context, const struct failure *failure) {
     emit(r, cut ? "response.incomplete" : "response.completed", json_pack("{s:o}", "response", response));
     exchange_end(d->exchange);
 }
-
-static const struct answer_format format = {
-    .text = on_text,
-    .reasoning = on_reasoning,
-    .call_begin = on_call_begin,
-    .call_arguments = on_call_arguments,
-    .call_end = on_call_end,
-    .end = on_end,
-};
 
 /* ---- the routes ---- */
 
@@ -310,10 +266,11 @@ void handle_responses(struct exchange *exchange, void *service) {
         return;
     }
     r->writer.emit = emit;
+    r->writer.end = on_end;
     r->writer.context = r;
     r->shown = shown_of(body, &request.settings);
     r->store = json_bool_or(body, "store", true) ? api->responses : NULL;
-    delivery_start_answer(&r->delivery, &request, &format);
+    delivery_start_answer(&r->delivery, &request, &item_answer_format, &r->writer);
 }
 
 static void no_such_response(struct exchange *exchange, const char *id) {

@@ -47,12 +47,10 @@ bool streams_message_read(const char *text, size_t size, json_t **message, struc
 /* ---- a connection ---- */
 
 struct connection_of_streams {
-    const struct api *api;
-    struct channel *channel;
-    struct stream_session *session; /* NULL until it is opened or resumed; set by the worker, under lock */
-    pthread_mutex_t lock;           /* of session, and closed */
+    struct channel_context channel; /* its lock guards what follows */
+    const struct api *api;          /* constant */
+    struct stream_session *session; /* NULL until it is opened or resumed; set by the worker */
     bool closed, draining;
-    char client[64]; /* whose it is, for fairness and for resuming */
 };
 
 static void say_refused(struct connection_of_streams *c, const json_t *message, const struct failure *failure) {
@@ -60,7 +58,7 @@ static void say_refused(struct connection_of_streams *c, const json_t *message, 
     json_t *refused = json_pack("{s:s, s:o}", "type", "refused", "error", failure_object(failure));
     if (json_string_length(id) > 0 && json_string_length(id) <= STREAM_ID_BYTES)
         json_object_set(refused, "id", (json_t *)id);
-    channel_send_json(c->channel, refused);
+    channel_send_json(c->channel.channel, refused);
 }
 
 /* ---- what answers tell ---- */
@@ -267,7 +265,7 @@ static bool start(struct connection_of_streams *c, const json_t *message, struct
     if (!stream_session_may_add(c->session, id, failure) ||
         !read_request(&request, c->api, json_object_get(message, "request"), failure))
         return false;
-    client_heed(c->client, json_object_get(message, "request"), &request.settings.options);
+    client_heed(c->channel.client, json_object_get(message, "request"), &request.settings.options);
     struct stream *stream = create_stream(id, &request);
     if (!stream) return succeeded(failure, BN_STATUS_NO_MEMORY, NULL);
     if (!stream_session_add(c->session, stream, failure)) {
@@ -287,17 +285,18 @@ static bool start(struct connection_of_streams *c, const json_t *message, struct
 
 /* The session is the connection's from now on, unless that has closed meanwhile. */
 static void take_session(struct connection_of_streams *c, struct stream_session *session) {
-    pthread_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->channel.lock);
     c->session = session;
     bool closed = c->closed, draining = c->draining;
-    pthread_mutex_unlock(&c->lock);
-    if (closed) stream_session_detach(session, c->channel);
+    pthread_mutex_unlock(&c->channel.lock);
+    if (closed) stream_session_detach(session, c->channel.channel);
     if (draining) stream_session_drain(session);
 }
 
 static bool open_session(struct connection_of_streams *c, const json_t *message, struct failure *failure) {
     unsigned grace_s = (unsigned)json_integer_or(message, "grace_s", 30);
-    struct stream_session *session = stream_session_open(c->api->sessions, c->client, grace_s, c->channel);
+    struct stream_session *session =
+        stream_session_open(c->api->sessions, c->channel.client, grace_s, c->channel.channel);
     if (!session) return succeeded(failure, BN_STATUS_NO_MEMORY, NULL);
     take_session(c, session);
     return true;
@@ -305,8 +304,8 @@ static bool open_session(struct connection_of_streams *c, const json_t *message,
 
 static bool resume_session(struct connection_of_streams *c, const json_t *message, struct failure *failure) {
     struct stream_session *session =
-        stream_session_resume(c->api->sessions, json_text_or(message, "session", ""), c->client,
-                              (uint64_t)json_integer_or(message, "seq", 0), c->channel, failure);
+        stream_session_resume(c->api->sessions, json_text_or(message, "session", ""), c->channel.client,
+                              (uint64_t)json_integer_or(message, "seq", 0), c->channel.channel, failure);
     if (session) take_session(c, session);
     return session != NULL;
 }
@@ -322,7 +321,7 @@ static bool cancel(struct connection_of_streams *c, const json_t *message, struc
 static bool pong(struct connection_of_streams *c, const json_t *message, struct failure *failure) {
     json_t *id = json_object_get(message, "id"), *answer = json_pack("{s:s, s:O*}", "type", "pong", "id", id);
     (void)failure;
-    channel_send_json(c->channel, answer);
+    channel_send_json(c->channel.channel, answer);
     return true;
 }
 
@@ -337,15 +336,11 @@ static bool handle(struct connection_of_streams *c, const json_t *message, struc
     if (strcmp(type, "start") == 0) return start(c, message, failure);
     if (strcmp(type, "cancel") == 0) return cancel(c, message, failure);
     stream_session_end(c->session);
-    channel_close(c->channel, 1000, "");
+    channel_close(c->channel.channel, 1000, "");
     return true;
 }
 
 /* ---- the channel's events ---- */
-
-static void on_opened(void *context) {
-    (void)context; /* the client speaks first */
-}
 
 static void on_received(void *context, const char *text, size_t size) {
     struct connection_of_streams *c = context;
@@ -358,42 +353,39 @@ static void on_received(void *context, const char *text, size_t size) {
 
 static void on_drained(void *context) {
     struct connection_of_streams *c = context;
-    pthread_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->channel.lock);
     struct stream_session *session = c->session;
-    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->channel.lock);
     if (session) stream_session_drained(session);
 }
 
 static void on_draining(void *context) {
     struct connection_of_streams *c = context;
-    pthread_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->channel.lock);
     c->draining = true;
     struct stream_session *session = c->session;
-    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->channel.lock);
     if (session)
         stream_session_drain(session);
     else
-        channel_close(c->channel, 1001, "the server is shutting down");
+        channel_close(c->channel.channel, 1001, "the server is shutting down");
 }
 
 static void on_closed(void *context) {
     struct connection_of_streams *c = context;
-    pthread_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->channel.lock);
     c->closed = true;
     struct stream_session *session = c->session;
-    pthread_mutex_unlock(&c->lock);
-    if (session) stream_session_detach(session, c->channel);
+    pthread_mutex_unlock(&c->channel.lock);
+    if (session) stream_session_detach(session, c->channel.channel);
 }
 
 static void on_released(void *context) {
     struct connection_of_streams *c = context;
     stream_session_release(c->session);
-    pthread_mutex_destroy(&c->lock);
-    mem_free(c);
 }
 
 static const struct channel_events events = {
-    .opened = on_opened,
     .received = on_received,
     .drained = on_drained,
     .draining = on_draining,
@@ -402,13 +394,8 @@ static const struct channel_events events = {
 };
 
 void handle_streams(struct exchange *exchange, void *service) {
-    struct connection_of_streams *c = mem_calloc(1, sizeof *c);
-    if (!c) {
-        exchange_close(exchange, 1011, "out of memory");
-        return;
-    }
+    struct connection_of_streams *c = channel_create(exchange, sizeof *c, &events);
+    if (!c) return;
     c->api = service;
-    snprintf(c->client, sizeof c->client, "%s", exchange_request(exchange)->client);
-    pthread_mutex_init(&c->lock, NULL);
-    if (!channel_open(exchange, &events, c, &c->channel)) on_released(c);
+    channel_open(c->channel.channel);
 }
