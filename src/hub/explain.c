@@ -39,16 +39,23 @@ static bn_status explain_transport(struct hub *hub, enum http_failure failure, b
     }
 }
 
-static const char *log_in_or_token(const struct hub *hub) {
-    return hub->token ? "your token may not see it: 'bitnet auth whoami' tells whose it is"
-                      : "if it is private, log in with 'bitnet auth login'";
+/* What one without a token has to do. */
+static const char *log_in(const struct hub *hub) {
+    return hub->token_place == TOKEN_LOCKED ? "unlock the desktop's keyring, which has your token"
+                                            : "'bitnet auth login'";
+}
+
+static const char *hint_for_missing(const struct hub *hub) {
+    return hub->token                         ? "your token may not see it: 'bitnet auth whoami' tells whose it is"
+           : hub->token_place == TOKEN_LOCKED ? "if it is private, unlock the desktop's keyring, which has your token"
+                                              : "if it is private, log in with 'bitnet auth login'";
 }
 
 static bn_status explain_gated(struct hub *hub, const char *what, bn_error *err) {
     problem(hub, HUB_GATED);
-    return fail(
-        err, BN_STATUS_IO, "'%s' is gated: accept its terms at %s/%s in a browser, then %s", what, hub->endpoint, what,
-        hub->token ? "try again (some owners look at each request first)" : "'bitnet auth login' and try again");
+    return fail(err, BN_STATUS_IO, "'%s' is gated: accept its terms at %s/%s in a browser, then %s%s", what,
+                hub->endpoint, what, hub->token ? "" : log_in(hub),
+                hub->token ? "try again (some owners look at each request first)" : " and try again");
 }
 
 static bn_status explain_not_found(struct hub *hub, const char *what, const char *revision, const char *file,
@@ -64,7 +71,7 @@ static bn_status explain_not_found(struct hub *hub, const char *what, const char
     }
     problem(hub, HUB_REPO_NOT_FOUND);
     return fail(err, BN_STATUS_NOT_FOUND, "there is no '%s' on %s. Check the name ('bitnet model search'); %s", what,
-                hub->authority, log_in_or_token(hub));
+                hub->authority, hint_for_missing(hub));
 }
 
 static bn_status explain_unauthorized(struct hub *hub, const char *what, const char *code, const char *said,
@@ -77,8 +84,8 @@ static bn_status explain_unauthorized(struct hub *hub, const char *what, const c
     if (refused)
         return fail(err, BN_STATUS_IO, "%s refused the token (expired or revoked?): 'bitnet auth login' with a new one",
                     hub->authority);
-    return fail(err, BN_STATUS_IO, "%s wants to know who you are before it tells about '%s': 'bitnet auth login'",
-                hub->authority, what);
+    return fail(err, BN_STATUS_IO, "%s wants to know who you are before it tells about '%s': %s%s", hub->authority,
+                what, log_in(hub), hub->token_place == TOKEN_LOCKED ? " and try again" : "");
 }
 
 static bn_status explain_forbidden(struct hub *hub, const char *what, const char *code, const char *said,
@@ -89,10 +96,9 @@ static bn_status explain_forbidden(struct hub *hub, const char *what, const char
         return fail(err, BN_STATUS_IO, "'%s' was disabled by %s: it can't be had any more", what, hub->authority);
     }
     problem(hub, HUB_FORBIDDEN);
-    return fail(err, BN_STATUS_IO, "%s forbids this for '%s'%s%.200s: %s", hub->authority, what, *said ? ": " : "",
-                said,
-                hub->token ? "the token lacks the permission; make one that has it in the settings there"
-                           : "'bitnet auth login'");
+    return fail(
+        err, BN_STATUS_IO, "%s forbids this for '%s'%s%.200s: %s", hub->authority, what, *said ? ": " : "", said,
+        hub->token ? "the token lacks the permission; make one that has it in the settings there" : log_in(hub));
 }
 
 static bn_status explain_rate_limit(struct hub *hub, const struct http_response *response, bn_error *err) {

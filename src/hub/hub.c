@@ -5,7 +5,6 @@
 
 #include "base/memory.h"
 #include "hub/place.h"
-#include "hub/token.h"
 
 const char *hub_problem_name(enum hub_problem problem) {
     static const char *const names[] = {
@@ -50,7 +49,7 @@ bn_status hub_open(const struct http_options *options, struct hub *out, bn_error
     struct http_options own = *options;
     own.user_agent = "bitnet/" BITNET_VERSION;
     bn_status status = out->authority ? BN_OK : fail_no_memory(err, 0);
-    if (!status && url_is_private(out->endpoint)) status = hub_token_find(&out->token, err);
+    if (!status && url_is_private(out->endpoint)) status = hub_token_find(&out->token, &out->token_place, err);
     if (!status) status = http_client_create(&own, &out->client, err);
     return status;
 }

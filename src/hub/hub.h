@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "hub/repo.h"
+#include "hub/token.h"
 #include "net/http.h"
 
 /* What went wrong, by name: programs that read --json get these. */
@@ -37,7 +38,8 @@ const char *hub_problem_name(enum hub_problem problem); /* "no_network" */
 
 struct hub {
     char *endpoint;
-    char *token;     /* NULL: none */
+    char *token; /* NULL: none */
+    enum token_place token_place;
     char *authority; /* "huggingface.co": for messages */
     struct http_client *client;
     enum hub_problem problem; /* of the last failure */

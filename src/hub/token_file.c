@@ -169,20 +169,20 @@ bn_status token_file_get(const struct token_file *file, const char *name, char *
     return BN_OK;
 }
 
-/* What configparser can read back. */
-static bool is_name(const char *name) {
+bn_status token_name_check(const char *name, bn_error *err) {
     size_t n = strlen(name);
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)name[i] < ' ' || name[i] == ']' || name[i] == 0x7f) return false;
-    return n > 0 && n <= MAX_NAME_BYTES && strcmp(name, "DEFAULT") != 0;
+    bool fits = n > 0 && n <= MAX_NAME_BYTES && strcmp(name, "DEFAULT") != 0;
+    for (size_t i = 0; i < n; i++) fits &= (unsigned char)name[i] >= ' ' && name[i] != ']' && name[i] != 0x7f;
+    return fits ? BN_OK : fail(err, BN_STATUS_BAD_ARGUMENT, "'%s' can't be the name of a token", name);
 }
 
 bn_status token_file_set(struct token_file *file, const char *name, const char *token, bn_error *err) {
-    if (!is_name(name)) return fail(err, BN_STATUS_BAD_ARGUMENT, "'%s' can't be the name of a token", name);
+    bn_status status = token_name_check(name, err);
+    if (status) return status;
     struct buffer fields;
     buffer_init(&fields);
     buffer_printf(&fields, "hf_token = %s\n", token);
-    bn_status status = fields.failed ? fail_no_memory(err, 0) : BN_OK;
+    status = fields.failed ? fail_no_memory(err, 0) : BN_OK;
     if (!status) token_file_drop(file, name);
     if (!status) status = append(file, name, strlen(name), fields.data, fields.size, err);
     if (fields.data) OPENSSL_cleanse(fields.data, fields.capacity);

@@ -22,6 +22,9 @@ bn_status token_file_read(struct token_file *out, bn_error *err);
 bn_status token_file_write(const struct token_file *file, bn_error *err);
 void token_file_release(struct token_file *file);
 
+/* Whether configparser can read a section of this name back; BN_STATUS_BAD_ARGUMENT if not. */
+bn_status token_name_check(const char *name, bn_error *err);
+
 bool token_file_has(const struct token_file *file, const char *name);
 /* *token is NULL when there is none; release with hub_token_free. */
 bn_status token_file_get(const struct token_file *file, const char *name, char **token, bn_error *err);

@@ -35,7 +35,7 @@ class Hub:
         self.process = subprocess.Popen([sys.executable, PROJECT / "tests/hub/hub_server.py", self.root], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.url = json.loads(self.process.stdout.readline())["hub"]
         self.home = work / "hf"
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "BITNET_"))}
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "BITNET_", "DBUS_", "XDG_"))}
         self.environment |= {"HF_ENDPOINT": self.url, "HF_HOME": str(self.home), "HOME": str(work), "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
                              "HF_HUB_DISABLE_TELEMETRY": "1"}
 

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # The words of sessions with the test hub, beyond those of tests/cli/lib.sh: hub_start serves the folder hub/, with HF_ENDPOINT and
-# HF_HOME set for the program.
+# HF_HOME set for the program. No desktop: the keyring of who runs them is nothing for tests.
 SERVERS=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 source "$(dirname "${BASH_SOURCE[0]}")/../cli/lib.sh"
 command -v python3 >/dev/null || { skip "sessions with the test hub: no python3"; finish; }
-for name in $(compgen -e HF_) $(compgen -e AWS_) $(compgen -e HUGGING) $(compgen -e TRANSFORMERS) http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY; do unset "$name"; done
+for name in $(compgen -e HF_) $(compgen -e AWS_) $(compgen -e HUGGING) $(compgen -e TRANSFORMERS) http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY \
+    DBUS_SESSION_BUS_ADDRESS XDG_RUNTIME_DIR; do unset "$name"; done
 export HF_HOME=$WORK/hf
 CACHE=$HF_HOME/hub
 

@@ -21,10 +21,10 @@ login hf_other --name work
 bitnet auth whoami --json
 check "another token" same "$(json user)" bob
 bitnet auth list
-check "list: names, a star, no tokens" same "$(cat out)" $'  laptop\n* work'
+check "list: names, a star, no tokens" same "$(sed 's/  */ /g' out)" $' laptop file\n* work file'
 bitnet auth switch laptop
 bitnet auth list --json
-check "switch" eval 'prints "{\"name\":\"laptop\",\"in_use\":true}" && ! grep -q hf_ out err'
+check "switch" eval 'prints "{\"name\":\"laptop\",\"in_use\":true," && ! grep -q hf_ out err'
 bitnet auth switch nobody
 check "switch to what isn't there" fails_saying "no token 'nobody'" 1
 HF_TOKEN=hf_other bitnet auth whoami
@@ -41,7 +41,7 @@ printf '[broken' >"$HF_HOME/stored_tokens"
 bitnet auth list
 check "a broken file" fails_saying 'remove the file and log in again' 1
 login hf_good --name 'a]b'
-check "a name that the file can't hold" fails_saying "remove the file\|can't be the name" 1
+check "a name that the file can't hold" fails_saying "can't be the name" 2
 rm "$HF_HOME/stored_tokens"
 HF_ENDPOINT=http://hub.invalid login hf_good
 check "no token over plain http to another machine" fails_saying "isn't https" 1

@@ -9,21 +9,26 @@
 #include "cli/json_output.h"
 #include "cli/terminal.h"
 #include "hub/account.h"
+#include "hub/place.h"
 #include "hub/token.h"
 
 struct auth_settings {
     struct hub_options hub;
     const char *name;
+    const char *store;
 };
 #define FIELD(field) offsetof(struct auth_settings, field)
 
 static void set_defaults(void *settings) {
     hub_options_set_defaults(&((struct auth_settings *)settings)->hub);
+    ((struct auth_settings *)settings)->store = "auto";
 }
 
 static const struct option login_options[] = {
     {"name", 0, OPTION_TEXT, FIELD(name), "NAME", 0, 0, "what to keep the token under (else what the hub calls it)",
      NULL},
+    {"token-store", 0, OPTION_CHOICE, FIELD(store), "auto|file|secret-service", 0, 0,
+     "where to keep it; auto: the desktop's secret service where there is one that is unlocked, else the file", NULL},
     {0},
 };
 static const struct option_group login_groups[] = {
@@ -41,7 +46,22 @@ static bn_status ask_token(char **token, bn_error *err) {
     return status;
 }
 
-static bn_status login(struct invocation *invocation, struct hub *hub, struct hub_account *account, bn_error *err) {
+/* Where a login's token went. */
+struct login_result {
+    struct hub_account account;
+    enum token_place place;
+    const char *note; /* may be NULL */
+};
+
+static enum token_place chosen_store(const struct auth_settings *settings) {
+    static const enum token_place stores[] = {TOKEN_IN_FILE, TOKEN_IN_SECRET_SERVICE};
+    for (size_t i = 0; i < sizeof stores / sizeof stores[0]; i++)
+        if (strcmp(settings->store, token_place_name(stores[i])) == 0) return stores[i];
+    return TOKEN_NOWHERE; /* auto */
+}
+
+static bn_status login(struct invocation *invocation, struct hub *hub, struct login_result *result, bn_error *err) {
+    struct hub_account *account = &result->account;
     const struct auth_settings *settings = invocation->settings;
     char *token = NULL;
     bn_status status = hub_options_open(&settings->hub, hub, err);
@@ -57,22 +77,31 @@ static bn_status login(struct invocation *invocation, struct hub *hub, struct hu
     hub->token = token;
     status = hub_whoami(hub, account, err);
     if (!status && settings->name) snprintf(account->token_name, sizeof account->token_name, "%s", settings->name);
-    return status ? status : hub_token_store(account->token_name, token, err);
+    return status ? status
+                  : hub_token_store(account->token_name, token, chosen_store(settings), &result->place, &result->note,
+                                    err);
 }
 
 static enum exit_code run_login(struct invocation *invocation) {
     struct hub hub = {0};
-    struct hub_account account = {0};
+    struct login_result result = {.place = TOKEN_NOWHERE};
+    const struct hub_account *account = &result.account;
     bn_error error = {0};
-    bn_status status = login(invocation, &hub, &account, &error);
+    bn_status status = login(invocation, &hub, &result, &error);
     enum exit_code code = status ? say_hub_failure(invocation, &hub, &error) : EXIT_DONE;
     if (!status && invocation->common.json)
-        json_write_line(stdout, json_pack("{s:s, s:s}", "user", account.name, "token", account.token_name), NULL);
+        json_write_line(stdout,
+                        json_pack("{s:s, s:s, s:s}", "user", account->name, "token", account->token_name, "store",
+                                  token_place_name(result.place)),
+                        NULL);
+    char *path = hub_token_path();
     if (!status)
-        say(invocation, "logged in on %s as %s; the token is kept as '%s'", hub.authority, account.name,
-            account.token_name);
+        say(invocation, "logged in on %s as %s; the token is kept as '%s' in %s", hub.authority, account->name,
+            account->token_name, result.place == TOKEN_IN_SECRET_SERVICE ? "the desktop's secret service" : path);
+    if (!status && result.note) say(invocation, "note: %s; what it holds comes before the file", result.note);
+    mem_free(path);
     if (!status && hub_token_variable()) say(invocation, "note: %s is set, and comes before it", hub_token_variable());
-    hub_account_release(&account);
+    hub_account_release(&result.account);
     hub_close(&hub);
     return code;
 }
@@ -84,7 +113,10 @@ static bn_status whoami(struct invocation *invocation, struct hub *hub, struct h
     bn_status status = hub_options_open(&settings->hub, hub, err);
     if (!status && !hub->token) {
         hub->problem = HUB_UNAUTHORIZED;
-        return fail(err, BN_STATUS_NOT_FOUND, "not logged in: 'bitnet auth login'");
+        return fail(err, BN_STATUS_NOT_FOUND,
+                    hub->token_place == TOKEN_LOCKED
+                        ? "the desktop's keyring, which has the token, is locked: unlock it"
+                        : "not logged in: 'bitnet auth login'");
     }
     return status ? status : hub_whoami(hub, account, err);
 }
@@ -98,9 +130,9 @@ static enum exit_code run_whoami(struct invocation *invocation) {
         code = say_hub_failure(invocation, &hub, &error);
     else if (invocation->common.json)
         json_write_line(stdout,
-                        json_pack("{s:s, s:O, s:s, s:s, s:s}", "user", account.name, "organizations",
+                        json_pack("{s:s, s:O, s:s, s:s, s:s, s:s}", "user", account.name, "organizations",
                                   account.organizations, "token", account.token_name, "role", account.role, "endpoint",
-                                  hub.endpoint),
+                                  hub.endpoint, "store", token_place_name(hub.token_place)),
                         NULL);
     else
         printf("%s\n", account.name);
@@ -127,13 +159,27 @@ static enum exit_code run_switch(struct invocation *invocation) {
     return EXIT_DONE;
 }
 
-static void show_token(void *context, const char *name, bool in_use) {
+static const char *place_in_words(enum token_place place) {
+    return place == TOKEN_IN_SECRET_SERVICE ? "secret service"
+           : place == TOKEN_LOCKED          ? "secret service (locked)"
+                                            : token_place_name(place);
+}
+
+static void show_token(void *context, const struct kept_token *token) {
     json_t *array = context;
-    char shown[256];
-    if (array)
-        json_array_append_new(array, json_pack("{s:o, s:b}", "name", json_text(name, strlen(name)), "in_use", in_use));
-    else
-        printf("%s %s\n", in_use ? "*" : " ", printable(name, shown, sizeof shown));
+    char shown[256], hub[300];
+    if (array) {
+        bool locked = token->place == TOKEN_LOCKED;
+        enum token_place store = locked ? TOKEN_IN_SECRET_SERVICE : token->place;
+        json_array_append_new(
+            array, json_pack("{s:o, s:b, s:s, s:b, s:o*}", "name", json_text(token->name, strlen(token->name)),
+                             "in_use", token->in_use, "store", token_place_name(store), "locked", locked, "endpoint",
+                             token->endpoint ? json_text(token->endpoint, strlen(token->endpoint)) : NULL));
+    } else {
+        printf("%s %-20s  %s%s%s\n", token->in_use ? "*" : " ", printable(token->name, shown, sizeof shown),
+               place_in_words(token->place), token->endpoint ? ", for " : "",
+               token->endpoint ? printable(token->endpoint, hub, sizeof hub) : "");
+    }
 }
 
 static enum exit_code run_list(struct invocation *invocation) {
@@ -155,12 +201,15 @@ const struct command command_auth_login = {
     .name = "auth login",
     .arguments = "",
     .summary = "store a token of a hub",
-    .description = "Reads an access token from the terminal, or from standard input, asks the hub whose it is, and "
-                   "keeps it in the files of "
-                   "huggingface_hub (HF_TOKEN_PATH, else HF_HOME/token; mode 0600), which Python programs read too. It "
-                   "is used from then on, for that hub only, and "
-                   "never printed. HF_TOKEN, where it is set, comes before it.",
-    .examples = "bitnet auth login\nbitnet auth login --name work <token.txt",
+    .description =
+        "Reads an access token from the terminal, or from standard input, asks the hub whose it is, and "
+        "keeps it in the desktop's secret service (GNOME Keyring, KWallet), where the session has one that is "
+        "unlocked, else in the files of huggingface_hub (HF_HOME/token; mode 0600), which Python programs read "
+        "too: --token-store file shares it with them. HF_TOKEN_PATH names another file, and then only "
+        "files count. The token is used from then on and never printed; one in the secret service goes to the hub that "
+        "it was "
+        "stored for only. HF_TOKEN, where it is set, comes before it.",
+    .examples = "bitnet auth login\nbitnet auth login --name work <token.txt\nbitnet auth login --token-store file",
     .groups = login_groups,
     AUTH_COMMON,
     .run = run_login,
@@ -169,7 +218,8 @@ const struct command command_auth_logout = {
     .name = "auth logout",
     .arguments = "[NAME]",
     .summary = "forget a token, or all",
-    .description = "Forgets the token that is kept as NAME, or without NAME all. The hub isn't told: a token that "
+    .description = "Forgets the token that is kept as NAME, or without NAME all, in the secret service and in the "
+                   "files. The hub isn't told: a token that "
                    "others may have seen has to be revoked "
                    "in its settings.",
     .examples = "bitnet auth logout work\nbitnet auth logout",
@@ -190,7 +240,8 @@ const struct command command_auth_list = {
     .name = "auth list",
     .arguments = "",
     .summary = "the names of the stored tokens",
-    .description = "Lists the tokens by name; a star marks the one in use. The tokens themselves are never shown.",
+    .description = "Lists the tokens by name and where they are kept; a star marks the one in use. The tokens "
+                   "themselves are never shown.",
     .examples = "bitnet auth list\nbitnet auth list --json",
     .run = run_list,
 };
@@ -198,8 +249,9 @@ const struct command command_auth_whoami = {
     .name = "auth whoami",
     .arguments = "",
     .summary = "ask the hub whose token is in use",
-    .description =
-        "Prints the user's name; with --json also organizations, the token's name and its role (read, write).",
+    .description = "Prints the user's name; with --json also organizations, the token's name and its role (read, "
+                   "write), and where "
+                   "it is stored.",
     .examples = "bitnet auth whoami",
     .groups = network_groups,
     AUTH_COMMON,
