@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -32,10 +31,7 @@ struct bench {
 
 /* One thread by its own CPU clock, which stands still while others have the core; several by the wall's. */
 static double seconds_now(const struct bench *b) {
-    struct timespec t;
-    if (b->limits.threads > 1) return (double)clock_now_ns() * 1e-9;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+    return b->limits.threads > 1 ? (double)clock_now_ns() * 1e-9 : clock_thread_seconds();
 }
 
 static double least_seconds(struct bench *b) {

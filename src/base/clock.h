@@ -5,5 +5,7 @@
 
 /* Monotonic time in nanoseconds since an arbitrary start. */
 uint64_t clock_now_ns(void);
+/* Seconds of processor time of this thread: stands still while others have the core. */
+double clock_thread_seconds(void);
 
 #endif

@@ -1,10 +1,9 @@
 /* `bitnet bench goals`: the figures this project sets itself, measured in one go. Every figure comes from a process of its
- * own: this program, bench_kernels beside it, or a peer. */
+ * own: this program or a peer. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/folders.h"
@@ -154,49 +153,47 @@ static void add_own_figures(struct report *report) {
 
 /* ---- kernels ---- */
 
-/* bench_kernels lies beside this program. */
-static json_t *kernels_json(const char *operation, bn_error *err) {
-    char self[4000], path[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[n > 0 ? n : 0] = 0;
-    char *slash = strrchr(self, '/');
-    if (slash) slash[1] = 0;
-    snprintf(path, sizeof path, "%sbench_kernels", self);
-    return run_json((char *[]){path, (char *)"--json", (char *)operation, NULL}, err);
+/* `bitnet bench kernels NAME --isa ISA -t THREADS`; isa NULL: all. */
+static json_t *kernels_json(const char *name, const char *isa, const char *threads, bn_error *err) {
+    char *argv[] = {(char *)"/proc/self/exe",
+                    (char *)"bench",
+                    (char *)"kernels",
+                    (char *)name,
+                    (char *)"--json",
+                    (char *)"-t",
+                    (char *)threads,
+                    (char *)(isa ? "--isa" : NULL),
+                    (char *)isa,
+                    NULL};
+    return run_json(argv, err);
 }
 
-/* Of the rows with these members, the largest `key`; NAN when there are none. tokens 0, isa NULL: any. */
-static double best_of(const json_t *rows, const char *key, size_t tokens, const char *isa) {
+/* `key` of the row of this name, and the largest of several; NAN when there is none. */
+static double figure_of(const json_t *rows, const char *name, const char *key) {
     double best = NAN;
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        const json_t *row = json_array_get(rows, i);
-        const char *table = json_string_value(json_object_get(row, "table"));
-        if (tokens && (size_t)json_integer_value(json_object_get(row, "tokens")) != tokens) continue;
-        if (isa && (!table || strcmp(table, isa) != 0)) continue;
-        best = fmax(best, number_of(rows, i, key)); /* fmax prefers numbers to NAN */
-    }
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        if (strcmp(json_string_value(json_object_get(json_array_get(rows, i), "name")), name) == 0)
+            best = fmax(best, number_of(rows, i, key)); /* fmax prefers numbers to NAN */
     return best;
 }
 
 static void add_kernel_figures(struct report *report) {
     const char *isa = kernels_best()->name;
     bool vnni = strcmp(isa, "avx2") != 0;
-    char operation[64];
-    bn_error why = {.message = "bench_kernels, which './dev bench' builds, has no such figure"};
-    snprintf(operation, sizeof operation, "roofline %s 1 2560x6912", isa);
-    json_t *rows = kernels_json(operation, &why);
-    add_row(report, "mat-vec, 1 thread, of read bandwidth", "%", 90, 98, best_of(rows, "percent_of_reading", 1, isa),
-            why.message);
+    bn_error why = {.message = "not measured"};
+    json_t *rows = kernels_json("roofline 2560x6912", isa, "1", &why);
+    add_row(report, "mat-vec, 1 thread, of read bandwidth", "%", 90, 98,
+            figure_of(rows, "roofline 2560x6912 l16, 1 token", "percent_of_reading"), why.message);
     add_row(report, "mat-mat, 1 thread, of int8 peak", "%", vnni ? 88 : 80, 94,
-            best_of(rows, "percent_of_peak", 512, isa), why.message);
+            figure_of(rows, "roofline 2560x6912 l16, 512 tokens", "percent_of_peak"), why.message);
     json_decref(rows);
-    snprintf(operation, sizeof operation, "bitlinear %s 2", isa);
-    rows = kernels_json(operation, &why);
+    rows = kernels_json("bitlinear", isa, "2", &why);
     add_row(report, "BitLinear 1024x1024, 2 threads", "per s", vnni ? 300000 : 150000, vnni ? 400000 : 200000,
-            best_of(rows, "per_second", 0, isa), why.message);
+            figure_of(rows, "bitlinear 1024x1024", "per_second"), why.message);
     json_decref(rows);
-    rows = kernels_json("ternary 2560x6912, 1 token", &why);
-    add_row(report, "SIMD over scalar, mat-vec", "x", 15, 30, best_of(rows, "ratio_to_scalar", 0, NULL), why.message);
+    rows = kernels_json("ternary 2560x6912, 1 token", NULL, "1", &why);
+    add_row(report, "SIMD over scalar, mat-vec", "x", 15, 30,
+            figure_of(rows, "ternary 2560x6912, 1 token", "ratio_to_scalar"), why.message);
     json_decref(rows);
 }
 

@@ -54,9 +54,9 @@ extern const struct command command_tokenizer_convert, command_tokenizer_compile
 extern const struct command command_template_render;
 extern const struct command command_grammar_check, command_grammar_bench;
 extern const struct command command_eval_logits, command_eval_perplexity;
-extern const struct command command_bench, command_bench_machine, command_bench_history, command_bench_load,
-    command_bench_compare, command_bench_synthetic, command_bench_goals, command_bench_suite, command_bench_plot,
-    command_profile, command_tune;
+extern const struct command command_bench, command_bench_machine, command_bench_kernels, command_bench_history,
+    command_bench_load, command_bench_compare, command_bench_synthetic, command_bench_goals, command_bench_suite,
+    command_bench_plot, command_profile, command_tune;
 extern const struct command command_doctor, command_man, command_completion;
 extern const struct command command_serve;
 

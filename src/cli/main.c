@@ -76,6 +76,7 @@ static const struct command *const commands[] = {
     &command_eval_perplexity,
     &command_bench,
     &command_bench_machine,
+    &command_bench_kernels,
     &command_bench_load,
     &command_bench_compare,
 #ifdef BITNET_HUB

@@ -45,6 +45,16 @@ check "more than the context" fails_saying "doesn't fit into the context of 512"
 bitnet bench nothing.gguf
 check "a model that isn't there" fails_saying 'nothing.gguf' 1
 
+# kernels by themselves
+bitnet bench kernels rms_norm "roofline 640x2560" --isa scalar -t 1 --json
+rows
+check "an operation of a table, and no roofline of scalar" same \
+    "$(of_rows 'rows | map(attribute="name") | join(" ") ~ rows[0].isa ~ rows[0].ratio_to_scalar')" "rms_norm 6912scalar1.0"
+bitnet bench kernels nothing
+check "no such operation" fails_saying 'no operation has such a name' 2
+bitnet bench kernels rms_norm --isa mmx
+check "no such kernels" fails_saying "no instruction set 'mmx'" 2
+
 # random models
 bitnet bench synthetic 8m a.gguf
 check "a synthetic model" eval 'exits 0 && [ -s a.gguf ]'

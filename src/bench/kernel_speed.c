@@ -1,28 +1,26 @@
-/* How fast each operation of each table is, and how many times faster than scalar.
- *
- *     bench_kernels [--json] [NAME…]      only operations whose name contains a NAME
+/* Each operation of each table, by itself.
  *
  * One thread, timed by its own CPU clock, which stands still while others have the core. Each figure is the median of
  * several samples of some milliseconds, the tables taking turns, so that what else the machine does to caches and
- * memory hits all of them alike. "memory" in a name: the weights are read from more copies than the
- * caches hold. GB/s counts the bytes of weights or keys (of all inputs and outputs for row operations), GOP/s counts a
- * multiply-add as two. Scalar is the plain C definition, compiled like the rest of the library. */
-#include <stdbool.h>
+ * memory hits all of them alike. Bytes are those of weights or keys (of all inputs and outputs for row operations).
+ * Scalar is the plain C definition, compiled like the rest of the library. */
+#include "bench/kernel_speed.h"
+
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
+#include "bench/statistics.h"
 #include "kernels/kernels.h"
 #include "kernels/layout.h"
-#include "roofline.h"
 
 #define N_SAMPLES    9
 #define SAMPLE_S     3e-3
 #define MAX_TABLES   8
-#define MAX_WORDS    16
 #define MAX_TOKENS   64
 #define ROWS         2560 /* of the down projection of a 2-billion-parameter model */
 #define COLS         6912
@@ -322,21 +320,17 @@ static bool allocate(struct data *d) {
     return d->packed && d->q && d->q_sums && d->y_int && d->w && d->halves && d->blocks && d->x && d->y && d->up;
 }
 
-static double thread_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+static void release(struct data *d) {
+    void *const aligned[] = {d->packed, d->q, d->w, d->halves, d->blocks, d->x, d->y, d->up};
+    for (size_t i = 0; i < sizeof aligned / sizeof *aligned; i++) mem_free_aligned(aligned[i]);
+    mem_free(d->q_sums);
+    mem_free(d->y_int);
 }
 
 static double seconds_per_run(const struct operation *o, const struct kernels *k, struct data *d, size_t n_runs) {
-    double start = thread_seconds();
+    double start = clock_thread_seconds();
     for (size_t i = 0; i < n_runs; i++) o->run(k, d);
-    return (thread_seconds() - start) / (double)n_runs;
-}
-
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return (clock_thread_seconds() - start) / (double)n_runs;
 }
 
 /* Medians of all tables, in turns. */
@@ -348,58 +342,74 @@ static void measure(const struct operation *o, const struct kernels *const *tabl
         n_runs[t] = 1 + (size_t)(SAMPLE_S / (seconds_per_run(o, tables[t], d, 1) + 1e-9));
     for (size_t s = 0; s < N_SAMPLES; s++)
         for (size_t t = 0; t < n_tables; t++) samples[t][s] = seconds_per_run(o, tables[t], d, n_runs[t]);
-    for (size_t t = 0; t < n_tables; t++) {
-        qsort(samples[t], N_SAMPLES, sizeof samples[t][0], by_size);
-        medians[t] = samples[t][N_SAMPLES / 2];
-    }
+    for (size_t t = 0; t < n_tables; t++) medians[t] = summarize(samples[t], N_SAMPLES).median;
 }
 
-static void print_row(const struct operation *o, const char *table, double seconds, double ratio, bool json) {
-    double gb = o->bytes / seconds * 1e-9, gop = o->operations / seconds * 1e-9;
-    if (json)
-        printf("{\"operation\":\"%s\",\"table\":\"%s\",\"seconds\":%.4g,\"gb_per_s\":%.4g,\"gop_per_s\":%.4g,"
-               "\"ratio_to_scalar\":%.4g}\n",
-               o->name, table, seconds, gb, gop, ratio);
-    else
-        printf("%-36s %-8s %10.2f us %8.1f GB/s %8.1f GOP/s %8.1fx\n", o->name, table, seconds * 1e6, gb, gop, ratio);
-    fflush(stdout);
+static void measure_operation(const struct kernel_bench *bench, const struct operation *o,
+                              const struct kernels *const *tables, size_t n_tables, struct data *d) {
+    double medians[MAX_TABLES], scalar = NAN;
+    bench->begin(bench->context, o->name);
+    measure(o, tables, n_tables, d, medians);
+    for (size_t t = 0; t < n_tables; t++)
+        if (strcmp(tables[t]->name, "scalar") == 0) scalar = medians[t];
+    for (size_t t = 0; t < n_tables; t++)
+        kernel_bench_emit(bench, o->name, tables[t]->name, 1,
+                          &(struct kernel_figures){.seconds = medians[t],
+                                                   .bytes = o->bytes,
+                                                   .operations = o->operations > 0 ? o->operations : NAN,
+                                                   .ratio_to_scalar = scalar / medians[t],
+                                                   .percent_of_reading = NAN,
+                                                   .percent_of_peak = NAN,
+                                                   .times_one_token = NAN,
+                                                   .per_second = NAN});
 }
 
-static bool wanted(const char *name, int argc, char **argv) {
-    bool any = false;
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) continue;
-        if (strstr(name, argv[i])) return true;
-        any = true;
-    }
-    return !any;
-}
-
-int main(int argc, char **argv) {
-    const struct kernels *tables[MAX_TABLES];
-    size_t n_tables = 0;
-    bool json = false;
-    for (int i = 1; i < argc; i++) json = json || strcmp(argv[i], "--json") == 0;
-    for (; n_tables < MAX_TABLES && kernels_name(n_tables); n_tables++)
-        if (kernels_select(kernels_name(n_tables), &tables[n_tables], NULL) != BN_OK) return 1;
-
-    struct data d = {0};
-    if (!allocate(&d)) {
-        fprintf(stderr, "bench_kernels: not enough memory\n");
-        return 1;
-    }
-    fill(&d);
-    if (!json) printf("CPU: %s\n", kernels_cpu_features());
+static bn_status measure_operations(const struct kernel_bench *bench, const struct kernels *const *tables,
+                                    struct data *d, bn_error *err) {
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
-        if (!wanted(operations[i].name, argc, argv)) continue;
-        double medians[MAX_TABLES];
-        measure(&operations[i], tables, n_tables, &d, medians);
-        for (size_t t = 0; t < n_tables; t++)
-            print_row(&operations[i], tables[t]->name, medians[t], medians[0] / medians[t], json);
+        if (!kernel_bench_wants(bench, operations[i].name)) continue;
+        if (bench->cancelled()) return fail(err, BN_STATUS_CANCELLED, "interrupted");
+        measure_operation(bench, &operations[i], tables, bench->n_isas, d);
     }
-    char *words[MAX_WORDS];
-    int n_words = 0;
-    for (int i = 1; i < argc && n_words < MAX_WORDS; i++)
-        if (strcmp(argv[i], "--json") != 0) words[n_words++] = argv[i];
-    return roofline_run(words, n_words, json) ? 0 : 1;
+    return BN_OK;
+}
+
+bool kernel_bench_wants(const struct kernel_bench *bench, const char *name) {
+    for (size_t i = 0; i < bench->n_words; i++)
+        if (strstr(name, bench->words[i])) return true;
+    return bench->n_words == 0;
+}
+
+void kernel_bench_emit(const struct kernel_bench *bench, const char *name, const char *isa, size_t threads,
+                       const struct kernel_figures *figures) {
+    const double values[] = {figures->seconds,
+                             figures->bytes / figures->seconds,
+                             figures->operations / figures->seconds,
+                             figures->ratio_to_scalar,
+                             figures->percent_of_reading,
+                             figures->percent_of_peak,
+                             figures->times_one_token,
+                             figures->per_second};
+    static const char *const keys[] = {"seconds",         "bytes_per_second",   "operations_per_second",
+                                       "ratio_to_scalar", "percent_of_reading", "percent_of_peak",
+                                       "times_one_token", "per_second"};
+    json_t *row = json_pack("{s:s, s:s, s:I}", "name", name, "isa", isa, "threads", (json_int_t)threads);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) json_object_set_new(row, keys[i], json_number(values[i]));
+    bench->row(bench->context, row);
+}
+
+bn_status kernel_speeds(const struct kernel_bench *bench, bn_error *err) {
+    const struct kernels *tables[MAX_TABLES];
+    for (size_t i = 0; i < bench->n_isas; i++) {
+        bn_status status = kernels_select(bench->isas[i], &tables[i], err);
+        if (status) return status;
+    }
+    struct data d = {0};
+    bn_status status = allocate(&d) ? BN_OK : fail_no_memory(err, MEMORY_BYTES);
+    if (!status) {
+        fill(&d);
+        status = measure_operations(bench, tables, &d, err);
+    }
+    release(&d);
+    return status;
 }

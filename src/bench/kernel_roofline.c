@@ -8,16 +8,15 @@
  *
  * Weights come from more memory than the caches hold ("memory"), a different copy each time; for 1024 × 1024, one layer
  * over and over, tokens are independent and every thread does whole BitLinear steps (rounding, product, scale). */
-#include "roofline.h"
-
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "bench/kernel_speed.h"
 #include "kernels/kernels.h"
 #include "kernels/layout.h"
 #include "kernels/limits.h"
@@ -39,6 +38,7 @@ static const size_t batches[] = {1, 2, 3, 4, 6, 8, 12, 16, 512};
 #define N_BATCHES  (sizeof batches / sizeof *batches)
 
 struct roofline {
+    const struct kernel_bench *bench;
     const struct kernels *kernels;
     struct thread_pool *pool;
     size_t threads;
@@ -48,17 +48,9 @@ struct roofline {
     float *x, *y;     /* [LAYER], [MAX_TOKENS, MAX_ROWS] */
     int32_t *q_sums;
     float *scales;
-    size_t at; /* where in `weights` the next product begins */
-    bool json;
+    double *seconds; /* [threads]: of a product's chunks, by each thread's own clock */
+    size_t at;       /* where in `weights` the next product begins */
 };
-
-static double thread_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static const char *const layout_names[N_TERNARY_LAYOUTS] = {"L16", "L12"};
 
 /* One product of one batch: chunks of rows, tiles of tokens. */
 struct product {
@@ -66,14 +58,13 @@ struct product {
     enum ternary_layout layout;
     const uint8_t *packed;
     size_t rows, cols, tokens;
-    double seconds[2]; /* of its chunks, by each thread's own clock */
 };
 
 static void product_chunk(void *context, size_t chunk, size_t slot) {
-    struct product *p = context;
+    const struct product *p = context;
     const struct roofline *r = p->r;
     bool own_time = p->tokens > TOKEN_TILE; /* asking for it takes a microsecond */
-    double start = own_time ? thread_seconds() : 0;
+    double start = own_time ? clock_thread_seconds() : 0;
     int32_t sums[CHUNK_ROWS * TOKEN_TILE];
     size_t row = chunk * CHUNK_ROWS, n_rows = min_size(CHUNK_ROWS, p->rows - row);
     for (size_t t = 0; t < p->tokens; t += TOKEN_TILE) {
@@ -84,7 +75,7 @@ static void product_chunk(void *context, size_t chunk, size_t slot) {
             r->kernels->ternary_scale(r->y + (t + i) * p->rows + row, sums + i * CHUNK_ROWS, r->scales[t + i], 0.7f,
                                       n_rows);
     }
-    if (own_time) p->seconds[slot] += thread_seconds() - start;
+    if (own_time) r->seconds[slot] += clock_thread_seconds() - start;
 }
 
 static double seconds_since(uint64_t start) {
@@ -94,12 +85,15 @@ static double seconds_since(uint64_t start) {
 static double product_seconds(struct roofline *r, enum ternary_layout layout, size_t rows, size_t cols, size_t tokens) {
     size_t bytes = ternary_bytes(layout, rows, cols);
     if (r->at + bytes > MEMORY_BYTES) r->at = 0;
-    struct product p = {r, layout, r->weights + r->at, rows, cols, tokens, {0}};
+    struct product p = {r, layout, r->weights + r->at, rows, cols, tokens};
     r->at += bytes;
+    memset(r->seconds, 0, r->threads * sizeof *r->seconds);
     uint64_t start = clock_now_ns();
     thread_pool_run(r->pool, product_chunk, &p, (rows + CHUNK_ROWS - 1) / CHUNK_ROWS);
-    if (tokens > TOKEN_TILE) return (p.seconds[0] + p.seconds[1]) / (double)r->threads;
-    return seconds_since(start);
+    if (tokens <= TOKEN_TILE) return seconds_since(start);
+    double sum = 0;
+    for (size_t i = 0; i < r->threads; i++) sum += r->seconds[i];
+    return sum / (double)r->threads;
 }
 
 static void peak_chunk(void *context, size_t chunk, size_t slot) {
@@ -137,23 +131,21 @@ struct best {
     double seconds[N_TERNARY_LAYOUTS][N_BATCHES], peak, reading;
 };
 
-static void print_batch(const struct roofline *r, enum ternary_layout layout, size_t rows, size_t cols, size_t tokens,
-                        const struct best *best, double seconds) {
-    double read = (double)ternary_bytes(layout, rows, cols) / seconds;
-    double operations = 2.0 * (double)(rows * cols * tokens) / seconds, one = best->seconds[layout][0];
-    double of_read = read / best->reading * 100, of_peak = operations / best->peak * 100;
-    if (r->json)
-        printf("{\"operation\":\"ternary_matmul\",\"layout\":\"%s\",\"table\":\"%s\",\"threads\":%zu,\"rows\":%zu,"
-               "\"cols\":%zu,\"tokens\":%zu,\"seconds\":%.4g,\"gb_per_s\":%.4g,\"percent_of_reading\":%.1f,"
-               "\"gop_per_s\":%.4g,\"percent_of_peak\":%.1f,\"times_one_token\":%.3g}\n",
-               layout_names[layout], r->kernels->name, r->threads, rows, cols, tokens, seconds, read * 1e-9, of_read,
-               operations * 1e-9, of_peak, seconds / one);
-    else
-        printf("%-10s %s %zut %4zux%4zu %3zu tokens %9.1f us %6.1f GB/s %5.1f%% of reading %6.1f GOP/s %5.1f%% of peak "
-               "%6.2f x 1 token\n",
-               r->kernels->name, layout_names[layout], r->threads, rows, cols, tokens, seconds * 1e6, read * 1e-9,
-               of_read, operations * 1e-9, of_peak, seconds / one);
-    fflush(stdout);
+static void emit_batch(const struct roofline *r, enum ternary_layout layout, size_t rows, size_t cols, size_t tokens,
+                       const struct best *best, double seconds) {
+    char name[64];
+    double bytes = (double)ternary_bytes(layout, rows, cols), operations = 2.0 * (double)(rows * cols * tokens);
+    snprintf(name, sizeof name, "roofline %zux%zu %s, %zu token%s", rows, cols, ternary_layout_name(layout), tokens,
+             tokens > 1 ? "s" : "");
+    kernel_bench_emit(r->bench, name, r->kernels->name, r->threads,
+                      &(struct kernel_figures){.seconds = seconds,
+                                               .bytes = bytes,
+                                               .operations = operations,
+                                               .ratio_to_scalar = NAN,
+                                               .percent_of_reading = bytes / seconds / best->reading * 100,
+                                               .percent_of_peak = operations / seconds / best->peak * 100,
+                                               .times_one_token = seconds / best->seconds[layout][0],
+                                               .per_second = NAN});
 }
 
 static void measure_round(struct roofline *r, size_t rows, size_t cols, size_t round, struct best *best) {
@@ -169,18 +161,21 @@ static void measure_round(struct roofline *r, size_t rows, size_t cols, size_t r
     if (reading > best->reading) best->reading = reading;
 }
 
-static void measure_matrix(struct roofline *r, size_t rows, size_t cols) {
+static bn_status measure_matrix(struct roofline *r, size_t rows, size_t cols, bn_error *err) {
     struct best best = {0};
-    for (size_t round = 0; round < ROUNDS; round++) measure_round(r, rows, cols, round, &best);
-    if (!r->json)
-        printf("limits of %zu thread%s: reading %.1f GB/s, int8 products %.1f GOP/s\n", r->threads,
-               r->threads > 1 ? "s" : "", best.reading * 1e-9, best.peak * 1e-9);
+    for (size_t round = 0; round < ROUNDS; round++) {
+        if (r->bench->cancelled()) return fail(err, BN_STATUS_CANCELLED, "interrupted");
+        measure_round(r, rows, cols, round, &best);
+    }
     for (enum ternary_layout layout = LAYOUT_L16; layout < N_TERNARY_LAYOUTS; layout++)
         for (size_t b = 0; b < N_BATCHES; b++)
-            print_batch(r, layout, rows, cols, batches[b], &best, best.seconds[layout][b]);
+            emit_batch(r, layout, rows, cols, batches[b], &best, best.seconds[layout][b]);
+    return BN_OK;
 }
 
 /* ---- the small layer ---- */
+
+static const char layer_name[] = "bitlinear 1024x1024";
 
 static void layer_chunk(void *context, size_t chunk, size_t slot) {
     (void)slot;
@@ -204,23 +199,26 @@ static void measure_layer(struct roofline *r) {
         double speed = (double)(LAYER_STEPS * r->threads) / seconds_since(start);
         if (speed > best) best = speed;
     }
-    if (r->json)
-        printf("{\"operation\":\"bitlinear\",\"table\":\"%s\",\"threads\":%zu,\"rows\":%d,\"cols\":%d,"
-               "\"per_second\":%.0f}\n",
-               r->kernels->name, r->threads, LAYER, LAYER, best);
-    else
-        printf("%-7s %zu thread%s BitLinear %dx%d, 1 token: %.0f per second\n", r->kernels->name, r->threads,
-               r->threads > 1 ? "s" : " ", LAYER, LAYER, best);
+    kernel_bench_emit(r->bench, layer_name, r->kernels->name, r->threads,
+                      &(struct kernel_figures){.seconds = 1 / best,
+                                               .bytes = (double)l16_bytes(LAYER, LAYER),
+                                               .operations = 2.0 * LAYER * LAYER,
+                                               .ratio_to_scalar = NAN,
+                                               .percent_of_reading = NAN,
+                                               .percent_of_peak = NAN,
+                                               .times_one_token = NAN,
+                                               .per_second = best});
 }
 
-static bool allocate(struct roofline *r) {
+static bool allocate(struct roofline *r, size_t threads) {
     r->weights = mem_map(MEMORY_BYTES);
     r->q = mem_alloc_aligned((size_t)MAX_TOKENS * MAX_COLS);
     r->x = mem_alloc_aligned(LAYER * sizeof *r->x);
     r->y = mem_alloc_aligned((size_t)MAX_TOKENS * MAX_ROWS * sizeof *r->y);
     r->q_sums = mem_calloc(MAX_TOKENS, sizeof *r->q_sums);
     r->scales = mem_calloc(MAX_TOKENS, sizeof *r->scales);
-    if (!r->weights || !r->q || !r->x || !r->y || !r->q_sums || !r->scales) return false;
+    r->seconds = mem_calloc(threads, sizeof *r->seconds);
+    if (!r->seconds || !r->weights || !r->q || !r->x || !r->y || !r->q_sums || !r->scales) return false;
     uint32_t state = 1;
     for (size_t i = 0; i < MEMORY_BYTES; i++) {
         state = state * 1664525u + 1013904223u;
@@ -232,38 +230,57 @@ static bool allocate(struct roofline *r) {
     return true;
 }
 
-static bool wanted(const char *name, char *const *words, int n) {
-    for (int i = 0; i < n; i++)
-        if (strstr(name, words[i])) return true;
-    return n == 0;
+static void release(struct roofline *r) {
+    if (r->weights) mem_unmap(r->weights, MEMORY_BYTES);
+    mem_free_aligned(r->q), mem_free_aligned(r->x), mem_free_aligned(r->y);
+    mem_free(r->q_sums), mem_free(r->scales), mem_free(r->seconds);
 }
 
-static void measure_table(struct roofline *r, char *const *words, int n) {
+static const char *matrix_name(size_t m, char out[64]) {
+    snprintf(out, 64, "roofline %zux%zu", matrices[m].rows, matrices[m].cols);
+    return out;
+}
+
+/* Of one table with one number of threads. */
+static bn_status measure_table(struct roofline *r, bn_error *err) {
+    bn_status status = BN_OK;
     char name[64];
-    for (size_t m = 0; m < N_MATRICES; m++) {
-        snprintf(name, sizeof name, "roofline %s %zu %zux%zu", r->kernels->name, r->threads, matrices[m].rows,
-                 matrices[m].cols);
-        if (wanted(name, words, n)) measure_matrix(r, matrices[m].rows, matrices[m].cols);
+    for (size_t m = 0; m < N_MATRICES && !status; m++) {
+        if (!kernel_bench_wants(r->bench, matrix_name(m, name))) continue;
+        r->bench->begin(r->bench->context, name);
+        status = measure_matrix(r, matrices[m].rows, matrices[m].cols, err);
     }
-    snprintf(name, sizeof name, "bitlinear %s %zu", r->kernels->name, r->threads);
-    if (wanted(name, words, n)) measure_layer(r);
+    if (!status && kernel_bench_wants(r->bench, layer_name)) {
+        r->bench->begin(r->bench->context, layer_name);
+        measure_layer(r);
+    }
+    return status;
 }
 
-bool roofline_run(char *const *words, int n, bool json) {
-    struct roofline r = {.json = json};
-    bool good = allocate(&r);
-    for (size_t i = 1; good && kernels_name(i); i++) {
-        for (r.threads = 1; r.threads <= min_size(2, cpu_count()); r.threads++) {
-            r.peak = limits_peak_int8(kernels_name(i));
-            if (!r.peak || kernels_select(kernels_name(i), &r.kernels, NULL) != BN_OK) continue;
-            good = thread_pool_acquire(r.threads, &r.pool, NULL) == BN_OK;
-            if (!good) break;
-            measure_table(&r, words, n);
+static bool wants_any(const struct kernel_bench *bench) {
+    char name[64];
+    for (size_t m = 0; m < N_MATRICES; m++)
+        if (kernel_bench_wants(bench, matrix_name(m, name))) return true;
+    return kernel_bench_wants(bench, layer_name);
+}
+
+bn_status kernel_rooflines(const struct kernel_bench *bench, bn_error *err) {
+    struct roofline r = {.bench = bench};
+    size_t most = 0;
+    if (!wants_any(bench)) return BN_OK;
+    for (size_t t = 0; t < bench->n_threads; t++) most = max_size(most, bench->threads[t]);
+    bn_status status = allocate(&r, most) ? BN_OK : fail_no_memory(err, MEMORY_BYTES);
+    for (size_t i = 0; i < bench->n_isas && !status; i++) {
+        r.peak = limits_peak_int8(bench->isas[i]);
+        status = kernels_select(bench->isas[i], &r.kernels, err);
+        for (size_t t = 0; t < bench->n_threads && !status && strcmp(bench->isas[i], "scalar") != 0; t++) {
+            r.threads = bench->threads[t];
+            status = thread_pool_acquire(r.threads, &r.pool, err);
+            if (status) break;
+            status = measure_table(&r, err);
             thread_pool_release(r.pool);
         }
     }
-    if (r.weights) mem_unmap(r.weights, MEMORY_BYTES);
-    mem_free_aligned(r.q), mem_free_aligned(r.x), mem_free_aligned(r.y);
-    mem_free(r.q_sums), mem_free(r.scales);
-    return good;
+    release(&r);
+    return status;
 }
