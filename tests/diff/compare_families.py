@@ -8,6 +8,7 @@ escapes, 1.0 for 1), are accepted if and only if jsonschema finds them valid. Re
 from files DIR/*.json instead. Exits 1 on differences."""
 import argparse
 import collections
+import fractions
 import json
 import random
 import re
@@ -61,6 +62,12 @@ def has_pattern(validator, pattern, value, schema):
         yield jsonschema.ValidationError("%r doesn't match %r" % (value, pattern))
 
 
+def is_multiple(validator, step, value, schema):
+    """Exact: the numbers that are written, not those that are nearest to them in binary."""
+    if validator.is_type(value, "number") and fractions.Fraction(repr(value)) % fractions.Fraction(repr(step)):
+        yield jsonschema.ValidationError("%r isn't a multiple of %r" % (value, step))
+
+
 def write(r, value):
     """The value as JSON, in one of many ways."""
     if isinstance(value, dict):
@@ -71,7 +78,7 @@ def write(r, value):
         return "[" + space(r) + ("%s,%s" % (space(r), space(r))).join(write(r, v) for v in value) + space(r) + "]"
     if isinstance(value, str):
         out = json.dumps(value, ensure_ascii=r.random() < 0.5)
-        return out.replace("a", "\\u0061") if r.random() < 0.1 else out.replace("/", "\\/") if r.random() < 0.3 else out
+        return out.replace("a", "\\u0061") if r.random() < 0.1 and "\\u" not in out else out.replace("/", "\\/") if r.random() < 0.3 else out
     return json.dumps(value)
 
 
@@ -96,7 +103,7 @@ def validator_of(schema):
     kind = (jsonschema.Draft4Validator if "draft-04" in dialect else jsonschema.Draft6Validator if "draft-06" in dialect else
             jsonschema.Draft7Validator if "draft-07" in dialect or dialect.endswith(".org/schema#") else jsonschema.Draft201909Validator if "2019" in dialect else
             jsonschema.Draft202012Validator)
-    return jsonschema.validators.extend(kind, {"pattern": has_pattern})(schema, format_checker=CHECKER)
+    return jsonschema.validators.extend(kind, {"pattern": has_pattern, "multipleOf": is_multiple})(schema, format_checker=CHECKER)
 
 
 def schemas_of(options):

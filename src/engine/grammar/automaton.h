@@ -2,7 +2,7 @@
  *
  * A state is a set of items. An item is a position in a lexeme and a frame: what is to be read when the lexeme has ended. A
  * frame is a set of pairs "symbol, then that frame"; symbols are what the grammars' own parts define (rules.c,
- * schema_run.c): runs of words, the first of which says whose they are. When a lexeme may end, the symbols of its frame are
+ * schema_run.c, schema_object.c): runs of words, the first of which says whose they are. When a lexeme may end, the symbols of its frame are
  * expanded to the items that can come next. Items and pairs that agree in their first half are merged, so there are never more
  * than the grammar has lexemes and symbols, however many ways a text has been read (Tomita's graph-structured stack). Everything
  * gets a number when it is first met, transitions are remembered: what was met before costs a look into a table.

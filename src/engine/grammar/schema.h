@@ -7,7 +7,9 @@
  * intersection of shapes is a shape, a complement a union of shapes. Whether a node has any value at all is known, so the
  * automaton never goes where nothing can follow.
  *
- * Three files: schema_load.c (keywords to nodes), schema_shapes.c (the algebra), schema_run.c (shapes as symbols). */
+ * Keywords become nodes (schema_load.c, schema_types.c, schema_index.c, schema_unevaluated.c); the algebra is in schema_nodes.c,
+ * schema_shapes.c, schema_not.c and schema_inhabited.c; what was worked out is made ready (schema_names.c, schema_prepare.c,
+ * schema_distance.c) and then read as symbols of the automaton (schema_run.c, schema_object.c). */
 #ifndef ENGINE_GRAMMAR_SCHEMA_H
 #define ENGINE_GRAMMAR_SCHEMA_H
 
@@ -151,13 +153,16 @@ struct schema {
     uint32_t farthest;        /* the largest distance of a node */
     bool compares;            /* items with each other: see values.h */
     bool writes_unique;       /* has arrays with `distinct` */
-    const struct dfa **fixed; /* white space and punctuation, see schema_run.c */
+    const struct dfa **fixed; /* white space and punctuation, see schema_prepare.c */
 };
 
 /* ---- schema_load.c ---- */
 
 /* The whole: nodes of everything that can be reached, worked out and made ready. */
 struct schema *schema_compile(struct work *work, const char *text, size_t n, bool any_form);
+/* Paths of a schema's parts, for messages. */
+const char *schema_place_in(struct schema *schema, const char *place, const char *key);
+const char *schema_place_at(struct schema *schema, const char *place, size_t index);
 /* Keeps a value of our own until the schema is compiled; NULL if that fails. */
 const json_t *schema_keep(struct schema *schema, json_t *json);
 /* The forms that an object of keywords asks for itself. */
@@ -169,7 +174,9 @@ void schema_load(struct schema *schema, uint32_t node, struct forms *out);
 void schema_load_unevaluated(struct schema *schema, const json_t *json, const char *base, uint32_t properties,
                              uint32_t items, struct forms *forms);
 
-/* ---- schema_shapes.c ---- */
+/* ---- schema_nodes.c ---- */
+
+#define DEEPEST_NODE 400 /* of nodes whose forms need each other's */
 
 uint32_t node_of_schema(struct schema *schema, const json_t *json, const char *place, const char *base);
 uint32_t node_of_const(struct schema *schema, const json_t *json, const char *place);
@@ -178,45 +185,71 @@ uint32_t node_or(struct schema *schema, const uint32_t *parts, size_t n);
 uint32_t node_not(struct schema *schema, uint32_t a);
 /* Works a node out. */
 const struct forms *node_forms(struct schema *schema, uint32_t node);
+/* An exact value of a JSON number; false: too many digits. */
+bool decimal_of_json(const json_t *json, struct decimal *out);
+
+/* ---- schema_inhabited.c ---- */
+
 /* Is there any value? */
 bool node_inhabited(struct schema *schema, uint32_t node);
 bool shape_has_values(struct schema *schema, struct shape *shape);
+/* Can't it be said that there is none? While nodes are being worked out. */
+bool node_may_be(struct schema *schema, uint32_t node);
 
-/* Puts a least length into the automaton of a string where that isn't everything. False: no string is left. */
-bool shape_fold_length(struct schema *schema, struct shape *shape);
+/* ---- schema_shapes.c ---- */
+
 struct shape *shape_new(struct schema *schema, enum value_type type);
 void forms_add(struct schema *schema, struct forms *forms, struct shape *shape);
 void forms_all(struct schema *schema, struct forms *out);
 void forms_and(struct schema *schema, const struct forms *a, const struct forms *b, struct forms *out);
-/* An exact value of a JSON number; false: too many digits. */
-bool decimal_of_json(const json_t *json, struct decimal *out);
-/* What is said of a member's name. */
+/* Is there a string of a length that the shape allows? */
+bool shape_strings_fit(const struct shape *shape);
+/* Puts a least length into the automaton of a string where that isn't everything. False: no string is left. */
+bool shape_fold_length(struct schema *schema, struct shape *shape);
+/* What is said of a member's name, of an item's place. */
 uint32_t object_node_of(struct schema *schema, const struct object_shape *object, const char *name, size_t n);
 uint32_t array_node_of(const struct array_shape *array, uint32_t index);
+/* NULL: the shape hasn't got it. */
+const struct property *object_find(const struct object_shape *object, const char *name, size_t n);
 /* The number of a property, made if the shape hasn't got it. */
 uint32_t object_property(struct schema *schema, struct object_shape *object, const char *name, size_t n);
+/* Leaves the ways out in which demands can't be met, until nothing follows any more. False: nothing is in the object. */
+bool object_settle(struct schema *schema, struct object_shape *object);
 
-/* What follows a key of that class, to the object's end. `place`: see schema_run.c. */
-uint32_t schema_member_cost(const struct schema *schema, const struct object_shape *object, const uint32_t *place,
-                            uint32_t class);
-/* Finds the distances of all nodes, once they are ready. */
-void schema_measure(struct schema *schema);
+/* ---- schema_not.c ---- */
 
-/* ---- schema_run.c ---- */
+void forms_not(struct schema *schema, const struct forms *a, struct forms *out);
 
-/* Makes a node's forms ready to run, and those of all nodes that can be reached. */
-void schema_prepare(struct schema *schema, uint32_t node);
-uint32_t schema_start(struct automaton *automaton, const struct schema *schema);
-void schema_expand(struct automaton *automaton, const struct schema *schema, const uint32_t *words, size_t n,
-                   uint32_t label, uint32_t frame);
-/* Bytes of the shortest text that a symbol of a schema stands for: an upper bound. */
-uint32_t schema_distance(const struct schema *schema, const uint32_t *words, size_t n);
+/* ---- schema_names.c ---- */
+
+/* The classes of an object's names. */
+void object_classify(struct schema *schema, struct object_shape *object);
 /* Is a demand met by the absence of a property that isn't required, and hasn't been seen (a bit each, or NULL)? */
 bool object_absence(const struct object_shape *object, uint32_t demand, const uint32_t *seen);
 static inline uint32_t object_all_demands(const struct object_shape *object) {
     return (uint32_t)((UINT64_C(1) << object->n_demands) - 1);
 }
-/* The classes of an object's names. */
-void object_classify(struct schema *schema, struct object_shape *object);
+
+/* ---- schema_distance.c ---- */
+
+/* What follows a key of that class, to the object's end. `place`: see schema_object.c. */
+uint32_t schema_member_cost(const struct schema *schema, const struct object_shape *object, const uint32_t *place,
+                            uint32_t class);
+/* Finds the distances of all nodes, once they are ready. */
+void schema_measure(struct schema *schema);
+
+/* Bytes of the shortest text that a symbol of a schema stands for: an upper bound. */
+uint32_t schema_distance(const struct schema *schema, const uint32_t *words, size_t n);
+
+/* ---- schema_prepare.c ---- */
+
+/* Makes a node's forms ready to run, and those of all nodes that can be reached. */
+void schema_prepare(struct schema *schema, uint32_t node);
+
+/* ---- schema_run.c ---- */
+
+uint32_t schema_start(struct automaton *automaton, const struct schema *schema);
+void schema_expand(struct automaton *automaton, const struct schema *schema, const uint32_t *words, size_t n,
+                   uint32_t label, uint32_t frame);
 
 #endif

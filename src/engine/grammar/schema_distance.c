@@ -88,7 +88,7 @@ void schema_measure(struct schema *s) {
             s->farthest = s->nodes[i].distance;
 }
 
-/* Words of an object's place, as schema_run.c has them. */
+/* Words of an object's place, as schema_object.c has them. */
 enum { PLACE_COUNT = 2, PLACE_NEXT, PLACE_SEEN = 5 };
 
 uint32_t schema_member_cost(const struct schema *s, const struct object_shape *object, const uint32_t *place,

@@ -143,28 +143,11 @@ const char *schema_index_base(struct schema *s, const json_t *object, const char
     return absolute(s, json_string_value(id), base);
 }
 
-static const char *place_of(struct schema *s, const char *place, const char *key) {
-    size_t n = strlen(place) + 2 * strlen(key) + 2;
-    char *text = work_alloc(s->work, n, 1), *to = text;
-    if (!text) return "#";
-    to += sprintf(to, "%s/", place);
-    for (; *key; key++) {
-        if (*key == '~' || *key == '/')
-            *to++ = '~', *to++ = *key == '~' ? '0' : '1';
-        else
-            *to++ = *key;
-    }
-    return text;
-}
-
 static void look_at(struct schema *s, const json_t *json, const char *base, const char *place);
 
 static void look_at_list(struct schema *s, const json_t *list, const char *base, const char *place) {
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        char number[24];
-        snprintf(number, sizeof number, "%zu", i);
-        look_at(s, json_array_get(list, i), base, place_of(s, place, number));
-    }
+    for (size_t i = 0; i < json_array_size(list); i++)
+        look_at(s, json_array_get(list, i), base, schema_place_at(s, place, i));
 }
 
 /* Subschemas: the keyword's value, the items of its array, the members of its object. */
@@ -192,7 +175,7 @@ static void look_into(struct schema *s, const char *key, const json_t *value, co
     for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
         if (strcmp(key, many[i]) != 0 || !json_is_object(value)) continue;
         json_object_foreach((json_t *)value, name, member) if (json_is_object(member))
-            look_at(s, member, base, place_of(s, place, name));
+            look_at(s, member, base, schema_place_in(s, place, name));
     }
 }
 
@@ -209,7 +192,7 @@ static void look_at(struct schema *s, const json_t *json, const char *base, cons
     const json_t *anchor = json_object_get(json, "$anchor"), *dynamic = json_object_get(json, "$dynamicAnchor");
     if (json_is_string(anchor)) add(s, inner, json_string_value(anchor), json, inner, place, false);
     if (json_is_string(dynamic)) add(s, inner, json_string_value(dynamic), json, inner, place, true);
-    json_object_foreach((json_t *)json, key, value) look_into(s, key, value, inner, place_of(s, place, key));
+    json_object_foreach((json_t *)json, key, value) look_into(s, key, value, inner, schema_place_in(s, place, key));
     s->index->depth--;
 }
 
@@ -259,7 +242,7 @@ static uint32_t resolve_pointer(struct schema *s, const struct location *from, c
         const char *key = unescaped(s, pointer + 1, n, true);
         json = step(json, key);
         if (json_is_object(json)) base = schema_index_base(s, json, base);
-        place = place_of(s, place, key);
+        place = schema_place_in(s, place, key);
         pointer += 1 + n;
     }
     if (!json) {

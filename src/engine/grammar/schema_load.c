@@ -5,14 +5,12 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "engine/grammar/format.h"
-#include "engine/grammar/pattern.h"
-#include "engine/grammar/schema.h"
 #include "engine/grammar/schema_index.h"
+#include "engine/grammar/schema_load.h"
 
 /* ---- places ---- */
 
-static const char *place_in(struct schema *s, const char *place, const char *key) {
+const char *schema_place_in(struct schema *s, const char *place, const char *key) {
     size_t n = strlen(place) + 2 * strlen(key) + 2;
     char *text = work_alloc(s->work, n, 1), *to = text;
     if (!text) return place;
@@ -26,24 +24,16 @@ static const char *place_in(struct schema *s, const char *place, const char *key
     return text;
 }
 
-static const char *place_at(struct schema *s, const char *place, size_t index) {
+const char *schema_place_at(struct schema *s, const char *place, size_t index) {
     char number[24];
     snprintf(number, sizeof number, "%zu", index);
-    return place_in(s, place, number);
+    return schema_place_in(s, place, number);
 }
 
-/* What is being loaded. */
-struct loading {
-    struct schema *s;
-    const json_t *object;
-    const char *place, *base;
-    bool types[N_TYPES], whole; /* `type`; whole: numbers are integers only */
-};
-
-static void refuse(struct loading *l, const char *what) {
+void load_refuse(struct loading *l, const char *what) {
     work_fail(l->s->work, BN_STATUS_UNSUPPORTED, "%s", what);
 }
-static void complain(struct loading *l, const char *what) {
+void load_complain(struct loading *l, const char *what) {
     work_fail(l->s->work, BN_STATUS_BAD_ARGUMENT, "%s", what);
 }
 
@@ -69,25 +59,24 @@ static unsigned draft_of_keyword(const char *name) {
     return 0;
 }
 
-/* A keyword's value; messages are about it from here on. */
-static const json_t *keyword(struct loading *l, const char *name) {
+const json_t *load_keyword(struct loading *l, const char *name) {
     const json_t *value = json_object_get(l->object, name);
     if (value && draft_of_keyword(name) > l->s->draft) return NULL;
-    if (value && work_ok(l->s->work)) l->s->place = place_in(l->s, l->place, name);
+    if (value && work_ok(l->s->work)) l->s->place = schema_place_in(l->s, l->place, name);
     return value;
 }
 
-static uint32_t subschema(struct loading *l, const json_t *json, const char *place) {
+uint32_t load_subschema(struct loading *l, const json_t *json, const char *place) {
     const char *base = json_is_object(json) ? schema_index_base(l->s, json, l->base) : l->base;
     return node_of_schema(l->s, json, place, base);
 }
 
-static bool count_of(struct loading *l, const char *name, uint32_t *out) {
-    const json_t *value = keyword(l, name);
+bool load_count(struct loading *l, const char *name, uint32_t *out) {
+    const json_t *value = load_keyword(l, name);
     if (!value) return false;
     double number = json_number_value(value);
     if (!json_is_number(value) || number < 0 || number != (double)(int64_t)number) {
-        complain(l, "expected a count");
+        load_complain(l, "expected a count");
         return false;
     }
     *out = number >= UNBOUNDED ? UNBOUNDED - 1 : (uint32_t)number;
@@ -113,257 +102,16 @@ static void add_type(struct loading *l, const json_t *json) {
         for (int type = (int)names[i].first; type <= (int)names[i].last; type++) l->types[type] = true;
         return;
     }
-    complain(l, "unknown type");
+    load_complain(l, "unknown type");
 }
 
 static void load_types(struct loading *l) {
-    const json_t *type = keyword(l, "type");
+    const json_t *type = load_keyword(l, "type");
     for (int i = 0; i < N_TYPES; i++) l->types[i] = type == NULL;
     if (json_is_array(type))
         for (size_t i = 0; i < json_array_size(type); i++) add_type(l, json_array_get(type, i));
     else if (type)
         add_type(l, type);
-}
-
-/* ---- numbers ---- */
-
-static bool number_of(struct loading *l, const json_t *value, struct decimal *out) {
-    if (!json_is_number(value)) {
-        complain(l, "expected a number");
-        return false;
-    }
-    if (decimal_of_json(value, out)) return true;
-    refuse(l, "a number with more digits than are computed with");
-    return false;
-}
-
-/* minimum and maximum beyond what is computed with: the nearest bound that is. Numbers between the two are lost. */
-static bool bound_of(struct loading *l, const json_t *value, bool is_max, struct decimal *out) {
-    double number = json_number_value(value);
-    if (json_is_real(value) && (number > 1e27 || number < -1e27) && (number > 0) == is_max)
-        return decimal_parse(is_max ? "1e27" : "-1e27", is_max ? 4 : 5, out);
-    return number_of(l, value, out);
-}
-
-static void load_bound(struct loading *l, struct number_set *set, bool is_max) {
-    const char *open_name = is_max ? "exclusiveMaximum" : "exclusiveMinimum";
-    const json_t *open = json_object_get(l->object, open_name), *closed = keyword(l, is_max ? "maximum" : "minimum");
-    struct number_set one = {0};
-    struct number_bound *bound = is_max ? &one.max : &one.min;
-    if (closed && bound_of(l, closed, is_max, &bound->value)) {
-        *bound = (struct number_bound){true, json_is_true(open), bound->value};
-        number_set_and(set, &one);
-    }
-    if (!open || json_is_boolean(open)) return;
-    one = (struct number_set){0};
-    keyword(l, open_name);
-    if (bound_of(l, open, is_max, &bound->value)) {
-        *bound = (struct number_bound){true, true, bound->value};
-        number_set_and(set, &one);
-    }
-}
-
-static struct shape *load_number(struct loading *l) {
-    struct shape *shape = shape_new(l->s, TYPE_NUMBER);
-    struct decimal value, one = {1, 0}, zero = {0, 0};
-    if (!shape) return NULL;
-    load_bound(l, &shape->number, false);
-    load_bound(l, &shape->number, true);
-    const json_t *multiple = keyword(l, "multipleOf");
-    if (multiple && number_of(l, multiple, &value)) {
-        if (decimal_compare(value, zero) <= 0) complain(l, "expected a number above 0");
-        number_set_add_multiple(&shape->number, value, false);
-    }
-    if (l->whole) number_set_add_multiple(&shape->number, one, false);
-    shape->number.plain = l->whole && l->s->draft <= 4;
-    return shape;
-}
-
-/* ---- strings ---- */
-
-static struct shape *load_string(struct loading *l) {
-    struct schema *s = l->s;
-    struct shape *shape = shape_new(s, TYPE_STRING);
-    if (!shape) return NULL;
-    count_of(l, "minLength", &shape->min);
-    count_of(l, "maxLength", &shape->max);
-    const json_t *pattern = keyword(l, "pattern");
-    if (pattern) {
-        if (!json_is_string(pattern))
-            complain(l, "expected a string");
-        else
-            shape->string =
-                pattern_compile(s->work, json_string_value(pattern), json_string_length(pattern), PATTERN_SEARCH);
-    }
-    /* an annotation by the specification, meant as an assertion where somebody says what type it is */
-    const json_t *format = json_object_get(l->object, "type") ? keyword(l, "format") : NULL;
-    if (json_is_string(format) && work_ok(s->work)) {
-        const struct dfa *strings = format_strings(s->work, json_string_value(format));
-        if (strings) shape->string = dfa_combine(s->work, shape->string, strings, DFA_AND);
-    }
-    return work_ok(s->work) && shape_fold_length(s, shape) ? shape : NULL;
-}
-
-/* ---- arrays ---- */
-
-static void load_prefix(struct loading *l, struct array_shape *array, const json_t *items, const char *name) {
-    const char *place = place_in(l->s, l->place, name);
-    array->n_prefix = (uint32_t)json_array_size(items);
-    array->prefix = work_alloc(l->s->work, array->n_prefix, sizeof *array->prefix);
-    for (uint32_t i = 0; array->prefix && i < array->n_prefix && work_ok(l->s->work); i++)
-        array->prefix[i] = subschema(l, json_array_get(items, i), place_at(l->s, place, i));
-}
-
-static void load_contains(struct loading *l, struct array_shape *array) {
-    const json_t *contains = keyword(l, "contains");
-    if (!contains) return;
-    struct contains one = {subschema(l, contains, l->s->place), NEVER, 0, 1, UNBOUNDED};
-    count_of(l, "minContains", &one.min);
-    count_of(l, "maxContains", &one.max);
-    if (one.max != UNBOUNDED) one.not_node = node_not(l->s, one.node);
-    if (one.min == 0 && one.max == UNBOUNDED) return;
-    array->contains = work_alloc(l->s->work, 1, sizeof one);
-    if (!array->contains) return;
-    array->contains[0] = one;
-    array->n_contains = 1;
-}
-
-static struct shape *load_array(struct loading *l) {
-    struct shape *shape = shape_new(l->s, TYPE_ARRAY);
-    if (!shape) return NULL;
-    struct array_shape *array = shape->array;
-    const json_t *prefix = keyword(l, "prefixItems"), *items = keyword(l, "items");
-    if (json_is_array(prefix))
-        load_prefix(l, array, prefix, "prefixItems");
-    else if (prefix)
-        complain(l, "expected an array");
-    if (json_is_array(items)) { /* older drafts */
-        load_prefix(l, array, items, "items");
-        const json_t *additional = keyword(l, "additionalItems");
-        if (additional) array->rest = subschema(l, additional, l->s->place);
-    } else if (items) {
-        array->rest = subschema(l, items, place_in(l->s, l->place, "items"));
-    }
-    count_of(l, "minItems", &array->min);
-    count_of(l, "maxItems", &array->max);
-    load_contains(l, array);
-    array->unique = json_is_true(keyword(l, "uniqueItems"));
-    return array->min <= array->max ? shape : NULL;
-}
-
-/* ---- objects ---- */
-
-static void load_properties(struct loading *l, struct object_shape *object) {
-    const json_t *properties = keyword(l, "properties");
-    const char *name, *place = l->s->place;
-    json_t *value;
-    if (properties && !json_is_object(properties)) complain(l, "expected an object");
-    json_object_foreach((json_t *)properties, name, value) {
-        uint32_t at = object_property(l->s, object, name, strlen(name));
-        if (!work_ok(l->s->work)) return;
-        object->properties[at].node = subschema(l, value, place_in(l->s, place, name));
-    }
-}
-
-static void load_group(struct loading *l, struct object_shape *object) {
-    const json_t *patterns = keyword(l, "patternProperties"),
-                 *additional = json_object_get(l->object, "additionalProperties");
-    const char *name, *place = l->s->place;
-    json_t *value;
-    if (!patterns && !additional) return;
-    if (patterns && !json_is_object(patterns)) complain(l, "expected an object");
-    struct name_group group = {0};
-    size_t n = json_object_size(patterns);
-    group.patterns = work_alloc(l->s->work, n, sizeof(struct dfa *));
-    group.nodes = work_alloc(l->s->work, n, sizeof *group.nodes);
-    json_object_foreach((json_t *)patterns, name, value) {
-        if (!work_ok(l->s->work)) return;
-        l->s->place = place_in(l->s, place, name);
-        group.patterns[group.n] = pattern_compile(l->s->work, name, strlen(name), PATTERN_SEARCH);
-        group.nodes[group.n++] = subschema(l, value, l->s->place);
-    }
-    group.additional = ANY;
-    if (additional && work_ok(l->s->work)) {
-        keyword(l, "additionalProperties");
-        group.additional = subschema(l, additional, l->s->place);
-    }
-    if (!work_ok(l->s->work)) return;
-    for (uint32_t p = 0; p < object->n_properties; p++) /* patterns also apply to named ones */
-        for (uint32_t i = 0; i < group.n; i++)
-            if (dfa_match(group.patterns[i], object->properties[p].name, object->properties[p].n_name))
-                object->properties[p].node = node_and(l->s, object->properties[p].node, group.nodes[i]);
-    object->groups = work_alloc(l->s->work, 1, sizeof group);
-    if (!object->groups) return;
-    object->groups[0] = group;
-    object->n_groups = 1;
-}
-
-static void load_required(struct loading *l, struct object_shape *object) {
-    const json_t *required = keyword(l, "required");
-    if (required && !json_is_array(required)) complain(l, "expected an array of names");
-    for (size_t i = 0; i < json_array_size(required) && work_ok(l->s->work); i++) {
-        const json_t *name = json_array_get(required, i);
-        if (!json_is_string(name)) {
-            complain(l, "expected an array of names");
-            return;
-        }
-        uint32_t at = object_property(l->s, object, json_string_value(name), json_string_length(name));
-        if (work_ok(l->s->work)) object->properties[at].required = true;
-    }
-}
-
-static void load_dependencies(struct loading *l, struct object_shape *object, const char *word) {
-    const json_t *dependencies = keyword(l, word);
-    const char *name;
-    json_t *needs;
-    size_t capacity = object->n_dependencies;
-    json_object_foreach((json_t *)dependencies, name, needs) {
-        for (size_t i = 0; i < (json_is_array(needs) ? json_array_size(needs) : json_is_string(needs)); i++) {
-            const json_t *other = json_is_string(needs) ? needs : json_array_get(needs, i);
-            uint32_t property = object_property(l->s, object, name, strlen(name));
-            if (!json_is_string(other)) complain(l, "expected names");
-            uint32_t needed = object_property(l->s, object, json_is_string(other) ? json_string_value(other) : "",
-                                              json_string_length(other));
-            object->dependencies = work_grow(l->s->work, object->dependencies, object->n_dependencies + 1, &capacity,
-                                             sizeof *object->dependencies);
-            if (!object->dependencies) return;
-            object->dependencies[object->n_dependencies++] = (struct dependency){property, needed};
-        }
-    }
-}
-
-static void load_names(struct loading *l, struct object_shape *object) {
-    const json_t *names = keyword(l, "propertyNames");
-    if (!names) return;
-    const struct forms *forms = node_forms(l->s, subschema(l, names, l->s->place));
-    const struct dfa *strings = dfa_nothing(l->s->work);
-    if (!forms) return;
-    for (uint32_t i = 0; i < forms->n; i++) {
-        const struct shape *shape = forms->items[i];
-        if (shape->type != TYPE_STRING) continue;
-        strings =
-            dfa_combine(l->s->work, strings, dfa_limit(l->s->work, shape->string, shape->min, shape->max), DFA_OR);
-    }
-    if (!strings || strings->everything) return;
-    object->names = strings;
-    for (uint32_t p = 0; p < object->n_properties; p++)
-        if (!dfa_match(strings, object->properties[p].name, object->properties[p].n_name))
-            object->properties[p].node = NEVER;
-}
-
-static struct shape *load_object(struct loading *l) {
-    struct shape *shape = shape_new(l->s, TYPE_OBJECT);
-    if (!shape) return NULL;
-    struct object_shape *object = shape->object;
-    load_properties(l, object);
-    load_group(l, object);
-    load_names(l, object);
-    load_required(l, object);
-    load_dependencies(l, object, "dependentRequired");
-    load_dependencies(l, object, "dependencies");
-    count_of(l, "minProperties", &object->min);
-    count_of(l, "maxProperties", &object->max);
-    return work_ok(l->s->work) && object->min <= object->max ? shape : NULL;
 }
 
 /* ---- what applies to the same value ---- */
@@ -380,12 +128,12 @@ static uint32_t *subschemas(struct loading *l, const json_t *list, size_t *n) {
     const char *place = l->s->place;
     *n = json_array_size(list);
     if (!json_is_array(list) || *n == 0) {
-        complain(l, "expected an array of schemas");
+        load_complain(l, "expected an array of schemas");
         return NULL;
     }
     uint32_t *nodes = work_alloc(l->s->work, *n, sizeof *nodes);
     for (size_t i = 0; nodes && i < *n && work_ok(l->s->work); i++)
-        nodes[i] = subschema(l, json_array_get(list, i), place_at(l->s, place, i));
+        nodes[i] = load_subschema(l, json_array_get(list, i), schema_place_at(l->s, place, i));
     return work_ok(l->s->work) ? nodes : NULL;
 }
 
@@ -407,20 +155,21 @@ static void load_branches(struct loading *l, struct forms *forms) {
     const json_t *value;
     uint32_t *nodes;
     size_t n;
-    if ((value = keyword(l, "allOf")) && (nodes = subschemas(l, value, &n)))
+    if ((value = load_keyword(l, "allOf")) && (nodes = subschemas(l, value, &n)))
         for (size_t i = 0; i < n && work_ok(s->work); i++) meet(l, nodes[i], forms);
-    if ((value = keyword(l, "anyOf")) && (nodes = subschemas(l, value, &n))) meet(l, node_or(s, nodes, n), forms);
-    if ((value = keyword(l, "oneOf")) && (nodes = subschemas(l, value, &n))) meet(l, exactly_one(l, nodes, n), forms);
-    if ((value = keyword(l, "not"))) meet(l, node_not(s, subschema(l, value, s->place)), forms);
+    if ((value = load_keyword(l, "anyOf")) && (nodes = subschemas(l, value, &n))) meet(l, node_or(s, nodes, n), forms);
+    if ((value = load_keyword(l, "oneOf")) && (nodes = subschemas(l, value, &n)))
+        meet(l, exactly_one(l, nodes, n), forms);
+    if ((value = load_keyword(l, "not"))) meet(l, node_not(s, load_subschema(l, value, s->place)), forms);
 }
 
 static void load_condition(struct loading *l, struct forms *forms) {
     struct schema *s = l->s;
-    const json_t *condition = keyword(l, "if"), *then, *otherwise;
+    const json_t *condition = load_keyword(l, "if"), *then, *otherwise;
     if (!condition) return;
-    uint32_t node = subschema(l, condition, s->place), yes = ANY, no = ANY;
-    if ((then = keyword(l, "then"))) yes = subschema(l, then, s->place);
-    if ((otherwise = keyword(l, "else"))) no = subschema(l, otherwise, s->place);
+    uint32_t node = load_subschema(l, condition, s->place), yes = ANY, no = ANY;
+    if ((then = load_keyword(l, "then"))) yes = load_subschema(l, then, s->place);
+    if ((otherwise = load_keyword(l, "else"))) no = load_subschema(l, otherwise, s->place);
     if (!then && !otherwise) return;
     meet(l, node_or(s, (uint32_t[]){node_and(s, node, yes), node_and(s, node_not(s, node), no)}, 2), forms);
 }
@@ -428,13 +177,13 @@ static void load_condition(struct loading *l, struct forms *forms) {
 /* With the property the schema holds, too. */
 static void load_dependent_schemas(struct loading *l, struct forms *forms, const char *word) {
     struct schema *s = l->s;
-    const json_t *schemas = keyword(l, word);
+    const json_t *schemas = load_keyword(l, word);
     const char *name, *place = s->place;
     json_t *value;
     json_object_foreach((json_t *)schemas, name, value) {
         if (!json_is_object(value) && !json_is_boolean(value)) continue;
         struct forms with = {0}, without = {0}, both, ways = {0};
-        uint32_t node = subschema(l, value, place_in(s, place, name));
+        uint32_t node = load_subschema(l, value, schema_place_in(s, place, name));
         for (int type = 0; type < TYPE_OBJECT; type++) forms_add(s, &without, shape_new(s, (enum value_type)type));
         for (int required = 0; required < 2; required++) {
             struct shape *shape = shape_new(s, TYPE_OBJECT);
@@ -456,11 +205,11 @@ static void load_dependent_schemas(struct loading *l, struct forms *forms, const
 /* Strings in one automaton, the others one by one. */
 static void load_values(struct loading *l, struct forms *forms) {
     struct schema *s = l->s;
-    const json_t *value = keyword(l, "const"), *list = NULL;
+    const json_t *value = load_keyword(l, "const"), *list = NULL;
     if (value) meet(l, node_of_const(s, value, s->place), forms);
-    if (!(list = keyword(l, "enum"))) return;
+    if (!(list = load_keyword(l, "enum"))) return;
     if (!json_is_array(list)) {
-        complain(l, "expected an array");
+        load_complain(l, "expected an array");
         return;
     }
     size_t n = json_array_size(list), n_words = 0;
@@ -488,10 +237,10 @@ static void load_values(struct loading *l, struct forms *forms) {
 static void load_references(struct loading *l, struct forms *forms) {
     static const char *const words[] = {"$ref", "$dynamicRef"};
     for (int i = 0; i < 2; i++) {
-        const json_t *reference = keyword(l, words[i]);
+        const json_t *reference = load_keyword(l, words[i]);
         if (!reference) continue;
         if (!json_is_string(reference))
-            complain(l, "expected a string");
+            load_complain(l, "expected a string");
         else
             meet(l, schema_index_resolve(l->s, json_string_value(reference), l->base, i == 1), forms);
     }
@@ -502,7 +251,7 @@ static void load_references(struct loading *l, struct forms *forms) {
 static void refuse_unsupported(struct loading *l) {
     static const char *const words[] = {"$recursiveRef", "extends", "disallow", "divisibleBy"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (keyword(l, words[i]))
+        if (load_keyword(l, words[i]))
             work_fail(l->s->work, BN_STATUS_UNSUPPORTED, "the keyword '%s' isn't supported", words[i]);
 }
 
@@ -555,8 +304,8 @@ static void load_unevaluated(struct loading *l, struct forms *forms) {
     uint32_t nodes[2] = {ANY, ANY};
     static const char *const words[] = {"unevaluatedProperties", "unevaluatedItems"};
     for (int i = 0; i < 2; i++) {
-        const json_t *value = l->s->old_draft ? NULL : keyword(l, words[i]);
-        if (value) nodes[i] = subschema(l, value, l->s->place);
+        const json_t *value = l->s->old_draft ? NULL : load_keyword(l, words[i]);
+        if (value) nodes[i] = load_subschema(l, value, l->s->place);
     }
     if (nodes[0] != ANY || nodes[1] != ANY)
         schema_load_unevaluated(l->s, l->object, l->base, nodes[0], nodes[1], forms);
@@ -579,7 +328,7 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
     }
     if (!json_object_get(s->json, "$schema") && json_object_get(node.json, "$ref") &&
         json_object_get(s->json, "definitions") && !json_object_get(s->json, "$defs") && has_siblings(node.json)) {
-        keyword(&l, "$ref");
+        load_keyword(&l, "$ref");
         work_fail(s->work, BN_STATUS_UNSUPPORTED,
                   "drafts differ about keywords beside $ref: say which one with $schema");
         return;
