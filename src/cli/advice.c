@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/threads.h"
 #include "cli/model_options.h"
@@ -10,6 +11,7 @@
 
 enum { LARGE_SHARE = 20, NEAR_LIMIT = 80, FAR_FROM_LIMIT = 50 }; /* percent */
 
+/* Once: what holds for both phases is found in each. */
 static void say_advice(json_t *advice, const char *format, ...) PRINTF_LIKE(2, 3);
 static void say_advice(json_t *advice, const char *format, ...) {
     char text[400];
@@ -17,6 +19,9 @@ static void say_advice(json_t *advice, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    size_t index;
+    json_t *said;
+    json_array_foreach(advice, index, said) if (strcmp(json_string_value(said), text) == 0) return;
     json_array_append_new(advice, json_string(text));
 }
 

@@ -25,6 +25,8 @@ check "of every layer" same "$(grep -c '^decode;layer' stacks.txt)" 36
 bitnet profile demo -p 16 -n 4
 check "a table" eval 'prints "^phase " && prints "^decode *ffn_down "'
 check "says what the system doesn't show or shows it" eval 'prints "^power " && prints "^heat " && prints "^clock "'
+bitnet profile demo -p 16 -n 4 -t 64
+check "what both phases suggest is said once" [ "$(grep -c '^- 64 threads run on' out)" -eq 1 ]
 bitnet profile demo -p 16 -n 0 -o csv
 check "CSV" prints '^phase,step,calls,'
 bitnet profile demo -p 0 -n 0
