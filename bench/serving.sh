@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The figures of docs/serving-performance.md on this machine: serving.sh BITNET [SECTION…] (all of them: health small scheduling shape
-# exact stall). $MODEL is of the 2B shape, with a vocabulary; $BITNET_PYTHON a Python interpreter with llama-cpp-python[server], whose server
-# is then measured in the same run, with $PEER_MODEL ($MODEL if that isn't given).
+# exact stall). $MODEL is of the 2B shape, with a vocabulary: without it a random one is written to the cache folder, and an optimized copy, 2.7 GB
+# together. $BITNET_PYTHON is a Python interpreter with llama-cpp-python[server], whose server is then measured in the same run, with $PEER_MODEL ($MODEL
+# if that isn't given).
 set -euo pipefail
 bitnet=$1
 shift
@@ -42,7 +43,15 @@ peer() {
     done
     echo "llama-cpp-python's server doesn't start: $(tail -n 1 "$work/peer")"
 }
-the_model() { [ -n "${MODEL:-}" ] || { echo 'skipped: MODEL does not name a model of that shape with a vocabulary'; return 1; }; }
+# $MODEL and $PEER_MODEL, made where they aren't given.
+the_models() {
+    [ -z "${MODEL:-}" ] || return 0
+    local random=${XDG_CACHE_HOME:-$HOME/.cache}/bitnet/synthetic-2b-words-f16
+    mkdir -p "${random%/*}"
+    [ -e "$random.gguf" ] || "$bitnet" bench synthetic 2b "$random.gguf" --vocabulary
+    [ -e "$random-optimized.gguf" ] || "$bitnet" model optimize "$random.gguf" "$random-optimized.gguf" -q
+    MODEL=$random-optimized.gguf PEER_MODEL=$random.gguf
+}
 
 # ask_health: requests a second, mean and 99th percentile of 64 connections, from the cores of $rest.
 ask_health() {
@@ -91,7 +100,7 @@ scheduling() {
 
 shape() {
     heading "the 2B shape: 1 and 16 streams"
-    the_model || return 0
+    the_models
     ours "$MODEL" --no-speculation
     load "$url" --concurrency 1 -n 2 -p 16 --output-len 48 --ignore-eos
     load "$url" --concurrency 16 -n 32 -p 16 --output-len 48 --ignore-eos --warmup 1
@@ -105,7 +114,7 @@ shape() {
 
 exact() {
     heading "the 2B shape: 16 streams, each answer again, alone"
-    the_model || return 0
+    the_models
     ours "$MODEL"
     load "$url" --concurrency 16 -n 16 -p 16 --output-len 48 --ignore-eos --warmup 0 --verify
     stop
@@ -113,7 +122,7 @@ exact() {
 
 stall() {
     heading "the 2B shape: a prompt of nearly 4,000 tokens comes while four streams go on"
-    the_model || return 0
+    the_models
     ours "$MODEL" -b "${CHUNK:-256}" --no-speculation
     load "$url" --concurrency 4 -n 4 -p 16 --output-len 120 --ignore-eos --warmup 0 --json >"$work/streams" &
     local client=$!

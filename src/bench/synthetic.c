@@ -9,6 +9,7 @@
 #include "base/half.h"
 #include "base/memory.h"
 #include "formats/gguf.h"
+#include "tokenizer/byte_alphabet.h"
 
 enum { PIECE_BYTES = 1 << 16, TQ2_BLOCK = 256, TQ2_BYTES = 66, Q6_BLOCK = 256, Q6_BYTES = 210 };
 
@@ -196,11 +197,49 @@ static void add_keys(struct builder *b, const struct synthetic_shape *s) {
     float_key(b, "bitnet.attention.layer_norm_rms_epsilon", 1e-5f);
     number_key(b, "bitnet.vocab_size", s->vocab_size);
     text_key(b, "bitnet.hidden_act", "relu2");
-    text_key(b, "tokenizer.ggml.model", "no_vocab");
 }
 
-bn_status synthetic_write(const struct synthetic_shape *shape, enum tensor_type head, uint64_t seed, const char *path,
-                          bn_error *err) {
+/* ---- the vocabulary ---- */
+
+enum { TOKEN_TEXT_BYTES = 16, END_TOKENS = 1, NORMAL_TOKEN = 1, CONTROL_TOKEN = 3 };
+
+/* A token for each byte, words that nothing is merged to, and the end, which is last. text: room for its characters. */
+static struct gguf_string token_text(size_t id, size_t n, char text[TOKEN_TEXT_BYTES]) {
+    size_t size = id < 256 ? byte_alphabet_put((uint8_t)id, text)
+                  : id + END_TOKENS == n
+                      ? (size_t)snprintf(text, TOKEN_TEXT_BYTES, "<|end|>")
+                      : (size_t)snprintf(text, TOKEN_TEXT_BYTES, "\xc4\xa0word%zu", id); /* Ġ: a space */
+    return (struct gguf_string){text, size};
+}
+
+static bn_status write_vocabulary(struct builder *b, size_t n) {
+    char(*texts)[TOKEN_TEXT_BYTES] = mem_alloc_array(n, sizeof *texts);
+    struct gguf_string *tokens = mem_alloc_array(n, sizeof *tokens);
+    int32_t *types = mem_alloc_array(n, sizeof *types);
+    bn_status status = texts && tokens && types ? BN_OK : fail_no_memory(b->err, n * sizeof *texts);
+    for (size_t i = 0; i < n && !status; i++) {
+        tokens[i] = token_text(i, n, texts[i]);
+        types[i] = i + END_TOKENS == n ? CONTROL_TOKEN : NORMAL_TOKEN;
+    }
+    if (!status) status = gguf_writer_set_strings(b->writer, "tokenizer.ggml.tokens", tokens, n, b->err);
+    if (!status) status = gguf_writer_set_array(b->writer, "tokenizer.ggml.token_type", GGUF_I32, types, n, b->err);
+    if (!status) status = gguf_writer_set_strings(b->writer, "tokenizer.ggml.merges", NULL, 0, b->err);
+    if (!status) status = gguf_writer_set_bool(b->writer, "tokenizer.ggml.add_bos_token", false, b->err);
+    mem_free(texts);
+    mem_free(tokens);
+    mem_free(types);
+    return status;
+}
+
+static void add_vocabulary(struct builder *b, const struct synthetic_shape *s) {
+    text_key(b, "tokenizer.ggml.model", "gpt2");
+    text_key(b, "tokenizer.ggml.pre", "gpt-2");
+    number_key(b, "tokenizer.ggml.eos_token_id", s->vocab_size - END_TOKENS);
+    if (!b->status) b->status = write_vocabulary(b, s->vocab_size);
+}
+
+bn_status synthetic_write(const struct synthetic_shape *shape, enum tensor_type head, bool vocabulary, uint64_t seed,
+                          const char *path, bn_error *err) {
     struct builder b = {.seed = seed, .err = err};
     size_t n_tensors = 2 + 11 * shape->n_layers;
     b.recipes = mem_calloc(n_tensors, sizeof *b.recipes);
@@ -208,6 +247,10 @@ bn_status synthetic_write(const struct synthetic_shape *shape, enum tensor_type 
     b.status = gguf_writer_create(32, &b.writer, err);
     if (!b.status) {
         add_keys(&b, shape);
+        if (vocabulary)
+            add_vocabulary(&b, shape);
+        else
+            text_key(&b, "tokenizer.ggml.model", "no_vocab");
         add_tensors(&b, shape, head);
         if (!b.status) b.status = gguf_writer_finish(b.writer, path, err);
         gguf_writer_destroy(b.writer);

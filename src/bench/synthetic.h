@@ -2,6 +2,7 @@
 #ifndef BENCH_SYNTHETIC_H
 #define BENCH_SYNTHETIC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -18,9 +19,9 @@ const struct synthetic_shape *synthetic_shape_at(size_t index);
 const struct synthetic_shape *synthetic_shape_find(const char *name);
 
 /* Writes a BitNet model of this shape as GGUF: ternary weights as TQ2_0, head (tied to the embedding) as TYPE_F16 or
- * TYPE_Q6_K, no vocabulary. Tensors are made piece by piece: little memory whatever the size. The same seed gives the same
+ * TYPE_Q6_K; with a vocabulary of bytes and made-up words, so that it can be served, or with none. Tensors are made piece by piece: little memory whatever the size. The same seed gives the same
  * bytes. */
-bn_status synthetic_write(const struct synthetic_shape *shape, enum tensor_type head, uint64_t seed, const char *path,
-                          bn_error *err);
+bn_status synthetic_write(const struct synthetic_shape *shape, enum tensor_type head, bool vocabulary, uint64_t seed,
+                          const char *path, bn_error *err);
 
 #endif

@@ -264,7 +264,7 @@ static bn_status find_model(const struct invocation *invocation, const char *sha
     if (file_exists(*out)) return BN_OK;
     folders_make(*out);
     say(invocation, "writing %s", *out);
-    return synthetic_write(synthetic_shape_find(shape), head, 1, *out, err);
+    return synthetic_write(synthetic_shape_find(shape), head, false, 1, *out, err);
 }
 
 /* Written again where the program is newer: another build may want another layout. */

@@ -65,6 +65,11 @@ check "has its shape" same "$(json 'n_layers ~ " " ~ hidden_size ~ " " ~ context
 bitnet bench synthetic 8m q.gguf --head q6_k --seed 2
 bitnet bench q.gguf -p 8 -n 4 -r 1 --json
 check "and runs, with a Q6_K head too" prints '"name":"tg4"'
+bitnet bench synthetic 8m words.gguf --vocabulary
+bitnet tokenizer encode words.gguf "wörd"
+check "with a vocabulary: text is bytes" prints '^119,195,182,114,100$'
+bitnet tokenizer decode words.gguf 104,105,300
+check "and words" prints '^hi word300$'
 bitnet bench synthetic 9m c.gguf
 check "no other shapes" fails_saying "no shape '9m'" 2
 
