@@ -44,6 +44,28 @@ void added_tokens_release(struct added_tokens *tokens) {
     *tokens = (struct added_tokens){0};
 }
 
+/* Of the tokens with one id the last counts, and it is special if one of the same text was. */
+static bn_status last_of_each_id(struct added_tokens *tokens, const struct vocabulary *vocabulary, bn_error *err) {
+    uint32_t *place = mem_calloc(vocabulary->size + 1, sizeof *place); /* + 1; 0: none so far */
+    if (!place) return fail_no_memory(err, vocabulary->size * sizeof *place);
+    size_t n = 0;
+    for (size_t i = 0; i < tokens->n; i++) {
+        struct added_token token = tokens->items[i];
+        uint32_t *at = &place[token.id];
+        if (*at) {
+            const struct added_token *other = &tokens->items[*at - 1];
+            token.special |=
+                other->special && other->size == token.size && memcmp(other->content, token.content, token.size) == 0;
+        } else {
+            *at = (uint32_t)++n;
+        }
+        tokens->items[*at - 1] = token;
+    }
+    tokens->n = n;
+    mem_free(place);
+    return BN_OK;
+}
+
 static bn_status special_first(struct added_tokens *tokens, bn_error *err) {
     if (tokens->n == 0) return BN_OK;
     struct added_token *sorted = mem_alloc_array(tokens->n, sizeof *sorted);
@@ -117,7 +139,8 @@ static bn_status set_decoded(const struct added_tokens *tokens, const struct tex
 
 bn_status added_tokens_finish(struct added_tokens *tokens, const struct normalizer *normalizer,
                               struct vocabulary *vocabulary, bn_error *err) {
-    bn_status status = special_first(tokens, err);
+    bn_status status = last_of_each_id(tokens, vocabulary, err);
+    if (!status) status = special_first(tokens, err);
     if (status) return status;
     size_t *ends = mem_alloc_array(tokens->n + 1, sizeof *ends);
     if (!ends) return fail_no_memory(err, tokens->n * sizeof *ends);

@@ -31,22 +31,6 @@ static bool is_token(const json_t *root, const char *text) {
     return false;
 }
 
-/* The model's entries, and the id behind the highest one. */
-static void count_ids(const json_t *root, size_t *n_model, size_t *next) {
-    const json_t *vocab = vocab_of(root);
-    const char *text;
-    size_t i;
-    json_t *value;
-    *n_model = json_is_array(vocab) ? json_array_size(vocab) : json_object_size(vocab);
-    *next = json_is_array(vocab) ? *n_model : 0;
-    json_object_foreach((json_t *)vocab, text, value) if ((size_t)json_integer_value(value) + 1 > *next) *next =
-        (size_t)json_integer_value(value) + 1;
-    json_array_foreach(json_object_get(root, "added_tokens"), i, value) {
-        size_t id = (size_t)json_integer_value(json_object_get(value, "id"));
-        if (id + 1 > *next) *next = id + 1;
-    }
-}
-
 /* ---- adding ---- */
 
 static json_t *added_flags(const char *text, bool special) {
@@ -54,31 +38,79 @@ static json_t *added_flags(const char *text, bool special) {
                      false, "normalized", false, "special", special);
 }
 
-/* The reference numbers an added token that isn't in the model's vocabulary by counting: from the number of the
- * model's entries, or from the highest added id if that is beyond. Where ids have gaps that isn't the next id. */
-static bool counts_to(const json_t *root, size_t n_model, size_t id) {
-    size_t i, highest = 0;
-    json_t *entry;
-    bool any = false;
-    json_array_foreach(json_object_get(root, "added_tokens"), i, entry) {
-        size_t other = (size_t)json_integer_value(json_object_get(entry, "id"));
-        any = true;
-        if (other > highest) highest = other;
+/* The texts of a Unigram vocabulary as members of an object, which the others are anyway. */
+static json_t *texts_of(json_t *vocab) {
+    if (!json_is_array(vocab)) return json_incref(vocab);
+    json_t *texts = json_object(), *entry;
+    size_t i;
+    json_array_foreach(vocab, i, entry) {
+        const char *text = json_string_value(json_array_get(entry, 0));
+        if (text && json_object_set_new(texts, text, json_integer((json_int_t)i))) {
+            json_decref(texts);
+            return NULL;
+        }
     }
-    return (any && highest >= n_model ? highest + 1 : n_model) == id;
+    return texts;
+}
+
+/* How many texts of added tokens the vocabulary hasn't, or SIZE_MAX if memory fails. */
+static size_t count_counted(const json_t *root, const json_t *texts) {
+    json_t *seen = json_object(), *entry;
+    bool ok = seen != NULL;
+    size_t i;
+    json_array_foreach(json_object_get(root, "added_tokens"), i, entry) {
+        const char *text = json_string_value(json_object_get(entry, "content"));
+        if (text && *text && !json_object_get(texts, text))
+            ok = ok && json_object_set_new(seen, text, json_null()) == 0;
+    }
+    size_t n = ok ? json_object_size(seen) : SIZE_MAX;
+    json_decref(seen);
+    return n;
+}
+
+/* The token that has an id, NULL for none; and the id behind the highest. */
+static const char *text_of_id(const json_t *texts, size_t id, size_t *behind) {
+    const char *text, *found = NULL;
+    json_t *value;
+    *behind = 0;
+    json_object_foreach((json_t *)texts, text, value) {
+        size_t other = (size_t)json_integer_value(value);
+        if (other == id) found = text;
+        if (other >= *behind) *behind = other + 1;
+    }
+    return found;
+}
+
+/* The id of a new token. The reference counts: added tokens that aren't in the model's vocabulary get the ids from the
+ * number of its entries on, whatever the file says. Where a vocabulary has gaps, that may be another token's id, and the
+ * new one has to be in the vocabulary, which renumbers those that are counted. */
+static bn_status number_token(const json_t *root, size_t *id, bool *in_vocab, bn_error *err) {
+    json_t *vocab = vocab_of(root), *texts = texts_of(vocab);
+    size_t n_counted = texts ? count_counted(root, texts) : SIZE_MAX, behind;
+    bn_status status = n_counted == SIZE_MAX ? fail_no_memory(err, 0) : BN_OK;
+    if (!status) {
+        *id = (json_is_array(vocab) ? json_array_size(vocab) : json_object_size(vocab)) + n_counted;
+        const char *other = text_of_id(texts, *id, &behind);
+        *in_vocab = other != NULL;
+        if (other && (n_counted || json_is_array(vocab)))
+            status = fail(err, BN_STATUS_UNSUPPORTED,
+                          "the ids have gaps: the new token's would be %zu, which '%.60s' has already", *id, other);
+        else if (other)
+            *id = behind;
+    }
+    json_decref(texts);
+    return status;
 }
 
 bn_status tokenizer_json_add(json_t *root, const char *text, bool special, size_t *id, bn_error *err) {
-    size_t n_model;
-    json_t *list = json_object_get(root, "added_tokens"), *vocab = vocab_of(root);
+    json_t *list = json_object_get(root, "added_tokens");
+    bool in_vocab;
     if (!*text) return fail(err, BN_STATUS_BAD_ARGUMENT, "a token needs a text");
     if (is_token(root, text)) return fail(err, BN_STATUS_BAD_ARGUMENT, "'%.100s' is a token already", text);
     if (!json_is_array(list)) return fail(err, BN_STATUS_BAD_FILE, "'added_tokens' must be an array");
-    count_ids(root, &n_model, id);
-    bool counts = counts_to(root, n_model, *id);
-    if (!counts && !json_is_object(vocab))
-        return fail(err, BN_STATUS_UNSUPPORTED, "the ids have gaps, and a Unigram vocabulary can't name ids");
-    if (!counts && json_object_set_new(vocab, text, json_integer((json_int_t)*id)))
+    bn_status status = number_token(root, id, &in_vocab, err);
+    if (status) return status;
+    if (in_vocab && json_object_set_new(vocab_of(root), text, json_integer((json_int_t)*id)))
         return fail_no_memory(err, strlen(text));
     json_t *entry = json_pack("{s:I}", "id", (json_int_t)*id), *flags = added_flags(text, special);
     bool ok = entry && flags && json_object_update(entry, flags) == 0;

@@ -4,8 +4,8 @@
 
 #include "base/json.h"
 
-/* Adds a token to a tokenizer.json behind its highest id, as the reference would number it. One that is there already
- * is BN_STATUS_BAD_ARGUMENT. */
+/* Adds a token to a tokenizer.json with the id that the reference gives it: the next that is counted. One that is there
+ * already is BN_STATUS_BAD_ARGUMENT; BN_STATUS_UNSUPPORTED where counting comes to another token's id. */
 bn_status tokenizer_json_add(json_t *root, const char *text, bool special, size_t *id, bn_error *err);
 /* Renames a special or added token wherever a tokenizer.json names it. BN_STATUS_NOT_FOUND if it isn't one,
  * BN_STATUS_BAD_ARGUMENT if the new text is a token already. */

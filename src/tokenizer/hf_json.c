@@ -64,8 +64,17 @@ bn_status hf_add_token(bn_tokenizer *tokenizer, const json_t *entry, size_t id, 
     return tokenizer_add_token(tokenizer, token, err);
 }
 
+/* The reference counts: a text that is new gets the next id from the number of the model's entries on, whatever "id"
+ * says. That may be a token's of the model, where its ids have gaps; the added token is then what the id decodes to. */
+static size_t counted_id(const struct vocabulary *vocabulary, const json_t *entry, size_t *next) {
+    const json_t *content = json_object_get(entry, "content");
+    size_t size = json_string_length(content);
+    int32_t known = size ? vocabulary_find(vocabulary, json_string_value(content), size) : 0;
+    return known >= 0 ? (size_t)known : (*next)++;
+}
+
 static bn_status read_added_tokens(bn_tokenizer *tokenizer, const json_t *tokens, bn_error *err) {
-    size_t i;
+    size_t i, next = tokenizer->vocabulary.expected;
     json_t *entry;
     if (tokens && !json_is_null(tokens) && !json_is_array(tokens))
         return fail(err, BN_STATUS_BAD_FILE, "'added_tokens' must be an array");
@@ -73,7 +82,7 @@ static bn_status read_added_tokens(bn_tokenizer *tokenizer, const json_t *tokens
         size_t id = SIZE_MAX;
         bn_status status = json_get_size(entry, "id", 0, INT32_MAX, &id, err);
         if (!status && id == SIZE_MAX) status = fail(err, BN_STATUS_BAD_FILE, "added token %zu has no 'id'", i);
-        if (!status) status = hf_add_token(tokenizer, entry, id, err);
+        if (!status) status = hf_add_token(tokenizer, entry, counted_id(&tokenizer->vocabulary, entry, &next), err);
         if (status) return status;
     }
     return BN_OK;

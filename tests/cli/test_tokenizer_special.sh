@@ -35,6 +35,23 @@ bitnet tokenizer special rename added.json hello x -o no.json
 check "only special and added tokens" fails_saying "no special or added token" 1
 bitnet tokenizer special rename added.json '<a>' '<b>' -o no.json
 check "to a name that is free" fails_saying "'<b>' is a token already" 2
+# the reference counts added tokens from the size of the vocabulary, which may have gaps
+write_gaps() { # "VOCAB" "ADDED TOKENS": a tokenizer.json
+    printf '{"version": "1.0", "added_tokens": [%s], "model": {"type": "WordLevel", "unk_token": "a", "vocab": {%s}}}' "$2" "$1" >gaps.json
+}
+write_gaps '"a": 0, "b": 1, "c": 9' '{"id": 4, "content": "<T>"}'
+bitnet tokenizer special add gaps.json '<U>' -o counted.json
+check "the next that is counted" same "$(cat out)" $'4\t<U>'
+bitnet tokenizer encode counted.json '<T><U>'
+check "as it is counted when read" same "$(cat out)" 3,4
+write_gaps '"a": 0, "b": 1, "c": 4' '{"id": 3, "content": "<T>"}'
+bitnet tokenizer special add gaps.json '<U>' -o no.json
+check "not another token's" fails_saying "the new token's would be 4, which 'c' has already" 1
+write_gaps '"a": 0, "b": 1, "c": 3' ''
+bitnet tokenizer special add gaps.json '<U>' -o counted.json
+check "unless none are counted" same "$(cat out)" $'4\t<U>'
+bitnet tokenizer encode counted.json 'a<U>'
+check "and that is its id" same "$(cat out)" 0,4
 bitnet tokenizer special add "$TOKENIZERS/spm-llama/tokenizer.model" x -o no.json
 check "other forms are to be converted first" exits 1
 check "and nothing is left behind" same "$(ls -d no.json* ./*.unfinished 2>/dev/null)" ""

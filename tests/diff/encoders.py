@@ -129,7 +129,7 @@ def bert_japanese_characters(corpus):
 
 
 def funnel(corpus):
-    tokenizer = wordpiece(corpus, normalizers.BertNormalizer(True, True, True, True), ("<pad>", "[UNK]", "<cls>", "<sep>", "<mask>"))
+    tokenizer = wordpiece(corpus, normalizers.BertNormalizer(True, True, True, True), ("<pad>", "[UNK]", "<cls>", "<sep>", "<mask>"), post=None)
     tokenizer.post_processor = around("<cls>:2 $A:0 <sep>:0", "<cls>:2 $A:0 <sep>:0 $B:1 <sep>:1")(tokenizer)
     return tokenizer
 

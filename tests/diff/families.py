@@ -356,14 +356,16 @@ def mbart(corpus):
     return tokenizer
 
 
-def wordpiece(corpus, normalizer, special=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")):
+def wordpiece(corpus, normalizer, special=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
+              post=around("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1")):
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.train_from_iterator(corpus, trainers.WordPieceTrainer(
         vocab_size=VOCABULARY, show_progress=False, special_tokens=list(special), limit_alphabet=300))
     tokenizer.decoder = decoders.WordPiece("##", cleanup=True)
-    tokenizer.post_processor = around("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1")(tokenizer)
+    if post:
+        tokenizer.post_processor = post(tokenizer)
     return tokenizer
 
 
