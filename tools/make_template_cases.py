@@ -159,6 +159,14 @@ TEMPLATES = [
     "{{ d.fromkeys('ab') }}{{ {}.fromkeys(xs, 0) }}", "{{ dict.fromkeys(d, 1) }}{{ dict.fromkeys([]) }}", "{{ dict.fromkeys(5) }}", "{{ dict.update is defined }}",
     "{% set ns = namespace(_a=1) %}x", "{% set ns = namespace() %}{% set ns._a = 1 %}x", "{{ namespace({'_a': 1}) }}", "{{ namespace(a_=1).a_ }}",
     "{{ '{:,}'.format('x') }}", "{{ '{:_}'.format(none | string) }}",
+    "{{ self.x() }}{% block x %}hi{{ n }}{% endblock %}", "{% block x %}hi{% endblock %}{{ self.x() }}", "{{ self.y() }}", "{{ self.y }}", "{{ self is defined }}", "{% block a %}1{% endblock %}{% block b %}{{ self.a() }}2{% endblock %}", "{% macro self() %}m{% endmacro %}{{ self() }}",
+    "{{ self[\"x\"]() }}{% block x %}B{% endblock %}", "{% set self.q = 3 %}{{ self.q }}", "{% block x %}{{ super() }}{% endblock %}", "{% for i in [1,2] %}{% block x %}{{ i }}{% endblock %}{{ self.x() }}{% endfor %}", "{% set v = 1 %}{% block x %}{{ v }}{% endblock %}{% set v = 2 %}{{ self.x() }}",
+    "{% macro m() %}{{ self.x() }}{% endmacro %}{% block x %}B{% endblock %}{{ m() }}", "{% block x %}{{ self.x() }}{% endblock %}", "{% block x %}<b>{% endblock %}{{ self.x()|upper }}{{ self.x()|e }}{{ self.x() ~ \"<\" }}", "{% block x required %}{% endblock %}{{ self.x() }}",
+    "{% if false %}{% block x required %}{% endblock %}{% endif %}a", "{% block x scoped %}{{ 1 }}{% endblock %}{{ self.x() }}", "{{ self.__class__ }}", "{{ self.x(1) }}{% block x %}B{% endblock %}", "{% if false %}{% block x %}B{% endblock %}{% endif %}{{ self.x() }}",
+    "{% block x %}{% endblock %}{% block x %}{% endblock %}", "{% block x %}{% set z = 1 %}{{ z }}{% endblock %}{{ self.x() }}{{ z is defined }}", "{% block x %}{% block y %}Y{% endblock %}X{% endblock %}{{ self.y() }}{{ self.x()|length }}",
+    "{% set b = self.x %}{{ b() }}{% block x %}B{% endblock %}", "{{ self.x is callable }}{{ self.x is defined }}{{ self.z is defined }}{% block x %}B{% endblock %}", "{% for i in [1,2] %}{% block x scoped %}{{ i }}{% endblock %}{% endfor %}{{ self.x() }}",
+    "{% call self.x() %}a{% endcall %}{% block x %}B{% endblock %}", "{{ self.x.name }}{% block x %}B{% endblock %}", "{% for i in range(2) %}{{ self.x() }}{{ loop.index }}{% endfor %}{% block x %}{{ n }}{% endblock %}", "{% set t %}{{ self.x() }}{% endset %}[{{ t }}]{% block x %}B{% endblock %}",
+    "{{ [1,2]|map(\"string\")|join(self.x()) }}{% block x %}-{% endblock %}", "{% block items %}I{% endblock %}{{ self.items() }}",
 ]
 
 

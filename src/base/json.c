@@ -62,6 +62,17 @@ bn_status json_parse(const char *text, size_t size, const char *what, json_t **o
     return BN_OK;
 }
 
+bn_status json_parse_exactly(const char *text, size_t size, const char *what, json_t **out, bn_error *err) {
+    json_error_t problem;
+    json_t *value = text ? load(text, size, &problem) : NULL;
+    if (value || !text || json_error_code(&problem) != json_error_numeric_overflow) {
+        json_decref(value);
+        return json_parse(text, size, what, out, err);
+    }
+    return fail(err, BN_STATUS_UNSUPPORTED, "%s: a number beyond 64 bits at line %d, column %d: write it as a string", what,
+                problem.line, problem.column);
+}
+
 bn_status json_parse_file(const char *path, size_t max_bytes, json_t **out, bn_error *err) {
     char *text;
     size_t size;

@@ -15,6 +15,9 @@
 
 /* Parses a whole text / file. `what` names it in messages. Release *out with json_decref. */
 bn_status json_parse(const char *text, size_t size, const char *what, json_t **out, bn_error *err);
+/* The same for input whose numbers are shown again: one beyond 64 bits, which json_parse makes the nearest that fits,
+ * is BN_STATUS_UNSUPPORTED. */
+bn_status json_parse_exactly(const char *text, size_t size, const char *what, json_t **out, bn_error *err);
 bn_status json_parse_file(const char *path, size_t max_bytes, json_t **out, bn_error *err);
 
 /* Typed optional members of an object: a missing key or null leaves *out alone and returns BN_OK; a value of another

@@ -75,7 +75,7 @@ static void renderer_close(struct renderer *renderer) {
 static bn_status render(const struct renderer *renderer, const char *text, size_t size, struct buffer *out,
                         bn_error *err) {
     json_t *input;
-    bn_status status = json_parse(text, size, "input", &input, err);
+    bn_status status = json_parse_exactly(text, size, "input", &input, err);
     if (status) return status;
     if (!json_is_object(input))
         status = fail(err, BN_STATUS_BAD_FILE, "the input must be a JSON object with messages");

@@ -32,6 +32,8 @@ check "else it is the clock on the wall" same "$(cut -c 1-10 out)" "$(date +%Y-%
 
 bitnet_reading 'nonsense' template render chat.jinja
 check "input that isn't JSON" eval 'exits 1 && prints_nothing'
+bitnet_reading '{"messages":[],"n":18446744073709551615}' template render chat.jinja
+check "numbers that can't be shown as they are" fails_saying 'a number beyond 64 bits at line 1' 1
 printf '{%% if %%}' >broken.jinja
 bitnet_reading '{"messages":[]}' template render broken.jinja
 check "a broken template has line and column" fails_saying 'broken.jinja.*line 1, column' 1

@@ -294,6 +294,13 @@ static void json_names_what_is_wrong(void **state) {
     assert_string_equal(json_string_value(json_array_get(value, 3)), "99999999999999999999");
     assert_true(json_real_value(json_array_get(value, 4)) == 1e30);
     json_decref(value);
+
+    assert_int_equal(json_parse_exactly(big, strlen(big), "big.json", &value, &err), BN_STATUS_UNSUPPORTED);
+    assert_string_equal(err.message,
+                        "big.json: a number beyond 64 bits at line 1, column 32: write it as a string");
+    assert_int_equal(json_parse_exactly("[1", 2, "x.json", &value, &err), BN_STATUS_BAD_FILE);
+    assert_ok(json_parse_exactly(text, strlen(text), "x.json", &value, &err), err);
+    json_decref(value);
 }
 
 static void messages_are_printable(void **state) {

@@ -8,6 +8,7 @@
 struct name {
     struct text text;
     uint32_t id;
+    bool names_block;
 };
 
 enum binary_operator { OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_FLOOR_DIV, OP_MOD, OP_POW };
@@ -143,7 +144,7 @@ struct node {
         struct {
             struct node *filter;
             struct node_list targets, values, body;
-            bool scoped;
+            bool scoped, required;
         } block;
         /* N_FILTER_BLOCK: filter, body; N_WITH: targets, values, body; N_GENERATION, N_BLOCK: body */
     } as;

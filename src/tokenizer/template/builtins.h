@@ -46,6 +46,7 @@ extern const struct builtin_table text_filters, list_filters, selection_filters,
 bool call_builtin(struct evaluator *ev, const struct builtin *function, struct value self, const struct call *call,
                   struct value *out);
 bool call_value(struct evaluator *ev, struct value callee, const struct call *call, struct value *out);
+bool macro_value(struct evaluator *ev, struct scope *scope, const struct node *node, struct value *out);
 bool call_macro(struct evaluator *ev, const struct macro *macro, const struct call *call, struct value *out);
 
 /* Arguments with Python's conversions; `what` names the parameter in messages. */

@@ -256,6 +256,22 @@ static void set_global(struct evaluator *ev, const struct chat_template *templat
     if (string_map_find(&template->parsed.names, name, strlen(name), &id)) ev->globals[id] = v;
 }
 
+/* `self`: the template's blocks by their names. They see the outermost variables. */
+static bool self_value(struct evaluator *ev, const struct node_list *blocks, struct value *out) {
+    struct namespace_object *space = ev_alloc(ev, sizeof *space);
+    struct dict *dict = dict_create(ev, blocks->n);
+    if (!space || !dict) return false;
+    for (size_t i = 0; i < blocks->n; i++) {
+        struct value block;
+        const struct text *name = &blocks->items[i]->as.macro->name->text;
+        if (!macro_value(ev, NULL, blocks->items[i], &block) || !dict_set(ev, dict, value_text(name), block))
+            return false;
+    }
+    *space = (struct namespace_object){.attributes = *dict, .fixed = true};
+    *out = (struct value){.type = V_NAMESPACE, .as.space = space};
+    return true;
+}
+
 static bool set_globals(struct evaluator *ev, const struct chat_template *template, const json_t *input,
                         struct value messages) {
     static const char *const functions[] = {"range",           "dict",        "namespace", "cycler", "joiner",
@@ -279,6 +295,11 @@ static bool set_globals(struct evaluator *ev, const struct chat_template *templa
             return false;
     }
     set_global(ev, template, "messages", messages);
+    struct value self;
+    uint32_t id;
+    if (!string_map_find(&template->parsed.names, "self", 4, &id)) return true;
+    if (!self_value(ev, &template->parsed.blocks, &self)) return false;
+    ev->globals[id] = self;
     return true;
 }
 

@@ -78,7 +78,7 @@ FUNCTION(function_namespace) {
     if (!space || !dict || !fill_dict(ev, call, dict)) return false;
     for (size_t i = 0; i < dict->n; i++)
         if (!namespace_accepts(ev, dict->entries[i].key)) return false;
-    space->attributes = *dict;
+    *space = (struct namespace_object){.attributes = *dict};
     *out = (struct value){.type = V_NAMESPACE, .as.space = space};
     return true;
 }

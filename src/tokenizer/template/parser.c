@@ -78,7 +78,7 @@ const struct name *intern(struct parser *ps, const char *text, size_t n_bytes) {
     name->id = (uint32_t)result->n_names;
     if (result->n_names == ps->names_capacity) {
         size_t capacity = ps->names_capacity ? 2 * ps->names_capacity : 32;
-        const struct name **names = ev_alloc_array(ps->ev, capacity, sizeof *names);
+        struct name **names = ev_alloc_array(ps->ev, capacity, sizeof(struct name *));
         if (!names) return NULL;
         if (result->n_names) memcpy(names, ps->names, result->n_names * sizeof *names);
         ps->names = names;
@@ -284,19 +284,29 @@ static bool parse_generation(struct parser *ps, struct node *node) {
     return ok;
 }
 
+/* A block can be called by its name, too: {{ self.name() }}. */
+static bool keep_block(struct parser *ps, const struct name *name, const struct node *block) {
+    struct node *node = node_create(ps, N_MACRO, block->offset);
+    if (!node || !(node->as.macro = ev_alloc(ps->ev, sizeof *node->as.macro))) return false;
+    *node->as.macro = (struct macro_node){.name = name, .body = block->as.block.body};
+    return collect(ps, &ps->blocks, node);
+}
+
 /* {% block %}: nothing extends a chat template, so a block stands where it is written; it sees only the outermost
  * variables unless it is scoped. */
 static bool parse_named_block(struct parser *ps, struct node *node) {
     const struct name *name = expect_name(ps);
     if (!name) return false;
+    if (ps->names[name->id]->names_block) return parse_fail(ps, "a block of this name was there before");
+    ps->names[name->id]->names_block = true;
     node->as.block.scoped = accept_name(ps, "scoped");
-    accept_name(ps, "required");
+    node->as.block.required = accept_name(ps, "required");
     bool outer_in_loop = ps->in_loop;
     ps->in_loop = false;
     bool ok = parse_frame_body(ps, "endblock", &node->as.block.body);
     ps->in_loop = outer_in_loop;
     accept_name(ps, name->text.data);
-    return ok;
+    return ok && keep_block(ps, name, node);
 }
 
 static bool parse_loop_control(struct parser *ps, struct node *node) {
@@ -410,6 +420,7 @@ bool parse_template(struct evaluator *ev, struct parsed_template *out) {
     bool ok = (special->loop = intern(&ps, "loop", 4)) && (special->caller = intern(&ps, "caller", 6)) &&
               (special->kwargs = intern(&ps, "kwargs", 6)) && (special->varargs = intern(&ps, "varargs", 7)) &&
               parse_body(&ps, NULL, &out->body);
+    out->blocks = (struct node_list){ps.blocks.items, ps.blocks.n};
     if (ok && ps.unknown) {
         ps.at = ps.unknown;
         ok = parse_fail(&ps, "no such filter or test");

@@ -7,6 +7,7 @@
 
 struct parsed_template {
     struct node_list body;
+    struct node_list blocks; /* each as an N_MACRO, which is what self's attributes are */
     struct string_map names; /* → id; the keys are texts of struct name, in the arena */
     size_t n_names;
     struct special_names special;
@@ -23,15 +24,22 @@ struct open_macro {
     struct open_macro *outer;
 };
 
+/* Nodes collected before their number is known. */
+struct node_collector {
+    struct node **items;
+    size_t n, capacity;
+};
+
 struct parser {
     struct evaluator *ev;
     struct parsed_template *result;
     const struct token *tokens;
     size_t at;
     size_t nesting;
-    const struct name **names; /* by id, in the arena */
+    struct name **names; /* by id, in the arena */
     size_t names_capacity;
     struct open_macro *macros;
+    struct node_collector blocks;
     bool in_loop;
     bool soft;      /* inside if or a conditional expression unknown filters and tests fail only when reached */
     size_t unknown; /* token of the first one elsewhere; 0: none */
@@ -57,11 +65,6 @@ static inline void leave(struct parser *ps) {
 }
 
 struct node *node_create(struct parser *ps, enum node_type type, uint32_t offset);
-/* Nodes collected before their number is known. */
-struct node_collector {
-    struct node **items;
-    size_t n, capacity;
-};
 bool collect(struct parser *ps, struct node_collector *collector, struct node *node);
 const struct name *intern(struct parser *ps, const char *text, size_t n_bytes);
 const struct name *expect_name(struct parser *ps);

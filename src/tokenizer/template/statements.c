@@ -39,7 +39,7 @@ bool scope_set(struct evaluator *ev, struct scope *scope, const struct name *nam
 static bool assign_namespace(struct evaluator *ev, struct scope *scope, const struct node *target, struct value v) {
     struct value object;
     if (!evaluate(ev, scope, target->as.attribute.object, &object)) return false;
-    if (object.type != V_NAMESPACE) {
+    if (object.type != V_NAMESPACE || object.as.space->fixed) {
         ev->at = target->offset;
         return ev_fail(ev, "cannot assign attribute on non-namespace object");
     }
@@ -262,7 +262,7 @@ static enum flow execute_with(struct evaluator *ev, struct scope *scope, const s
     return execute(ev, inner, &node->as.block.body);
 }
 
-static bool macro_value(struct evaluator *ev, struct scope *scope, const struct node *node, struct value *out) {
+bool macro_value(struct evaluator *ev, struct scope *scope, const struct node *node, struct value *out) {
     struct macro *macro = ev_alloc(ev, sizeof *macro);
     if (!macro) return false;
     *macro = (struct macro){.node = node, .scope = scope};
@@ -322,6 +322,11 @@ static enum flow execute_generation(struct evaluator *ev, struct scope *scope, c
 }
 
 static enum flow execute_block(struct evaluator *ev, struct scope *scope, const struct node *node) {
+    if (node->as.block.required) {
+        ev->at = node->offset;
+        ev_fail(ev, "a required block is for templates that extend this one, and none can");
+        return FLOW_FAIL;
+    }
     struct scope *inner = scope_create(ev, node->as.block.scoped ? scope : NULL);
     return inner ? execute(ev, inner, &node->as.block.body) : FLOW_FAIL;
 }

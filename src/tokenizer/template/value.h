@@ -110,6 +110,7 @@ struct dict {
 
 struct namespace_object {
     struct dict attributes;
+    bool fixed; /* `self`: its attributes are the template's blocks */
 };
 struct cycler {
     const struct list *items;
