@@ -109,7 +109,7 @@ bn_status api_add_routes(struct api *api, struct router *router, bn_error *err) 
 
 bn_status api_open(struct api *api, struct models *models, const struct api_options *options, bn_error *err) {
     const char *folder = options->folder;
-    *api = (struct api){.models = models};
+    *api = (struct api){.models = models, .upload_bytes = options->upload_bytes};
     bn_status status = json_store_create(MAX_RESPONSES, MAX_RESPONSE_BYTES, MAX_RESPONSE_AGE_S, &api->responses, err);
     if (!status) status = stream_sessions_create(&api->sessions, err);
     if (!status) status = replay_open(&api->replay, options->cache_bytes, err);

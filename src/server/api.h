@@ -22,11 +22,13 @@ struct api {
     struct files *files; /* NULL: there is no folder for state, so no files and batches either */
     struct batches *batches;
     struct ollama_tasks *tasks; /* pulls, pushes and the like; NULL: this build has no hub */
+    uint64_t upload_bytes;      /* most that files for /api/create may have together */
 };
 
 struct api_options {
     const char *folder; /* for files and batches; NULL: none */
     size_t cache_bytes; /* of answers that are certain to come again; 0: none */
+    uint64_t upload_bytes;
 };
 
 /* Opens what the routes keep: responses in memory, files and batches in the folder. The models must be

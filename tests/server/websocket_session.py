@@ -528,17 +528,15 @@ def check_slow_readers_slow_themselves():
                        "stream": True})
     stream.sendall(f"POST /v1/completions HTTP/1.0\r\nHost: {slim.address}\r\nContent-Type: application/json\r\n"
                    f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
-    began, quick = time.time(), Streams(slim)
-    for i in range(10):
+    quick, began = Streams(slim), slim.cpu_s()
+    for i in range(10):  # others aren't held up: if they were, this would never end
         quick.start(str(i), prompt="Once", max_tokens=20, ignore_eos=True)
         assert quick.collect(str(i))[str(i)][-1]["status"] == "completed"
-    assert time.time() - began < 20
     cpu, now = -1, slim.cpu_s()  # what isn't read stands still: all 64 are unfinished, and nothing is computed
-    deadline = time.time() + 30
     while now > cpu:
-        assert time.time() < deadline
+        assert now - began < 20  # the server's time, whatever else this machine does; all of it takes longer
         cpu = now
-        time.sleep(0.3)
+        time.sleep(1)
         now = slim.cpu_s()
     assert slim.memory_mib() - slim_memory < 120, slim.memory_mib()
     data = bytearray()

@@ -17,7 +17,7 @@
 struct serve_settings {
     struct model_options model;
     const char *chat_template_file, *state_folder;
-    size_t sequences, max_queued, max_loaded, max_memory_mib, idle_s, cache_mib, grammar_mib;
+    size_t sequences, max_queued, max_loaded, max_memory_mib, idle_s, cache_mib, grammar_mib, uploads_mib;
     const char *host, *api_keys, *api_key_file, *tls_key, *tls_certificate, *origins, *prefix;
     size_t port, workers, max_connections, max_body_mib, timeout_s, drain_timeout_s;
     bool no_access_log, vllm_metrics;
@@ -68,6 +68,10 @@ static const struct option serving_options[] = {
      "memory for compiled grammars and schemas, per model; 0: none are kept", NULL},
     {"state-dir", 0, OPTION_TEXT, FIELD(state_folder), "FOLDER", 0, 0,
      "where uploaded files and batches are kept; without it there are no /v1/files and /v1/batches", NULL},
+#ifdef BITNET_HUB
+    {"max-uploads-mib", 0, OPTION_SIZE, FIELD(uploads_mib), "N", 1, 1 << 30,
+     "disk for files that clients upload for /api/create; those that wait longest make room", NULL},
+#endif
     {"chat-template-file", 0, OPTION_TEXT, FIELD(chat_template_file), "FILE", 0, 0,
      "a Jinja template instead of the models' own", NULL},
     {0},
@@ -86,6 +90,7 @@ static void set_defaults(void *settings) {
     serve->drain_timeout_s = 30;
     serve->max_queued = 1024;
     serve->grammar_mib = 256;
+    serve->uploads_mib = 65536;
 }
 
 /* ---- lists ---- */
@@ -251,7 +256,8 @@ static bn_status serve(struct invocation *invocation, const struct server_option
     bn_status status = metrics_create(&metrics, err);
     if (!status) metrics_show_aliases(metrics, settings->vllm_metrics);
     if (!status) status = open_models(invocation, metrics, &models, err);
-    const struct api_options api_options = {settings->state_folder, settings->cache_mib << 20};
+    const struct api_options api_options = {settings->state_folder, settings->cache_mib << 20,
+                                            (uint64_t)settings->uploads_mib << 20};
     if (!status) status = api_open(&api, models, &api_options, err);
     if (!status) status = router_create(&router, err);
     if (!status) status = api_add_routes(&api, router, err);

@@ -1,6 +1,7 @@
 /* HEAD and POST /api/blobs/sha256:…: files that /api/create makes models of. They wait in the data folder's "uploads" until
- * they are used, at most a day. */
+ * they are used, at most a day; together they have at most so many bytes: the oldest make room for others. */
 #include <dirent.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "base/memory.h"
 #include "server/hub/ollama_library.h"
 
-enum { MAX_WAITING_BYTES = 1 << 20, MAX_AGE_S = 86400 };
+enum { MAX_WAITING_BYTES = 1 << 20, MAX_AGE_S = 86400, LEAST_FILE_BYTES = 1 << 20 };
 
 /* ---- where they lie ---- */
 
@@ -28,16 +29,56 @@ char *ollama_blob_path(const char *digest) {
     return path;
 }
 
-/* Removes what nobody came for. */
-static void sweep(const char *folder) {
+/* What lies in the folder: complete files, and those that are still being written. */
+struct uploads {
+    uint64_t bytes; /* a small file counts LEAST_FILE_BYTES, so that there can't be any number of them */
+    char *oldest;   /* path of the oldest complete one; NULL: there is none */
+    struct timespec oldest_time;
+};
+
+static bool is_earlier(const struct timespec *a, const struct timespec *b) {
+    return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+static void count_file(struct uploads *uploads, const char *name, char *path, const struct stat *info) {
+    uploads->bytes += info->st_size > LEAST_FILE_BYTES ? (uint64_t)info->st_size : LEAST_FILE_BYTES;
+    if (!sha256_valid(name) || (uploads->oldest && !is_earlier(&info->st_mtim, &uploads->oldest_time))) {
+        mem_free(path);
+        return;
+    }
+    mem_free(uploads->oldest);
+    uploads->oldest = path;
+    uploads->oldest_time = info->st_mtim;
+}
+
+/* Counts what lies there, and removes what nobody came for. */
+static void sweep(const char *folder, struct uploads *out) {
+    *out = (struct uploads){0};
     DIR *stream = opendir(folder);
     for (struct dirent *entry; stream && (entry = readdir(stream));) {
         struct stat info;
         char *path = entry->d_name[0] == '.' ? NULL : path_join(folder, entry->d_name);
-        if (path && stat(path, &info) == 0 && info.st_mtime + MAX_AGE_S < time(NULL)) unlink(path);
-        mem_free(path);
+        bool there = path && stat(path, &info) == 0;
+        bool kept = there && info.st_mtime + MAX_AGE_S >= time(NULL);
+        if (there && !kept) unlink(path);
+        if (kept)
+            count_file(out, entry->d_name, path, &info);
+        else
+            mem_free(path);
     }
     if (stream) closedir(stream);
+}
+
+/* Is there room for n bytes more? The oldest complete files are removed for them. */
+static bool make_room(const char *folder, size_t n, uint64_t most) {
+    struct uploads uploads;
+    sweep(folder, &uploads);
+    while (uploads.bytes + n > most && uploads.oldest && unlink(uploads.oldest) == 0) {
+        mem_free(uploads.oldest);
+        sweep(folder, &uploads);
+    }
+    mem_free(uploads.oldest);
+    return uploads.bytes + n <= most;
 }
 
 void handle_ollama_blob_head(struct exchange *exchange, void *service) {
@@ -51,8 +92,9 @@ void handle_ollama_blob_head(struct exchange *exchange, void *service) {
 
 struct upload {
     struct exchange *exchange;
-    struct ollama_tasks *tasks;
+    const struct api *api;
     char digest[80];
+    char *folder, *path; /* where it goes; the thread's */
     pthread_mutex_t lock;
     pthread_cond_t news;
     struct buffer waiting; /* guarded by lock, as are the next three */
@@ -87,6 +129,8 @@ static void on_cut(void *context, enum cut_reason reason) {
 static void on_release(void *context) {
     struct upload *upload = context;
     buffer_release(&upload->waiting);
+    mem_free(upload->folder);
+    mem_free(upload->path);
     pthread_cond_destroy(&upload->news);
     pthread_mutex_destroy(&upload->lock);
     mem_free(upload);
@@ -109,18 +153,32 @@ static bool next_bytes(struct upload *upload, struct buffer *bytes, bn_status *s
     return !*status && bytes->size;
 }
 
-static bn_status receive(struct upload *upload, const char *path, bn_error *err) {
+/* Writes within the bound of all uploads, one of them at a time. */
+static bn_status write_bytes(struct upload *upload, FILE *stream, const struct buffer *bytes, bn_error *err) {
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+    bool written = false;
+    pthread_mutex_lock(&one_at_a_time);
+    bool room = make_room(upload->folder, bytes->size, upload->api->upload_bytes);
+    if (room) written = fwrite(bytes->data, 1, bytes->size, stream) == bytes->size && fflush(stream) == 0;
+    pthread_mutex_unlock(&one_at_a_time);
+    if (!room)
+        return fail(err, BN_STATUS_BUSY,
+                    "uploads may have %" PRIu64 " MiB in all (--max-uploads-mib): there is no room",
+                    upload->api->upload_bytes >> 20);
+    return written ? BN_OK : fail(err, BN_STATUS_IO, "%s: can't write", upload->path);
+}
+
+static bn_status receive(struct upload *upload, bn_error *err) {
     struct atomic_file file;
     struct buffer bytes = {0};
     char hex[SHA256_HEX_SIZE];
-    bn_status status = atomic_file_open(path, &file, err);
+    bn_status status = atomic_file_open(upload->path, &file, err);
     if (status) return status;
     struct digest digest = {0};
     status = digest_start(&digest, false, 0, err);
     while (!status && next_bytes(upload, &bytes, &status, err)) {
         digest_update(&digest, bytes.data, bytes.size);
-        if (fwrite(bytes.data, 1, bytes.size, file.stream) != bytes.size)
-            status = fail(err, BN_STATUS_IO, "%s: can't write", path);
+        status = write_bytes(upload, file.stream, &bytes, err);
         buffer_clear(&bytes);
     }
     buffer_release(&bytes);
@@ -133,23 +191,31 @@ static bn_status receive(struct upload *upload, const char *path, bn_error *err)
     return status;
 }
 
+static void refuse_upload(struct exchange *exchange, struct failure *failure) {
+    if (failure->status == 429) { /* there is no room, nor will there be */
+        failure->status = 413;
+        failure->retry_after_s = 0;
+        failure->code = "uploads_full";
+    }
+    failure_send(exchange, failure);
+}
+
 static void *run(void *context) {
     struct upload *upload = context;
-    struct ollama_tasks *tasks = upload->tasks;
+    struct ollama_tasks *tasks = upload->api->tasks;
     struct failure failure = {0};
     bn_error error = {0};
-    char *folder = data_path("uploads"), *path = ollama_blob_path(upload->digest);
-    bn_status status = folder && path ? folder_make_all(folder, &error) : fail_no_memory(&error, 80);
-    if (!status) sweep(folder);
-    if (!status) status = receive(upload, path, &error);
-    mem_free(folder);
-    mem_free(path);
+    upload->folder = data_path("uploads");
+    upload->path = ollama_blob_path(upload->digest);
+    bool there = upload->folder && upload->path;
+    bn_status status = there ? folder_make_all(upload->folder, &error) : fail_no_memory(&error, sizeof upload->digest);
+    if (!status) status = receive(upload, &error);
     if (status == BN_STATUS_CANCELLED)
         exchange_abort(upload->exchange);
     else if (succeeded(&failure, status, &error))
         exchange_respond(upload->exchange, 201, "application/json", "", 0);
     else
-        failure_send(upload->exchange, &failure);
+        refuse_upload(upload->exchange, &failure);
     ollama_tasks_leave(tasks);
     return NULL;
 }
@@ -172,7 +238,7 @@ void handle_ollama_blob_create(struct exchange *exchange, void *service) {
         return;
     }
     upload->exchange = exchange;
-    upload->tasks = api->tasks;
+    upload->api = api;
     snprintf(upload->digest, sizeof upload->digest, "%s", digest);
     pthread_mutex_init(&upload->lock, NULL);
     pthread_cond_init(&upload->news, NULL);
