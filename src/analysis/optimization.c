@@ -1,13 +1,14 @@
 #include "analysis/optimization.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "analysis/sample_text.h"
+#include "base/file.h"
 #include "base/memory.h"
+#include "base/work_folder.h"
 #include "formats/detect.h"
 #include "model/weights.h"
 
@@ -19,7 +20,8 @@
 struct optimization {
     const struct optimization_options *options;
     struct optimization_report *report;
-    char *converted; /* files in the making; NULL: none */
+    struct work_folder making;
+    char *converted; /* files in it; NULL: none */
     char *written;
 };
 
@@ -31,29 +33,9 @@ static bool is_lossy(const struct optimization_options *o) {
     return o->layers.given || o->head.given || o->embeddings.given;
 }
 
-/* ---- files in the making ---- */
-
-/* An empty file beside the output. */
-static bn_status make_temporary(const char *output, char **path, bn_error *err) {
-    size_t n = strlen(output);
-    *path = mem_alloc(n + sizeof ".XXXXXX");
-    if (!*path) return fail_no_memory(err, n);
-    memcpy(*path, output, n);
-    memcpy(*path + n, ".XXXXXX", sizeof ".XXXXXX");
-    int fd = mkstemp(*path);
-    if (fd >= 0) {
-        close(fd);
-        return BN_OK;
-    }
-    mem_free(*path);
-    *path = NULL;
-    return fail(err, BN_STATUS_IO, "%s: can't be written: is its folder there?", output);
-}
-
-static void remove_temporary(char **path) {
-    if (*path) unlink(*path);
-    mem_free(*path);
-    *path = NULL;
+static bn_status name_file(const struct optimization *job, const char *name, char **path, bn_error *err) {
+    *path = path_join(job->making.path, name);
+    return *path ? BN_OK : fail_no_memory(err, strlen(job->making.path));
 }
 
 /* ---- converting and writing ---- */
@@ -79,7 +61,7 @@ static void conversion_notice(void *context, const char *line) {
 
 static bn_status convert(struct optimization *job, bn_error *err) {
     const struct optimization_options *o = job->options;
-    bn_status status = make_temporary(o->output, &job->converted, err);
+    bn_status status = name_file(job, "converted.gguf", &job->converted, err);
     const struct convert_options converting = {
         .source = o->source,
         .output = job->converted,
@@ -103,7 +85,7 @@ static bn_status write_optimized(struct optimization *job, bn_error *err) {
     bn_model_options options = o->model;
     bn_model *model = NULL;
     if (job->converted) options.i2s_layout = NULL; /* it says itself how it is packed */
-    bn_status status = make_temporary(o->output, &job->written, err);
+    bn_status status = name_file(job, "written.gguf", &job->written, err);
     if (!status) status = bn_model_open(job->converted ? job->converted : o->source, &options, &model, err);
     if (status) return status;
     job->report->written.layout = o->layout;
@@ -178,16 +160,14 @@ bn_status optimize_model(const struct optimization_options *options, struct opti
     struct optimization job = {.options = options, .report = report};
     enum file_kind kind;
     bn_status status = file_kind_detect(options->source, &kind, err);
+    if (!status) status = work_folder_create(options->output, &job.making, err);
     if (!status && (kind != FILE_GGUF || is_lossy(options))) status = convert(&job, err);
     if (!status) status = write_optimized(&job, err);
     if (!status && !options->no_compare) status = compare(&job, err);
     if (!status && rename(job.written, options->output) != 0)
-        status = fail(err, BN_STATUS_IO, "%s: can't be written", options->output);
-    if (!status) {
-        mem_free(job.written);
-        job.written = NULL;
-    }
-    remove_temporary(&job.converted);
-    remove_temporary(&job.written);
+        status = fail(err, BN_STATUS_IO, "%s: can't be written: %s", options->output, strerror(errno));
+    work_folder_release(&job.making);
+    mem_free(job.converted);
+    mem_free(job.written);
     return status;
 }

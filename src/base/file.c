@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+enum { SUFFIX_BYTES = sizeof ".01234567.tmp" };
+
 static bn_status fail_errno(bn_error *err, const char *path, const char *doing) {
     int code = errno;
     bn_status status = code == ENOENT || code == ENOTDIR ? BN_STATUS_NOT_FOUND
@@ -156,13 +158,18 @@ char *path_join(const char *directory, const char *name) {
     return path;
 }
 
+/* Cuts a path, of one character at least, to that of its folder. */
+static const char *cut_to_folder(char *path) {
+    char *slash = strrchr(path, '/');
+    if (!slash) path[0] = '.';
+    path[slash > path ? slash - path : 1] = 0;
+    return path;
+}
+
 /* The rename is durable only once the folder that holds the name is. */
 static void sync_folder_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    char *folder = slash == path ? mem_strdup("/")
-                   : slash       ? mem_strndup(path, (size_t)(slash - path))
-                                 : mem_strdup(".");
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    char *folder = mem_strdup(path);
+    int fd = folder ? open(cut_to_folder(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
         (void)fsync(fd); /* some file systems refuse this for folders: the rename has happened all the same */
         close(fd);
@@ -170,39 +177,67 @@ static void sync_folder_of(const char *path) {
     mem_free(folder);
 }
 
-/* A new file beside the target; open() applies the umask, which mkstemp would not. */
-static int create_temporary(char *temporary, size_t size, const char *path) {
+/* What the kernel calls an open file. */
+struct fd_path {
+    char text[32];
+};
+
+static struct fd_path fd_path(int fd) {
+    struct fd_path path;
+    snprintf(path.text, sizeof path.text, "/proc/self/fd/%d", fd);
+    return path;
+}
+
+/* A file that has no name before it is committed: nothing stays of it if the process is killed. -1 where the file system
+ * can't do that, or there is no /proc to name it by. */
+static int create_nameless(char *scratch, size_t size, const char *path) {
+    snprintf(scratch, size, "%s", path);
+    int fd = *path ? open(cut_to_folder(scratch), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666) : -1;
+    scratch[0] = 0;
+    if (fd < 0 || access(fd_path(fd).text, F_OK) == 0) return fd;
+    close(fd);
+    return -1;
+}
+
+/* Names a new file beside the target; open() applies the umask, which mkstemp would not. fd -1: makes it, and returns it open; else
+ * gives the name to that one. -1 and errno when it can't. */
+static int create_temporary(char *temporary, size_t size, const char *path, int fd) {
     for (unsigned attempt = 0; attempt < 100; attempt++) {
         snprintf(temporary, size, "%s.%08x.tmp", path, (unsigned)(clock_now_ns() * 2654435761u) ^ (unsigned)getpid());
-        int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (fd >= 0 || errno != EEXIST) return fd;
+        int named = fd < 0 ? open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666)
+                           : linkat(AT_FDCWD, fd_path(fd).text, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW);
+        if (named >= 0 || errno != EEXIST) return named;
     }
     return -1;
 }
 
 bn_status atomic_file_open(const char *path, struct atomic_file *out, bn_error *err) {
     *out = (struct atomic_file){0};
-    size_t size = strlen(path) + sizeof ".01234567.tmp";
+    size_t size = strlen(path) + SUFFIX_BYTES;
     char *temporary = mem_alloc(size), *target = mem_strdup(path);
     bn_status status = BN_OK;
     int fd = -1;
     FILE *stream = NULL;
     if (!temporary || !target) {
         status = fail_no_memory(err, size);
-    } else if ((fd = create_temporary(temporary, size, path)) < 0 || !(stream = fdopen(fd, "wb"))) {
-        status = fail_errno(err, path, "write");
+    } else {
+        fd = create_nameless(temporary, size, path);
+        if (fd < 0) fd = create_temporary(temporary, size, path, -1);
+        if (fd < 0 || !(stream = fdopen(fd, "wb"))) status = fail_errno(err, path, "write");
     }
     if (status) {
-        if (fd >= 0) {
-            close(fd);
-            unlink(temporary);
-        }
+        if (fd >= 0) close(fd);
+        if (fd >= 0 && *temporary) unlink(temporary);
         mem_free(temporary);
         mem_free(target);
         return status;
     }
     *out = (struct atomic_file){.stream = stream, .path = target, .temporary_path = temporary};
     return BN_OK;
+}
+
+static void remove_temporary(const struct atomic_file *file) {
+    if (*file->temporary_path) unlink(file->temporary_path);
 }
 
 static void atomic_file_forget(struct atomic_file *file) {
@@ -212,13 +247,16 @@ static void atomic_file_forget(struct atomic_file *file) {
 }
 
 bn_status atomic_file_commit(struct atomic_file *file, bn_error *err) {
+    size_t size = strlen(file->path) + SUFFIX_BYTES;
     bool written = fflush(file->stream) == 0 && !ferror(file->stream) && fsync(fileno(file->stream)) == 0;
+    if (written && !*file->temporary_path)
+        written = create_temporary(file->temporary_path, size, file->path, fileno(file->stream)) == 0;
     bn_status status = written ? BN_OK : fail_errno(err, file->path, "write");
     if (fclose(file->stream) && !status) status = fail_errno(err, file->path, "write");
     file->stream = NULL;
     if (!status && rename(file->temporary_path, file->path)) status = fail_errno(err, file->path, "replace");
     if (status)
-        unlink(file->temporary_path);
+        remove_temporary(file);
     else
         sync_folder_of(file->path);
     atomic_file_forget(file);
@@ -228,7 +266,7 @@ bn_status atomic_file_commit(struct atomic_file *file, bn_error *err) {
 void atomic_file_abort(struct atomic_file *file) {
     if (!file->temporary_path) return;
     if (file->stream) fclose(file->stream);
-    unlink(file->temporary_path);
+    remove_temporary(file);
     atomic_file_forget(file);
 }
 

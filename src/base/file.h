@@ -42,12 +42,12 @@ bool file_is_directory(const char *path);
 /* directory + "/" + name in newly allocated memory, NULL if memory is out. */
 char *path_join(const char *directory, const char *name);
 
-/* Atomic writing: everything goes to a temporary file in the target's folder; commit flushes, fsyncs and renames it
- * over the target. abort (or commit failing) removes it and leaves an old target as it was. */
+/* Atomic writing: everything goes to a temporary file in the target's folder, without a name where the file system has such; commit
+ * flushes, fsyncs and renames it over the target. abort (or commit failing) removes it and leaves an old target as it was. */
 struct atomic_file {
     FILE *stream;
     char *path;           /* where it will be */
-    char *temporary_path; /* where it is */
+    char *temporary_path; /* where it is; "": it has no name yet */
 };
 bn_status atomic_file_open(const char *path, struct atomic_file *out, bn_error *err);
 bn_status atomic_file_commit(struct atomic_file *file, bn_error *err);

@@ -1,6 +1,5 @@
 #include "convert/hf_folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/work_folder.h"
 #include "convert/hf_config.h"
 #include "formats/safetensors_writer.h"
 #include "tokenizer/convert.h"
@@ -185,40 +185,18 @@ static bn_status fill_folder(struct tensor_stream *stream, const char *source_fo
 
 /* ---- the folder as a whole ---- */
 
-static void remove_folder(const char *folder) {
-    DIR *entries = opendir(folder);
-    for (struct dirent *entry; entries && (entry = readdir(entries));) {
-        char *path = path_join(folder, entry->d_name);
-        if (path && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) unlink(path);
-        mem_free(path);
-    }
-    if (entries) closedir(entries);
-    rmdir(folder);
-}
-
 bn_status hf_write_folder(struct tensor_stream *stream, const char *source_folder, const char *path, bn_error *err) {
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/') n--;
-    char *temporary = mem_alloc(n + sizeof ".XXXXXX");
-    if (!temporary) return fail_no_memory(err, n);
-    memcpy(temporary, path, n);
-    memcpy(temporary + n, ".XXXXXX", sizeof ".XXXXXX");
-    struct stat info;
-    if (stat(path, &info) == 0 && rmdir(path) != 0) {
-        mem_free(temporary);
+    if (file_exists(path) && rmdir(path) != 0)
         return fail(err, BN_STATUS_IO, "%s: is there already, and isn't an empty folder", path);
-    }
-    bn_status status = BN_OK;
-    mode_t mask = umask(0);
-    umask(mask);
-    if (!mkdtemp(temporary) || chmod(temporary, 0777 & ~mask) != 0)
-        status = fail(err, BN_STATUS_IO, "%s: can't make the folder: %s", path, strerror(errno));
-    if (!status) {
-        status = fill_folder(stream, source_folder, temporary, err);
-        if (!status && rename(temporary, path) != 0)
-            status = fail(err, BN_STATUS_IO, "%s: can't put the folder there: %s", path, strerror(errno));
-        if (status) remove_folder(temporary);
-    }
-    mem_free(temporary);
+    char *target = mem_strndup(path, n);
+    struct work_folder making = {NULL, -1};
+    bn_status status = target ? work_folder_create(target, &making, err) : fail_no_memory(err, n);
+    if (!status) status = fill_folder(stream, source_folder, making.path, err);
+    if (!status && rename(making.path, target) != 0)
+        status = fail(err, BN_STATUS_IO, "%s: can't put the folder there: %s", path, strerror(errno));
+    work_folder_release(&making);
+    mem_free(target);
     return status;
 }

@@ -4,9 +4,11 @@ source "$(dirname "$0")/lib.sh"
 
 bitnet model optimize demo -o fast.gguf
 check "optimizes" eval 'exits 0 && prints_nothing && says "ternary.*compiled tokenizer.* -> fast.gguf"'
+mkdir screened.gguf.0123abcd.part && echo half >screened.gguf.0123abcd.part/written.gguf # as a killed run leaves it
 bitnet model optimize demo --head screen -o screened.gguf --json
 check "as JSON" same "$(json '[output, tensors, ternary, screen, tokenizer] | join(",")')" screened.gguf,73,42,True,True
 check "which says the size" same "$(json bytes)" "$(stat -c %s screened.gguf)"
+check "what a killed run left is gone" same "$(echo screened.gguf*)" screened.gguf
 bitnet model optimize screened.gguf --head screen -o again.gguf
 check "what is optimized stays as it is" cmp screened.gguf again.gguf
 bitnet model optimize screened.gguf --head exact -o bare.gguf --json

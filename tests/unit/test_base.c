@@ -4,10 +4,12 @@
 
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -19,6 +21,7 @@
 #include "base/reader.h"
 #include "base/string_map.h"
 #include "base/utf8.h"
+#include "base/work_folder.h"
 
 static void utf8_round_trips_every_scalar(void **state) {
     (void)state;
@@ -224,6 +227,67 @@ static void files_are_written_whole_or_not(void **state) {
     mem_free(path);
 }
 
+/* Runs work in a process that kills itself afterwards. */
+static void run_and_kill(void (*work)(const char *path), const char *path) {
+    pid_t child = fork();
+    if (child == 0) {
+        work(path);
+        raise(SIGKILL);
+    }
+    int result = 0;
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_true(WIFSIGNALED(result) && WTERMSIG(result) == SIGKILL);
+}
+
+static void half_write(const char *path) {
+    struct atomic_file file;
+    if (atomic_file_open(path, &file, NULL)) _exit(1);
+    fputs("half", file.stream);
+    fflush(file.stream);
+}
+
+static void what_is_killed_leaves_no_file(void **state) {
+    (void)state;
+    const char *folder = temporary_folder();
+    int nameless = open(folder, O_TMPFILE | O_WRONLY, 0600);
+    if (nameless < 0) skip();
+    close(nameless);
+    char *path = path_join(folder, "out");
+    run_and_kill(half_write, path);
+    assert_int_equal(rmdir(folder), 0);
+    mem_free(path);
+}
+
+static void half_work(const char *path) {
+    struct work_folder making;
+    if (work_folder_create(path, &making, NULL)) _exit(1);
+    char *inside = path_join(making.path, "part");
+    if (file_write_all(inside, "half", 4, NULL)) _exit(1);
+}
+
+static void what_is_killed_is_swept(void **state) {
+    (void)state;
+    bn_error err = {0};
+    const char *folder = temporary_folder();
+    char *path = path_join(folder, "out"), *foreign = path_join(folder, "out.0123abcd.parts");
+    struct work_folder one, other;
+    assert_int_equal(mkdir(foreign, 0700), 0);
+    run_and_kill(half_work, path);
+    assert_int_equal(rmdir(folder), -1);
+    assert_ok(work_folder_create(path, &one, &err), err);
+    assert_ok(work_folder_create(path, &other, &err), err); /* leaves the first, which is in use */
+    assert_true(file_is_directory(one.path) && file_is_directory(other.path));
+    assert_int_equal(rename(other.path, path), 0);
+    work_folder_release(&one);
+    work_folder_release(&other);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(rmdir(foreign), 0); /* not ours: still there */
+    assert_int_equal(rmdir(folder), 0);  /* nothing else is */
+    assert_int_equal(work_folder_create("/nonexistent/out", &one, &err), BN_STATUS_IO);
+    mem_free(path);
+    mem_free(foreign);
+}
+
 static void reopened_is_the_same_file(void **state) {
     (void)state;
     const char *folder = temporary_folder();
@@ -332,6 +396,8 @@ int main(void) {
         cmocka_unit_test(large_arena_blocks_are_zeroed),
         cmocka_unit_test(buffer_builds_text),
         cmocka_unit_test(files_are_written_whole_or_not),
+        cmocka_unit_test(what_is_killed_leaves_no_file),
+        cmocka_unit_test(what_is_killed_is_swept),
         cmocka_unit_test(reopened_is_the_same_file),
         cmocka_unit_test(full_disk_keeps_the_old_file),
         cmocka_unit_test(json_names_what_is_wrong),
