@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds schemas in the manner of public collections (families_of_schemas.py) against the jsonschema package.
+"""Holds schemas in the manner of public collections (families_of_schemas.py, families_of_large_schemas.py) against the jsonschema package.
 
     compare_families.py --bitnet build/bitnet --work build/diff [--values N] [--only FAMILY] [--show N] [--folder DIR]
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import jsonschema
 
+import families_of_large_schemas
 import families_of_schemas
 import instances
 
@@ -100,15 +101,16 @@ def compiles(options, path, texts):
 
 def validator_of(schema):
     dialect = schema.get("$schema", "") if isinstance(schema, dict) else ""
-    kind = (jsonschema.Draft4Validator if "draft-04" in dialect else jsonschema.Draft6Validator if "draft-06" in dialect else
+    kind = (jsonschema.Draft3Validator if "draft-03" in dialect else jsonschema.Draft4Validator if "draft-04" in dialect else jsonschema.Draft6Validator if "draft-06" in dialect else
             jsonschema.Draft7Validator if "draft-07" in dialect or dialect.endswith(".org/schema#") else jsonschema.Draft201909Validator if "2019" in dialect else
             jsonschema.Draft202012Validator)
-    return jsonschema.validators.extend(kind, {"pattern": has_pattern, "multipleOf": is_multiple})(schema, format_checker=CHECKER)
+    return jsonschema.validators.extend(kind, {"pattern": has_pattern, **({} if "draft-03" in dialect else {"multipleOf": is_multiple})})(schema, format_checker=CHECKER)
 
 
 def schemas_of(options):
     if not options.folder:
         yield from families_of_schemas.families(options.seed)
+        yield from families_of_large_schemas.families(options.seed)
         return
     for path in sorted(options.folder.rglob("*.json")):
         yield path.name, json.loads(path.read_text())

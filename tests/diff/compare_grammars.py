@@ -8,6 +8,7 @@
 - Schemas of our own (schemas.py): all compile; every output of the demo model at temperature 1.5 validates; and of texts near
   these outputs, the grammar accepts those that jsonschema does.
 - Schemas in the manner of public collections (compare_families.py).
+- Regular expressions, against a JavaScript engine (compare_patterns.py).
 Exits 1 on differences."""
 import argparse
 import collections
@@ -145,9 +146,17 @@ def compare_own(options):
     return not bad and not refused
 
 
+def script(options, name, *arguments):
+    path = Path(__file__).with_name(name)
+    return subprocess.run([sys.executable, path, "--bitnet", options.bitnet, "--work", options.work, *arguments], check=False).returncode == 0
+
+
 def compare_families(options):
-    script = Path(__file__).with_name("compare_families.py")
-    return subprocess.run([sys.executable, script, "--bitnet", options.bitnet, "--work", options.work, "--values", "4"], check=False).returncode == 0
+    return script(options, "compare_families.py", "--values", "4")
+
+
+def compare_patterns(options):
+    return script(options, "compare_patterns.py", "--count", "600")
 
 
 def main():
@@ -157,10 +166,10 @@ def main():
     parser.add_argument("--count", type=int, default=330)
     parser.add_argument("--outputs", type=int, default=10)
     parser.add_argument("--tokens", type=int, default=160)
-    parser.add_argument("--only", choices=["suite", "own", "families"])
+    parser.add_argument("--only", choices=["suite", "own", "families", "patterns"])
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    parts = {"suite": compare_suite, "own": compare_own, "families": compare_families}
+    parts = {"suite": compare_suite, "own": compare_own, "families": compare_families, "patterns": compare_patterns}
     done = [part(options) for name, part in parts.items() if options.only in (None, name)]
     return 0 if all(done) else 1
 

@@ -55,10 +55,26 @@ static void regular_expressions(void **state) {
     check(BN_GRAMMAR_REGEX, "(a?){20}a{20}", TEXTS("aaaaaaaaaaaaaaaaaaaa"), TEXTS("aaaaaaaaaaaaaaaaaaa"));
     refused(BN_GRAMMAR_REGEX, "(a", BN_STATUS_BAD_ARGUMENT, "group");
     refused(BN_GRAMMAR_REGEX, "(a)\\1", BN_STATUS_UNSUPPORTED, "back-reference");
-    refused(BN_GRAMMAR_REGEX, "\\bfoo", BN_STATUS_UNSUPPORTED, "word boundary");
+    refused(BN_GRAMMAR_REGEX, "a++", BN_STATUS_UNSUPPORTED, "possessive");
     refused(BN_GRAMMAR_REGEX, "(x{1000}){1000}", BN_STATUS_UNSUPPORTED, "too large");
     refused(BN_GRAMMAR_REGEX, "(((((((a?){8}b?){8}c?){8})?){8}d?){8}e?){4}", BN_STATUS_UNSUPPORTED, "too many steps");
     refused(BN_GRAMMAR_REGEX, "a(?!a)a", BN_STATUS_UNSUPPORTED, "no text satisfies");
+}
+
+static void assertions_in_regular_expressions(void **state) {
+    (void)state;
+    check(BN_GRAMMAR_REGEX, "((?!foo).)*", TEXTS("", "fo", "bar", "f oo"), TEXTS("foo", "afoo", "xfoox"));
+    check(BN_GRAMMAR_REGEX, "(a(?=b)|b(?!b))+", TEXTS("ab", "abab", "b"), TEXTS("a", "abb", "ba"));
+    check(BN_GRAMMAR_REGEX, "\\w+(-\\w+)*(?<![_-])", TEXTS("a", "a-b", "a_b"), TEXTS("a_", "a-_", "-"));
+    check(BN_GRAMMAR_REGEX, "(?<!x)[a-z]+(?<!end)", TEXTS("xy", "ende"), TEXTS("end", "bend", ""));
+    check(BN_GRAMMAR_REGEX, ".*\\bfoo\\b.*", TEXTS("foo", "a foo!", "foo-foo"), TEXTS("food", "afoo", "_foo"));
+    check(BN_GRAMMAR_REGEX, ".\\B.\\B.", TEXTS("abc", "-.-"), TEXTS("a.b", "ab.", "-ab"));
+    check(BN_GRAMMAR_REGEX, "(?=.*\\d)(?!.*\\bno\\b)[a-z\\d ]{3,6}", TEXTS("a1b", "nose 1"),
+          TEXTS("abc", "no 1", "1 no", "a1"));
+    check(BN_GRAMMAR_REGEX, "(?i)stra\\u00dfe|[a-c]x(?-i:y)", TEXTS("STRAße", "Bxy", "bXy"), TEXTS("bxY", "dxy"));
+    check(BN_GRAMMAR_REGEX, "(?s)a.b", TEXTS("a\nb", "a.b"), TEXTS("ab"));
+    check(BN_GRAMMAR_REGEX, "a(?s:.)b.c", TEXTS("a\nb.c"), TEXTS("a\nb\nc"));
+    refused(BN_GRAMMAR_REGEX, "(?<=a(?=b))b", BN_STATUS_UNSUPPORTED, "isn't supported here");
 }
 
 static void choices(void **state) {
@@ -334,7 +350,7 @@ static void structural_tags(void **state) {
     refused(BN_GRAMMAR_STRUCTURAL_TAG,
             "{\"structures\":[{\"begin\":\"<a>\",\"schema\":{},\"end\":\"\"},{\"begin\":\"<a>\",\"schema\":{\"type\":"
             "\"string\","
-            "\"pattern\":\"(?<=a)\"},\"end\":\"\"}],\"triggers\":[\"<a\"]}",
+            "\"pattern\":\"(a)\\\\1\"},\"end\":\"\"}],\"triggers\":[\"<a\"]}",
             BN_STATUS_UNSUPPORTED, "#/prefixItems/1");
 }
 
@@ -479,6 +495,7 @@ static void outputs_are_completed_before_their_capacity(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(regular_expressions),
+        cmocka_unit_test(assertions_in_regular_expressions),
         cmocka_unit_test(choices),
         cmocka_unit_test(schemas),
         cmocka_unit_test(numbers_with_exponents),

@@ -4,7 +4,7 @@
 
 #include "engine/grammar/dfa.h"
 
-/* NULL for a format that isn't known, which asserts nothing (and after a failure). */
-const struct dfa *format_strings(struct work *work, const char *name);
+/* NULL for a format that isn't known, which asserts nothing (and after a failure). They have at most *most characters. */
+const struct dfa *format_strings(struct work *work, const char *name, uint32_t *most);
 
 #endif

@@ -1,8 +1,9 @@
 /* Regular expressions as ECMAScript writes them (with its u flag), compiled to automata.
  *
  * Known: classes, \d \w \s and their opposites (ASCII, as ECMA-262 has it), \p{…} of general categories, groups, greedy and
- * lazy repetition (the same language), anchors anywhere, look-ahead outside of groups. Refused by name: back-references,
- * look-behind, \b, look-ahead inside of groups. A repetition with bounds costs states, and there is a limit. */
+ * lazy repetition (the same language), anchors, look-ahead, look-behind and \b \B anywhere (but in look-behind), the flags i and s
+ * at the beginning, "(?i)", or of a group, "(?i:…)". Refused by name: back-references, possessive repetition. A repetition with
+ * bounds costs states, and there is a limit. */
 #ifndef ENGINE_GRAMMAR_PATTERN_H
 #define ENGINE_GRAMMAR_PATTERN_H
 

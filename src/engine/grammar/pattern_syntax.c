@@ -16,6 +16,7 @@ struct parser {
     const char *text;
     size_t n, at;
     unsigned depth;
+    bool ignores_case, dot_is_all;
 };
 
 static struct pattern_node *parse_alternatives(struct parser *p);
@@ -220,7 +221,7 @@ static uint32_t unicode_escape(struct parser *p) {
 
 /* After a backslash: adds a class to *set, or returns the one character it stands for. */
 #define IS_CLASS UINT32_MAX
-static uint32_t parse_escape(struct parser *p, struct code_set *set, bool in_class) {
+static uint32_t parse_escape(struct parser *p, struct code_set *set) {
     uint32_t c = take_character(p);
     switch (c) {
     case 'd':
@@ -263,13 +264,11 @@ static uint32_t parse_escape(struct parser *p, struct code_set *set, bool in_cla
         if (p->at < p->n && p->text[p->at] >= '0' && p->text[p->at] <= '9') refuse(p, "an octal escape");
         return 0;
     case 'b':
-        if (in_class) return '\b';
-        refuse(p, "a word boundary");
-        return 0;
+        return '\b'; /* in a class; elsewhere it's an assertion */
     default:
         if ((c >= '1' && c <= '9') || c == 'k')
             refuse(p, "a back-reference");
-        else if (c == 'B' || c == 'G')
+        else if (c == 'G')
             refuse(p, "this assertion");
         else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
             refuse(p, "this escape");
@@ -277,8 +276,23 @@ static uint32_t parse_escape(struct parser *p, struct code_set *set, bool in_cla
     }
 }
 
+/* Letters of the other case beside those of the set. */
+static void add_other_cases(struct parser *p, struct code_set *set) {
+    for (size_t i = 0, n = set->n; i < n && work_spend(p->work, (set->ranges[i].last - set->ranges[i].first) / 8);
+         i++) {
+        const struct code_range range = set->ranges[i];
+        for (uint32_t c = range.first; c <= range.last && work_ok(p->work); c++) {
+            uint32_t lower = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c),
+                     upper = (uint32_t)utf8proc_toupper((utf8proc_int32_t)c);
+            if (lower < range.first || lower > range.last) code_set_add(p->work, set, lower, lower);
+            if (upper < range.first || upper > range.last) code_set_add(p->work, set, upper, upper);
+        }
+    }
+}
+
 static struct pattern_node *chars_of(struct parser *p, struct code_set set, bool negated) {
     struct pattern_node *node = new_node(p, PATTERN_CHARS);
+    if (p->ignores_case) add_other_cases(p, &set);
     code_set_finish(p->work, &set, negated);
     if (node) node->set = set;
     return node;
@@ -294,15 +308,11 @@ static struct pattern_node *parse_class(struct parser *p) {
     struct code_set set = {0};
     bool negated = take(p, "^");
     while (more(p) && p->text[p->at] != ']') {
-        if (sees(p, "[:")) {
-            refuse(p, "a POSIX class");
-            return NULL;
-        }
-        uint32_t first = take(p, "\\") ? parse_escape(p, &set, true) : take_character(p), last = first;
+        uint32_t first = take(p, "\\") ? parse_escape(p, &set) : take_character(p), last = first;
         bool range = p->at + 1 < p->n && p->text[p->at] == '-' && p->text[p->at + 1] != ']';
         if (range && first != IS_CLASS) {
             p->at++;
-            last = take(p, "\\") ? parse_escape(p, &set, true) : take_character(p);
+            last = take(p, "\\") ? parse_escape(p, &set) : take_character(p);
             if (last == IS_CLASS) { /* "[a-\d]": a minus between two things */
                 code_set_add(p->work, &set, '-', '-');
                 last = first;
@@ -318,26 +328,69 @@ static struct pattern_node *parse_class(struct parser *p) {
 
 /* ---- structure ---- */
 
+static struct pattern_node *look_node(struct parser *p, bool behind, bool negative) {
+    struct pattern_node *look = new_node(p, PATTERN_LOOK);
+    if (!look) return NULL;
+    look->behind = behind;
+    look->negative = negative;
+    return look;
+}
+
+/* \b: a letter on one side only; \B: on both or neither. */
+static struct pattern_node *word_boundary(struct parser *p, bool negative) {
+    struct pattern_node *ways = new_node(p, PATTERN_ALTERNATIVES);
+    for (int i = 0; i < 2 && work_ok(p->work); i++) {
+        struct pattern_node *way = new_node(p, PATTERN_CONCAT);
+        for (int side = 0; side < 2 && work_ok(p->work); side++) {
+            struct code_set set = {0};
+            ADD_RANGES(p, &set, words, false);
+            struct pattern_node *look = look_node(p, side == 0, (i ^ (side && !negative)) != 0);
+            add_item(p, look, chars_of(p, set, false));
+            add_item(p, way, look);
+        }
+        add_item(p, ways, way);
+    }
+    return ways;
+}
+
+/* "?i", "?s-i" and so on, up to `end`; false, and nothing is taken, where something else stands. */
+static bool take_flags(struct parser *p, char end) {
+    size_t at = p->at + 1;
+    bool on = true, ignores_case = p->ignores_case, dot_is_all = p->dot_is_all;
+    for (; at < p->n && strchr("isu-", p->text[at]); at++) {
+        if (p->text[at] == '-') on = false;
+        if (p->text[at] == 'i') ignores_case = on;
+        if (p->text[at] == 's') dot_is_all = on;
+    }
+    if (at >= p->n || p->text[at] != end) return false;
+    p->at = at + 1;
+    p->ignores_case = ignores_case;
+    p->dot_is_all = dot_is_all;
+    return true;
+}
+
 static struct pattern_node *parse_group(struct parser *p) {
     struct pattern_node *look = NULL;
     if (p->depth >= DEEPEST_GROUP) {
         work_fail(p->work, BN_STATUS_UNSUPPORTED, "groups of the pattern are nested deeper than %d", DEEPEST_GROUP);
         return NULL;
     }
-    if (take(p, "?=") || sees(p, "?!")) {
-        look = new_node(p, PATTERN_LOOK);
-        if (look) look->negative = take(p, "?!");
-    } else if (sees(p, "?<=") || sees(p, "?<!")) {
-        refuse(p, "look-behind");
+    bool ignored_case = p->ignores_case, dot_was_all = p->dot_is_all;
+    if (sees(p, "?=") || sees(p, "?!") || sees(p, "?<=") || sees(p, "?<!")) {
+        bool behind = p->text[++p->at] == '<';
+        look = look_node(p, behind, p->text[p->at += behind] == '!');
+        p->at++;
     } else if (take(p, "?P<") || take(p, "?<")) {
         const char *end = memchr(p->text + p->at, '>', p->n - p->at);
         p->at = end ? (size_t)(end + 1 - p->text) : p->n;
-    } else if (!take(p, "?:") && sees(p, "?")) {
+    } else if (!take(p, "?:") && sees(p, "?") && !take_flags(p, ':')) {
         refuse(p, "this kind of group");
     }
     p->depth++;
     struct pattern_node *inside = parse_alternatives(p);
     p->depth--;
+    p->ignores_case = ignored_case;
+    p->dot_is_all = dot_was_all;
     if (!take(p, ")")) complain(p, "a group without its end");
     if (!look) return inside;
     add_item(p, look, inside);
@@ -410,11 +463,14 @@ static struct pattern_node *parse_atom(struct parser *p) {
         return new_node(p, PATTERN_END);
     case '.':
         ADD_RANGES(p, &set, newlines, true);
+        if (p->dot_is_all) ADD_RANGES(p, &set, newlines, false);
         return chars_of(p, set, false);
     case '\\':
         if (take(p, "A")) return new_node(p, PATTERN_START);
         if (take(p, "Z") || take(p, "z")) return new_node(p, PATTERN_END);
-        c = parse_escape(p, &set, false);
+        if (take(p, "b")) return word_boundary(p, false);
+        if (take(p, "B")) return word_boundary(p, true);
+        c = parse_escape(p, &set);
         return c == IS_CLASS ? chars_of(p, set, false) : one_character(p, c);
     case '*':
     case '+':
@@ -443,6 +499,10 @@ static struct pattern_node *parse_alternatives(struct parser *p) {
 struct pattern_node *pattern_parse(struct work *work, const char *text, size_t n) {
     struct parser p = {.work = work, .text = text, .n = n};
     if (!work_spend(work, n)) return NULL;
+    if (sees(&p, "(?")) {
+        p.at = 1;
+        if (!take_flags(&p, ')')) p.at = 0;
+    }
     struct pattern_node *tree = parse_alternatives(&p);
     if (tree && p.at < n) complain(&p, "a ) that closes nothing");
     return work_ok(work) ? tree : NULL;

@@ -11,7 +11,7 @@ enum pattern_kind {
     PATTERN_REPEAT,
     PATTERN_START, /* ^ */
     PATTERN_END,   /* $ */
-    PATTERN_LOOK,  /* look-ahead */
+    PATTERN_LOOK,  /* what is around */
     /* in rules only: */
     PATTERN_RULE,    /* what a rule says */
     PATTERN_SPECIAL, /* a special token */
@@ -26,7 +26,7 @@ struct pattern_node {
     struct pattern_node **items; /* CONCAT, ALTERNATIVES; REPEAT and LOOK have one */
     size_t n_items, items_capacity;
     uint32_t min, max;     /* REPEAT */
-    bool negative;         /* LOOK */
+    bool negative, behind; /* LOOK: ahead or behind */
     uint32_t rule;         /* RULE; SCHEMA: the node */
     bool lexeme;           /* one token of a grammar */
     const struct dfa *dfa; /* DFA */

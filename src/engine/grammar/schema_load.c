@@ -37,8 +37,8 @@ void load_complain(struct loading *l, const char *what) {
     work_fail(l->s->work, BN_STATUS_BAD_ARGUMENT, "%s", what);
 }
 
-/* The draft that a keyword came with; before, it was an annotation like any word that isn't known. */
-static unsigned draft_of_keyword(const char *name) {
+/* Does the document's draft know the word? Before a keyword came, and after it went, it's an annotation like any other. */
+static bool is_keyword(const struct schema *s, const char *name) {
     static const struct {
         const char *name;
         unsigned draft;
@@ -55,13 +55,13 @@ static unsigned draft_of_keyword(const char *name) {
                 {"$dynamicRef", 2020},
                 {"prefixItems", 2020}};
     for (size_t i = 0; i < sizeof news / sizeof *news; i++)
-        if (strcmp(news[i].name, name) == 0) return news[i].draft;
-    return 0;
+        if (strcmp(news[i].name, name) == 0) return s->draft >= news[i].draft;
+    return s->draft <= 7 || strcmp(name, "dependencies") != 0;
 }
 
 const json_t *load_keyword(struct loading *l, const char *name) {
     const json_t *value = json_object_get(l->object, name);
-    if (value && draft_of_keyword(name) > l->s->draft) return NULL;
+    if (value && !is_keyword(l->s, name)) return NULL;
     if (value && work_ok(l->s->work)) l->s->place = schema_place_in(l->s, l->place, name);
     return value;
 }
@@ -93,6 +93,12 @@ static void add_type(struct loading *l, const json_t *json) {
                  {"number", TYPE_NUMBER, TYPE_NUMBER}, {"integer", TYPE_NUMBER, TYPE_NUMBER},
                  {"string", TYPE_STRING, TYPE_STRING}, {"array", TYPE_ARRAY, TYPE_ARRAY},
                  {"object", TYPE_OBJECT, TYPE_OBJECT}};
+    if (l->s->draft == 3 && json_is_object(json)) {
+        load_refuse(l, "a schema as a type isn't supported");
+        return;
+    }
+    bool any = l->s->draft == 3 && json_is_string(json) && strcmp(json_string_value(json), "any") == 0;
+    for (int type = 0; any && type < N_TYPES; type++) l->types[type] = true;
     for (size_t i = 0; json_is_string(json) && i < sizeof names / sizeof *names; i++) {
         if (strcmp(json_string_value(json), names[i].name) != 0) continue;
         if (names[i].first == TYPE_NUMBER) {
@@ -102,7 +108,7 @@ static void add_type(struct loading *l, const json_t *json) {
         for (int type = (int)names[i].first; type <= (int)names[i].last; type++) l->types[type] = true;
         return;
     }
-    load_complain(l, "unknown type");
+    if (!any) load_complain(l, "unknown type");
 }
 
 static void load_types(struct loading *l) {
@@ -248,56 +254,18 @@ static void load_references(struct loading *l, struct forms *forms) {
 
 /* ---- the object ---- */
 
-static void refuse_unsupported(struct loading *l) {
-    static const char *const words[] = {"$recursiveRef", "extends", "disallow", "divisibleBy"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (load_keyword(l, words[i]))
-            work_fail(l->s->work, BN_STATUS_UNSUPPORTED, "the keyword '%s' isn't supported", words[i]);
-}
-
-/* Does anything stand beside $ref that an older draft ignores and a newer one doesn't? */
-static bool has_siblings(const json_t *object) {
-    static const char *const words[] = {"$id",
-                                        "id",
-                                        "type",
-                                        "enum",
-                                        "const",
-                                        "minimum",
-                                        "maximum",
-                                        "exclusiveMinimum",
-                                        "exclusiveMaximum",
-                                        "multipleOf",
-                                        "minLength",
-                                        "maxLength",
-                                        "pattern",
-                                        "format",
-                                        "properties",
-                                        "required",
-                                        "additionalProperties",
-                                        "patternProperties",
-                                        "propertyNames",
-                                        "minProperties",
-                                        "maxProperties",
-                                        "dependencies",
-                                        "dependentRequired",
-                                        "dependentSchemas",
-                                        "items",
-                                        "prefixItems",
-                                        "additionalItems",
-                                        "minItems",
-                                        "maxItems",
-                                        "uniqueItems",
-                                        "contains",
-                                        "allOf",
-                                        "anyOf",
-                                        "oneOf",
-                                        "not",
-                                        "if",
-                                        "unevaluatedItems",
-                                        "unevaluatedProperties"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (json_object_get(object, words[i])) return true;
-    return false;
+/* Draft 3's words for allOf, and for a type that mustn't be. */
+static void load_of_old(struct loading *l, struct forms *forms) {
+    struct schema *s = l->s;
+    if (s->draft != 3) return;
+    const json_t *extends = load_keyword(l, "extends");
+    if (json_is_object(extends)) meet(l, load_subschema(l, extends, s->place), forms);
+    for (size_t i = 0; i < json_array_size(extends); i++)
+        meet(l, load_subschema(l, json_array_get(extends, i), schema_place_at(s, s->place, i)), forms);
+    const json_t *disallow = load_keyword(l, "disallow");
+    if (!disallow) return;
+    const json_t *types = schema_keep(s, json_pack("{s:O}", "type", disallow));
+    if (types) meet(l, node_not(s, node_of_schema(s, types, s->place, l->base)), forms);
 }
 
 static void load_unevaluated(struct loading *l, struct forms *forms) {
@@ -321,19 +289,12 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
     const struct node node = s->nodes[id];
     struct loading l = {.s = s, .object = node.json, .place = node.place, .base = node.base};
     *out = (struct forms){0};
-    if (s->old_draft && json_object_get(node.json, "$ref") && has_siblings(node.json)) {
+    if (s->old_draft && json_object_get(node.json, "$ref")) { /* what stands beside it doesn't count there */
         forms_all(s, out);
         load_references(&l, out);
         return;
     }
-    if (!json_object_get(s->json, "$schema") && json_object_get(node.json, "$ref") &&
-        json_object_get(s->json, "definitions") && !json_object_get(s->json, "$defs") && has_siblings(node.json)) {
-        load_keyword(&l, "$ref");
-        work_fail(s->work, BN_STATUS_UNSUPPORTED,
-                  "drafts differ about keywords beside $ref: say which one with $schema");
-        return;
-    }
-    refuse_unsupported(&l);
+    if (s->draft == 2019 && load_keyword(&l, "$recursiveRef")) load_refuse(&l, "$recursiveRef isn't supported");
     load_types(&l);
     for (int type = 0; type < N_TYPES && work_ok(s->work); type++) {
         if (!l.types[type]) continue;
@@ -347,6 +308,7 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
     load_values(&l, out);
     load_references(&l, out);
     load_branches(&l, out);
+    load_of_old(&l, out);
     load_condition(&l, out);
     load_dependent_schemas(&l, out, "dependentSchemas");
     load_dependent_schemas(&l, out, "dependencies");

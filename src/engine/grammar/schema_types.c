@@ -50,7 +50,7 @@ struct shape *load_number(struct loading *l) {
     if (!shape) return NULL;
     load_bound(l, &shape->number, false);
     load_bound(l, &shape->number, true);
-    const json_t *multiple = load_keyword(l, "multipleOf");
+    const json_t *multiple = load_keyword(l, l->s->draft == 3 ? "divisibleBy" : "multipleOf");
     if (multiple && number_of(l, multiple, &value)) {
         if (decimal_compare(value, zero) <= 0) load_complain(l, "expected a number above 0");
         number_set_add_multiple(&shape->number, value, false);
@@ -79,8 +79,10 @@ struct shape *load_string(struct loading *l) {
     /* an annotation by the specification, meant as an assertion where somebody says what type it is */
     const json_t *format = json_object_get(l->object, "type") ? load_keyword(l, "format") : NULL;
     if (json_is_string(format) && work_ok(s->work)) {
-        const struct dfa *strings = format_strings(s->work, json_string_value(format));
+        uint32_t most;
+        const struct dfa *strings = format_strings(s->work, json_string_value(format), &most);
         if (strings) shape->string = dfa_combine(s->work, shape->string, strings, DFA_AND);
+        if (strings && most < shape->max) shape->max = most;
     }
     return work_ok(s->work) && shape_fold_length(s, shape) ? shape : NULL;
 }
@@ -143,6 +145,7 @@ static void load_properties(struct loading *l, struct object_shape *object) {
         uint32_t at = object_property(l->s, object, name, strlen(name));
         if (!work_ok(l->s->work)) return;
         object->properties[at].node = load_subschema(l, value, schema_place_in(l->s, place, name));
+        if (l->s->draft == 3) object->properties[at].required = json_is_true(json_object_get(value, "required"));
     }
 }
 
@@ -181,6 +184,7 @@ static void load_group(struct loading *l, struct object_shape *object) {
 
 static void load_required(struct loading *l, struct object_shape *object) {
     const json_t *required = load_keyword(l, "required");
+    if (json_is_boolean(required) && l->s->draft == 3) return; /* of the value itself: its object has seen to it */
     if (required && !json_is_array(required)) load_complain(l, "expected an array of names");
     for (size_t i = 0; i < json_array_size(required) && work_ok(l->s->work); i++) {
         const json_t *name = json_array_get(required, i);
