@@ -49,7 +49,7 @@ the_models() {
     local random=${XDG_CACHE_HOME:-$HOME/.cache}/bitnet/synthetic-2b-words-f16
     mkdir -p "${random%/*}"
     [ -e "$random.gguf" ] || "$bitnet" bench synthetic 2b "$random.gguf" --vocabulary
-    [ -e "$random-optimized.gguf" ] || "$bitnet" model optimize "$random.gguf" "$random-optimized.gguf" -q
+    [ -e "$random-optimized.gguf" ] || "$bitnet" model optimize "$random.gguf" -o "$random-optimized.gguf" -q
     MODEL=$random-optimized.gguf PEER_MODEL=$random.gguf
 }
 
