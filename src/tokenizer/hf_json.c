@@ -39,7 +39,9 @@ bn_status hf_copy_pattern(bn_tokenizer *tokenizer, const json_t *object, const c
     *is_regex = !literal && json_is_string(regex);
     if (!*is_regex && !json_is_string(literal))
         return fail(err, BN_STATUS_BAD_FILE, "'pattern' of %s must have a 'String' or a 'Regex'", hf_type(object));
-    return copy_string(tokenizer, *is_regex ? regex : literal, text, size, err);
+    bn_status status = copy_string(tokenizer, *is_regex ? regex : literal, text, size, err);
+    *is_regex |= !status && *size == 0; /* nothing is found between all characters, as by an expression */
+    return status;
 }
 
 bn_status hf_add_token(bn_tokenizer *tokenizer, const json_t *entry, size_t id, bn_error *err) {

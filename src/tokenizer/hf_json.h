@@ -26,7 +26,7 @@ const char *hf_type(const json_t *step);
 /* A copy of a string member in the tokenizer's arena, fallback where it is missing. */
 bn_status hf_copy_text(bn_tokenizer *tokenizer, const json_t *object, const char *key, const char *fallback,
                        const char **text, size_t *size, bn_error *err);
-/* "pattern": {"String": …} → *literal, {"Regex": …} → *is_regex too. */
+/* "pattern": {"String": …} → *literal, {"Regex": …} → *is_regex too, and an empty string. */
 bn_status hf_copy_pattern(bn_tokenizer *tokenizer, const json_t *object, const char **text, size_t *size,
                           bool *is_regex, bn_error *err);
 /* An entry of "added_tokens" (or of added_tokens_decoder, whose id is the key). */
