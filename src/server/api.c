@@ -144,6 +144,17 @@ bool api_acquire(const struct api *api, const json_t *body, const struct model *
     return refuse(failure, "model", "the model has no tokenizer");
 }
 
+const struct model *api_acquire_for(const struct api *api, struct exchange *exchange) {
+    const char *queried = exchange_query(exchange, "model");
+    json_t *body = exchange_request(exchange)->json,
+           *named = body ? json_incref(body) : json_pack("{s:s*}", "model", queried);
+    const struct model *model = NULL;
+    struct failure failure = {0};
+    if (!api_acquire(api, named, &model, &failure)) failure_send(exchange, &failure);
+    json_decref(named);
+    return model;
+}
+
 static pthread_once_t seeded = PTHREAD_ONCE_INIT;
 static uint64_t seed; /* so that nobody can find a salt that gives another's scope */
 

@@ -41,6 +41,9 @@ bn_status api_add_routes(struct api *api, struct router *router, bn_error *err);
 
 /* The model that a body names, held; body NULL or without a name: the only one. With a tokenizer, always. */
 bool api_acquire(const struct api *api, const json_t *body, const struct model **out, struct failure *failure);
+/* For the handler of an exchange: the model that its body names, or its query where it has none (?model=). NULL: the exchange
+ * is answered. */
+const struct model *api_acquire_for(const struct api *api, struct exchange *exchange);
 /* The scope of cached prompts (bn_request_options.cache_scope) of a tenant, "" for everybody's. */
 uint64_t cache_scope(const char *tenant, const char *salt);
 /* Whose request it is (request.client), as the engine's options want it; whose cached prompts it may find: those of its API key and, where the

@@ -298,12 +298,8 @@ void handle_infill(struct exchange *exchange, void *service) {
 /* ---- looking ---- */
 
 void handle_props(struct exchange *exchange, void *service) {
-    struct failure failure = {0};
-    const struct model *model;
-    if (!api_acquire(service, NULL, &model, &failure)) {
-        failure_send(exchange, &failure);
-        return;
-    }
+    const struct model *model = api_acquire_for(service, exchange);
+    if (!model) return;
     bn_engine_stats stats = {.size = sizeof stats};
     bn_engine_get_stats(model->engine, &stats);
     exchange_respond_json(exchange, 200,
@@ -317,12 +313,8 @@ void handle_props(struct exchange *exchange, void *service) {
 
 /* A slot is a place in the batch; who sits where changes with every step, so only how many are taken is told. */
 void handle_slots(struct exchange *exchange, void *service) {
-    struct failure failure = {0};
-    const struct model *model;
-    if (!api_acquire(service, NULL, &model, &failure)) {
-        failure_send(exchange, &failure);
-        return;
-    }
+    const struct model *model = api_acquire_for(service, exchange);
+    if (!model) return;
     bn_engine_stats stats = {.size = sizeof stats};
     bn_engine_get_stats(model->engine, &stats);
     const char *strict = exchange_query(exchange, "fail_on_no_slot");

@@ -460,10 +460,10 @@ static struct entry *entry_of(struct models *models, const char *name, bn_error 
     if (entry) return entry;
     bool anonymous = models->options.known_only || !*name;
     if (anonymous && models->n_entries == 1) return models->entries[0];
-    if (anonymous) {
+    if (anonymous && !*name) fail(err, BN_STATUS_NOT_FOUND, "'model' is needed: GET /v1/models lists those there are");
+    if (anonymous && *name)
         fail(err, BN_STATUS_NOT_FOUND, "The model '%s' does not exist: GET /v1/models lists those there are", name);
-        return NULL;
-    }
+    if (anonymous) return NULL;
     entry = create_entry(models, name, name, NULL, err);
     if (!entry || !add_entry(models, entry, err)) return entry;
     destroy_entry(entry);

@@ -73,16 +73,28 @@ static char *path_of(const char *model_path) {
     return path;
 }
 
+bn_status preset_parse(const char *text, size_t size, const char *what, json_t **out, bn_error *err) {
+    char place[SCHEMA_PATH_BYTES];
+    *out = NULL;
+    bn_status status = json_parse(text, size, what, out, err);
+    if (status || !schema_validate(&preset_schema, *out, place, err)) return status;
+    error_prefix(err, "%s", what);
+    if (err) err->status = BN_STATUS_BAD_FILE;
+    json_decref(*out);
+    *out = NULL;
+    return BN_STATUS_BAD_FILE;
+}
+
 bn_status preset_read(const char *path, json_t **out, bn_error *err) {
-    char *file = path_of(path), place[SCHEMA_PATH_BYTES];
+    char *file = path_of(path), *text;
+    size_t size;
     *out = NULL;
     if (!file) return fail_no_memory(err, strlen(path));
-    bn_status status = file_exists(file) ? json_parse_file(file, MAX_PRESET_BYTES, out, err) : BN_OK;
-    if (*out && schema_validate(&preset_schema, *out, place, err)) {
-        error_prefix(err, "%s", file);
-        json_decref(*out);
-        *out = NULL;
-        status = err ? (err->status = BN_STATUS_BAD_FILE) : BN_STATUS_BAD_FILE;
+    bool there = file_exists(file);
+    bn_status status = there ? file_read_all(file, MAX_PRESET_BYTES, &text, &size, err) : BN_OK;
+    if (there && !status) {
+        status = preset_parse(text, size, file, out, err);
+        mem_free(text);
     }
     mem_free(file);
     return status;

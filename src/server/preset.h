@@ -17,6 +17,8 @@ extern const struct schema preset_schema;
 /* The parameters of a preset, and the options of Ollama's requests. */
 extern const struct schema_field parameter_fields[];
 
+/* Reads a preset; `what` names it in messages. Release *out with json_decref; NULL after a failure. */
+bn_status preset_parse(const char *text, size_t size, const char *what, json_t **out, bn_error *err);
 /* Reads the preset of the model that is opened by `path`; *out is NULL where there is none. */
 bn_status preset_read(const char *path, json_t **out, bn_error *err);
 /* What a conversation begins with: the preset's system message (unless it has its own) and messages, then `messages`. A

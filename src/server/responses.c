@@ -191,7 +191,7 @@ static void on_end(void *context, const struct failure *failure) {
     bool cut = !choice->finish_reason || strcmp(choice->finish_reason, "length") == 0;
     const char *status = cut ? "incomplete" : "completed";
     item_writer_need_one(&r->writer);
-    item_writer_close(&r->writer, true);
+    item_writer_close(&r->writer, !cut);
     json_t *response = response_json(r, status, &usage);
     keep(r, response);
     if (!d->stream) {

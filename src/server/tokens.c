@@ -83,17 +83,9 @@ static bool encode(const struct model *model, const json_t *body, int32_t **ids,
 }
 
 /* The model of a request that needs a tokenizer; NULL: the exchange is answered. */
-static const struct model *acquire(const struct api *api, struct exchange *exchange) {
-    struct failure failure = {0};
-    const struct model *model;
-    if (api_acquire(api, exchange_request(exchange)->json, &model, &failure)) return model;
-    failure_send(exchange, &failure);
-    return NULL;
-}
-
 void handle_tokenize(struct exchange *exchange, void *service) {
     const json_t *body = exchange_request(exchange)->json;
-    const struct model *model = acquire(service, exchange);
+    const struct model *model = api_acquire_for(service, exchange);
     struct failure failure = {0};
     int32_t *ids = NULL;
     size_t n = 0;
@@ -120,7 +112,7 @@ static bool decode(const struct model *model, const json_t *tokens, char **text,
 }
 
 void handle_detokenize(struct exchange *exchange, void *service) {
-    const struct model *model = acquire(service, exchange);
+    const struct model *model = api_acquire_for(service, exchange);
     struct failure failure = {0};
     char *text = NULL;
     size_t n = 0;
@@ -140,7 +132,7 @@ static void add_token(json_t *object, const char *name, const struct model *mode
 }
 
 void handle_tokenizer_info(struct exchange *exchange, void *service) {
-    const struct model *model = acquire(service, exchange);
+    const struct model *model = api_acquire_for(service, exchange);
     if (!model) return;
     const bn_tokenizer *tokenizer = model->tokenizer;
     const char *chat_template = model->chat_template;
@@ -156,7 +148,7 @@ void handle_tokenizer_info(struct exchange *exchange, void *service) {
 }
 
 void handle_apply_template(struct exchange *exchange, void *service) {
-    const struct model *model = acquire(service, exchange);
+    const struct model *model = api_acquire_for(service, exchange);
     struct failure failure = {0};
     struct prompt_text prompt;
     if (!model) return;

@@ -130,7 +130,7 @@ def check_tokens():
 def check_responses():
     first = server.json("POST", "/v1/responses", {"input": "Once", "instructions": "x", "temperature": 0,
                                                   "max_output_tokens": 4})
-    assert first["object"] == "response" and first["status"] == "incomplete"
+    assert first["object"] == "response" and first["status"] == first["output"][0]["status"] == "incomplete"
     text = first["output"][0]["content"][0]["text"]
     assert server.json("GET", "/v1/responses/" + first["id"])["output"] == first["output"]
     second = server.json("POST", "/v1/responses", {"input": "And", "previous_response_id": first["id"],
@@ -222,6 +222,8 @@ def check_models_are_replaced_under_load():
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../assets/demo/demo.gguf")
     shutil.copyfile(source, copy)
     two = Server("demo", "other=" + copy)
+    for path in ("/tokenizer_info", "/props", "/slots"):
+        assert two.json("GET", path + "?model=other") and "is needed" in two.json("GET", path, None, 404)["error"]["message"]
     assert [m["id"] for m in two.json("GET", "/v1/models")["data"]] == ["demo", "other"]
     two.chat(404, model="gpt")
     results, stop = [], threading.Event()
