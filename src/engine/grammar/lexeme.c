@@ -230,11 +230,13 @@ uint32_t lexeme_characters(const struct lexeme *lexeme, const struct lex_positio
     return at->words[COUNT] + (at->words[PHASE] != STRING_CONTENT);
 }
 
+bool lexeme_in_string(const struct lexeme *lexeme, const struct lex_position *at) {
+    return lexeme->kind == LEXEME_STRING && at->words[PHASE] == STRING_CONTENT;
+}
+
 bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_position *at, uint32_t *room,
                            uint32_t *missing) {
-    if (lexeme->kind != LEXEME_STRING || at->words[PHASE] != STRING_CONTENT ||
-        at->words[STATE] != lexeme->dfa->free_state)
-        return false;
+    if (!lexeme_in_string(lexeme, at) || at->words[STATE] != lexeme->dfa->free_state) return false;
     *room = lexeme->max == UINT32_MAX ? UINT32_MAX : lexeme->max - at->words[COUNT];
     *missing = lexeme->min > at->words[COUNT] ? lexeme->min - at->words[COUNT] : 0;
     return true;

@@ -184,11 +184,19 @@ static uint32_t walk_near(struct automaton *a, uint32_t lex, uint32_t room, uint
     return nearest;
 }
 
+/* In a string's content, whatever it may hold, the tokens that are possible and end strings end this one. False: there are none. */
+static bool add_ends(const struct automaton *a, const struct local_mask *local, uint64_t *bits) {
+    uint64_t any = 0;
+    for (size_t w = 0; w < a->trie->mask_words; w++) any |= bits[w] = local->bits[w] & a->trie->free_string.ends[w];
+    return any != 0;
+}
+
 static bool find_near(struct automaton *a, uint32_t lex, struct local_mask *local) {
     if (local->near) return true;
     uint64_t *near = work_alloc(&a->work, a->trie->mask_words, sizeof *near);
     if (!near) return false;
-    local->nearest = walk_near(a, lex, 0, near);
+    bool ends = lexeme_in_string(&a->lexemes[a->lex[lex].lexeme], &a->lex[lex].at) && add_ends(a, local, near);
+    local->nearest = ends ? 0 : walk_near(a, lex, 0, near);
     if (local->nearest > 0 && local->nearest < DISTANCE_FAR) walk_near(a, lex, local->nearest, near);
     if (work_ok(&a->work)) local->near = near;
     return local->near != NULL;

@@ -56,7 +56,8 @@ static bool is_keyword(const struct schema *s, const char *name) {
                 {"prefixItems", 2020}};
     for (size_t i = 0; i < sizeof news / sizeof *news; i++)
         if (strcmp(news[i].name, name) == 0) return s->draft >= news[i].draft;
-    return s->draft <= 7 || strcmp(name, "dependencies") != 0;
+    bool said = json_object_get(s->json, "$schema") != NULL;
+    return s->draft <= 7 || !said || strcmp(name, "dependencies") != 0;
 }
 
 const json_t *load_keyword(struct loading *l, const char *name) {
@@ -285,6 +286,37 @@ const json_t *schema_keep(struct schema *s, json_t *json) {
     return NULL;
 }
 
+/* Does anything stand beside $ref that may say something? */
+static bool has_siblings(const json_t *object) {
+    static const char *const notes[] = {"$ref",     "description", "title",    "default",   "examples",
+                                        "$comment", "deprecated",  "readOnly", "writeOnly", "definitions"};
+    const char *word;
+    json_t *value;
+    json_object_foreach((json_t *)object, word, value) {
+        size_t i = 0;
+        while (i < sizeof notes / sizeof *notes && strcmp(word, notes[i]) != 0) i++;
+        if (i == sizeof notes / sizeof *notes && strncmp(word, "x-", 2) != 0) return true;
+    }
+    return false;
+}
+
+/* Up to draft 7 what stands beside $ref doesn't count. Where no $schema says which draft is meant, and `definitions` speak for an
+ * old one, that mustn't make a difference: values of what is referred to have to be values of the rest anyway. */
+static void check_siblings(struct loading *l) {
+    struct schema *s = l->s;
+    const json_t *reference = load_keyword(l, "$ref");
+    bool old = json_object_get(s->json, "definitions") && !json_object_get(s->json, "$defs");
+    if (!json_is_string(reference) || !old || json_object_get(s->json, "$schema") || !has_siblings(l->object)) return;
+    json_t *rest = json_copy((json_t *)l->object);
+    if (rest) json_object_del(rest, "$ref");
+    const json_t *kept = schema_keep(s, rest);
+    if (!kept) return;
+    uint32_t target = schema_index_resolve(s, json_string_value(reference), l->base, false);
+    uint32_t others = node_not(s, node_of_schema(s, kept, l->place, l->base));
+    if (json_object_get(kept, "$id") || node_inhabited(s, node_and(s, target, others)))
+        load_refuse(l, "drafts differ about keywords beside $ref: say which one with $schema");
+}
+
 void schema_load(struct schema *s, uint32_t id, struct forms *out) {
     const struct node node = s->nodes[id];
     struct loading l = {.s = s, .object = node.json, .place = node.place, .base = node.base};
@@ -294,6 +326,7 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
         load_references(&l, out);
         return;
     }
+    check_siblings(&l);
     if (s->draft == 2019 && load_keyword(&l, "$recursiveRef")) load_refuse(&l, "$recursiveRef isn't supported");
     load_types(&l);
     for (int type = 0; type < N_TYPES && work_ok(s->work); type++) {
