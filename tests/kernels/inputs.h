@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/half.h"
 #include "kernels/kernels.h"
@@ -46,30 +48,58 @@ static inline float random_value(enum values kind) {
     }
 }
 
-/* n elements with guard bytes before and behind, and the start moved off every alignment but the element's own. */
-struct array {
-    unsigned char *memory;
-    void *data;
-    size_t bytes;
-};
 #define GUARD_BYTES 128
 #define GUARD       0xa5
 
+struct mapping {
+    void *memory;
+    size_t bytes;
+};
+
+/* Bytes that end where a page begins which can't be touched, so that reading beyond them is seen without a sanitizer, too.
+ * Before them lie guard bytes. The caller gives them to fenced_free. */
+static inline void *fenced(size_t bytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t before = (bytes + GUARD_BYTES + sizeof(struct mapping) + page - 1) / page * page;
+    struct mapping mapping = {.bytes = before + page};
+    mapping.memory = mmap(NULL, mapping.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapping.memory == MAP_FAILED) abort();
+    unsigned char *fence = (unsigned char *)mapping.memory + before, *data = fence - bytes;
+    if (mprotect(fence, page, PROT_NONE) != 0) abort();
+    memset(data - GUARD_BYTES, GUARD, GUARD_BYTES + bytes);
+    memcpy(data - GUARD_BYTES - sizeof mapping, &mapping, sizeof mapping);
+    return data;
+}
+
+static inline void *fenced_zeros(size_t bytes) {
+    return memset(fenced(bytes), 0, bytes);
+}
+
+static inline void fenced_free(void *data) {
+    struct mapping mapping;
+    memcpy(&mapping, (unsigned char *)data - GUARD_BYTES - sizeof mapping, sizeof mapping);
+    munmap(mapping.memory, mapping.bytes);
+}
+
+/* n elements at a fence or, where the start would lie as vectors like it, off that alignment, with guard bytes behind. */
+struct array {
+    void *data;
+    size_t bytes, behind;
+};
+
 static inline struct array array_of(size_t n, size_t element_bytes) {
     struct array a = {.bytes = n * element_bytes};
-    a.memory = malloc(a.bytes + 2 * GUARD_BYTES);
-    if (!a.memory) abort();
-    memset(a.memory, GUARD, a.bytes + 2 * GUARD_BYTES);
-    a.data = a.memory + GUARD_BYTES - 4;
+    a.behind = a.bytes % 16 ? 0 : 4;
+    a.data = fenced(a.bytes + a.behind);
     return a;
 }
 
 static inline bool array_guarded(const struct array *a) {
-    const unsigned char *first = a->data, *end = a->memory + a->bytes + 2 * GUARD_BYTES;
-    for (const unsigned char *p = a->memory; p < first; p++)
-        if (*p != GUARD) return false;
-    for (const unsigned char *p = first + a->bytes; p < end; p++)
-        if (*p != GUARD) return false;
+    const unsigned char *data = a->data;
+    for (size_t i = 1; i <= GUARD_BYTES; i++)
+        if (*(data - i) != GUARD) return false;
+    for (size_t i = 0; i < a->behind; i++)
+        if (data[a->bytes + i] != GUARD) return false;
     return true;
 }
 
@@ -98,7 +128,7 @@ static inline struct array array_copy(const struct array *from) {
 }
 
 static inline void array_free(struct array *a) {
-    free(a->memory);
+    fenced_free(a->data);
 }
 
 /* Random -1, 0, 1 (or all of one value: -1, 1), row after row. */
@@ -113,8 +143,7 @@ static inline int8_t *random_weights(size_t n, enum weights kind) {
 }
 
 static inline uint8_t *pack_l16(const int8_t *w, size_t n_rows, size_t n_cols) {
-    uint8_t *packed = malloc(l16_bytes(n_rows, n_cols) + 1);
-    if (!packed) abort();
+    uint8_t *packed = fenced(l16_bytes(n_rows, n_cols));
     size_t group_bytes = l16_steps(n_cols) * L16_BLOCK_BYTES;
     for (size_t g = 0; g < l16_groups(n_rows); g++)
         l16_pack_group(packed + g * group_bytes, w + g * L16_ROWS * n_cols, min_size(L16_ROWS, n_rows - g * L16_ROWS),
@@ -123,8 +152,7 @@ static inline uint8_t *pack_l16(const int8_t *w, size_t n_rows, size_t n_cols) {
 }
 
 static inline uint8_t *pack_l12(const int8_t *w, size_t n_rows, size_t n_cols) {
-    uint8_t *packed = malloc(l12_bytes(n_rows, n_cols)); /* exactly: reading beyond shows under AddressSanitizer */
-    if (!packed) abort();
+    uint8_t *packed = fenced(l12_bytes(n_rows, n_cols));
     size_t group_bytes = l12_steps(n_cols) * L12_BLOCK_BYTES;
     for (size_t g = 0; g < l16_groups(n_rows); g++)
         l12_pack_group(packed + g * group_bytes, w + g * L12_ROWS * n_cols, min_size(L12_ROWS, n_rows - g * L12_ROWS),
@@ -134,8 +162,7 @@ static inline uint8_t *pack_l12(const int8_t *w, size_t n_rows, size_t n_cols) {
 
 /* Rows of quantised activations, zero up to the stride; extreme: only ±127. */
 static inline int8_t *random_activations(size_t n_tokens, size_t n_cols, size_t stride, bool extreme, int32_t *sums) {
-    int8_t *q = calloc(n_tokens * stride + 1, 1);
-    if (!q) abort();
+    int8_t *q = fenced_zeros(n_tokens * stride);
     for (size_t t = 0; t < n_tokens; t++) {
         int extreme_value = t % 2 ? -127 : 127;
         sums[t] = 0;

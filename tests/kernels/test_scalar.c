@@ -194,7 +194,7 @@ static void check_ternary(size_t n_rows, size_t n_cols, size_t n_tokens, enum we
         }
     assert_true(array_guarded(&y) && array_guarded(&from_dense));
     array_free(&y), array_free(&from_dense);
-    free(w), free(packed), free(dense), free(q);
+    free(w), fenced_free(packed), fenced_free(dense), fenced_free(q);
 }
 
 static void test_ternary_matmul(void **state) {
@@ -220,7 +220,7 @@ static void test_layout(void **state) {
                 }
             l16_unpack_group(back, packed, n_rows, n_cols);
             assert_memory_equal(back, w, n_rows * n_cols);
-            free(w), free(packed);
+            free(w), fenced_free(packed);
         }
     }
     assert_int_equal(l16_bytes(17, 33), 2 * 3 * 64);
@@ -247,7 +247,7 @@ static void test_dense_layout(void **state) {
                 }
             l12_unpack_group(back, packed, n_rows, n_cols);
             assert_memory_equal(back, w, n_rows * n_cols);
-            free(w), free(packed);
+            free(w), fenced_free(packed);
         }
     }
     assert_int_equal(l12_bytes(17, 25), 2 * 3 * 40);

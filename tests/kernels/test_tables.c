@@ -182,7 +182,7 @@ static void check_ternary(size_t n_rows, size_t n_cols, size_t n_tokens, enum we
         test_fail("%s differs from scalar in ternary_matmul_l12: %zu rows, %zu columns, %zu tokens", table->name,
                   n_rows, n_cols, n_tokens);
     array_free(&y), array_free(&other);
-    free(w), free(packed), free(dense), free(q);
+    free(w), fenced_free(packed), fenced_free(dense), fenced_free(q);
 }
 
 static void test_ternary_matmul(void **state) {
@@ -224,11 +224,11 @@ static int16_t split_activation(bool extreme, size_t i, int8_t *high, int8_t *lo
 /* Six-bit rows times 16-bit activations; extreme: all products at their largest. Scalar is held against plain sums. */
 static void check_screen(size_t n_rows, size_t n_cols, size_t n_tokens, bool extreme) {
     size_t n_spans = s6_spans(n_cols), padded = n_spans * S6_SPAN, groups = s6_groups(n_rows), y_stride = n_rows + 3;
-    int8_t *rows = calloc(groups * S6_ROWS, padded), *q = calloc(2 * n_tokens, padded);
-    uint8_t *packed = malloc(groups * s6_group_bytes(n_cols)), *multipliers = malloc(groups * n_spans * S6_ROWS);
+    int8_t *rows = calloc(groups * S6_ROWS, padded), *q = fenced_zeros(2 * n_tokens * padded);
+    uint8_t *packed = fenced(groups * s6_group_bytes(n_cols)), *multipliers = fenced(groups * n_spans * S6_ROWS);
     int16_t *whole = calloc(n_tokens, padded * sizeof *whole);
-    int32_t *sums = calloc(n_tokens * n_spans, sizeof *sums);
-    assert_true(rows && packed && multipliers && q && whole && sums);
+    int32_t *sums = fenced_zeros(n_tokens * n_spans * sizeof *sums);
+    assert_true(rows && whole);
     for (size_t r = 0; r < n_rows; r++)
         for (size_t c = 0; c < n_cols; c++)
             rows[r * padded + c] = (int8_t)(extreme ? (r % 2 ? 31 : -32) : (int)(random_u32() % 64) - 32);
@@ -267,7 +267,7 @@ static void check_screen(size_t n_rows, size_t n_cols, size_t n_tokens, bool ext
         test_fail("%s differs from scalar in screen_matmul: %zu rows, %zu columns, %zu tokens", table->name, n_rows,
                   n_cols, n_tokens);
     array_free(&y), array_free(&other);
-    free(rows), free(packed), free(multipliers), free(q), free(whole), free(sums);
+    free(rows), fenced_free(packed), fenced_free(multipliers), fenced_free(q), free(whole), fenced_free(sums);
 }
 
 static void test_screen_matmul(void **state) {
@@ -424,8 +424,7 @@ static void test_conversions(void **state) {
 /* Random bytes as blocks, with scales that are finite: an f16 stands at one of these places in every type. */
 static uint8_t *random_blocks(enum tensor_type type, size_t n_blocks) {
     const struct tensor_type_info *info = tensor_type_find(type);
-    uint8_t *blocks = malloc(n_blocks * info->block_bytes);
-    if (!blocks) abort();
+    uint8_t *blocks = fenced(n_blocks * info->block_bytes);
     for (size_t i = 0; i < n_blocks * info->block_bytes; i++) blocks[i] = (uint8_t)random_u32();
     for (size_t i = 0; i < n_blocks; i++) {
         uint16_t d = f32_to_f16(random_float() * 0.1f), min = f32_to_f16(random_float());
@@ -453,7 +452,7 @@ static void check_blocks(enum tensor_type type, size_t n_rows, size_t n_cols, si
     expect_same_floats(info->name, n_cols, 0, &y, &by_scalar);
     expect_same_floats(info->name, n_cols, 0, &y, &by_table);
     array_free(&x), array_free(&y), array_free(&by_scalar), array_free(&by_table);
-    free(blocks), free(decoded);
+    fenced_free(blocks), free(decoded);
 }
 
 static void test_matmul_blocks(void **state) {
