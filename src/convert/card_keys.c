@@ -29,25 +29,34 @@ static bn_status set_list(const json_t *value, const char *key, struct gguf_writ
     return n ? gguf_writer_set_strings(writer, key, items, n, err) : BN_OK;
 }
 
+/* What a model comes from: other repositories. */
+struct source_keys {
+    const char *card, *prefix, *url;
+};
+
 /* "owner/name" in three keys. */
-static bn_status set_base_model(size_t i, struct gguf_string model, struct gguf_writer *writer, bn_error *err) {
+static bn_status set_source(const struct source_keys *keys, size_t i, struct gguf_string source,
+                            struct gguf_writer *writer, bn_error *err) {
     char key[64], url[400];
-    const char *slash = memchr(model.text, '/', model.size);
-    size_t owner = slash ? (size_t)(slash - model.text) : 0, name = slash ? owner + 1 : 0;
-    snprintf(key, sizeof key, "general.base_model.%zu.name", i);
-    bn_status status = gguf_writer_set_string(writer, key, model.text + name, model.size - name, err);
-    snprintf(key, sizeof key, "general.base_model.%zu.organization", i);
-    if (!status && owner) status = gguf_writer_set_string(writer, key, model.text, owner, err);
-    snprintf(key, sizeof key, "general.base_model.%zu.repo_url", i);
-    int n = snprintf(url, sizeof url, "https://huggingface.co/%.*s", (int)min_size(model.size, 300), model.text);
+    const char *slash = memchr(source.text, '/', source.size);
+    size_t owner = slash ? (size_t)(slash - source.text) : 0, name = slash ? owner + 1 : 0;
+    snprintf(key, sizeof key, "%s.%zu.name", keys->prefix, i);
+    bn_status status = gguf_writer_set_string(writer, key, source.text + name, source.size - name, err);
+    snprintf(key, sizeof key, "%s.%zu.organization", keys->prefix, i);
+    if (!status && owner) status = gguf_writer_set_string(writer, key, source.text, owner, err);
+    snprintf(key, sizeof key, "%s.%zu.repo_url", keys->prefix, i);
+    int n = snprintf(url, sizeof url, "%s%.*s", keys->url, (int)min_size(source.size, 300), source.text);
     return status || !owner ? status : gguf_writer_set_string(writer, key, url, (size_t)n, err);
 }
 
-static bn_status set_base_models(const json_t *value, struct gguf_writer *writer, bn_error *err) {
-    struct gguf_string models[MAX_LIST];
-    size_t n = texts_of(value, models);
-    bn_status status = n ? gguf_writer_set_u32(writer, "general.base_model.count", (uint32_t)n, err) : BN_OK;
-    for (size_t i = 0; i < n && !status; i++) status = set_base_model(i, models[i], writer, err);
+static bn_status set_sources(const struct source_keys *keys, const json_t *value, struct gguf_writer *writer,
+                             bn_error *err) {
+    struct gguf_string sources[MAX_LIST];
+    char count[64];
+    size_t n = texts_of(value, sources);
+    snprintf(count, sizeof count, "%s.count", keys->prefix);
+    bn_status status = n ? gguf_writer_set_u32(writer, count, (uint32_t)n, err) : BN_OK;
+    for (size_t i = 0; i < n && !status; i++) status = set_source(keys, i, sources[i], writer, err);
     return status;
 }
 
@@ -56,10 +65,16 @@ bn_status card_keys_set(const json_t *metadata, struct gguf_writer *writer, bn_e
                                            {"license_name", "general.license.name"},
                                            {"license_link", "general.license.link"}};
     static const char *const lists[][2] = {{"language", "general.languages"}, {"tags", "general.tags"}};
+    static const struct source_keys sources[] = {
+        {"base_model", "general.base_model", "https://huggingface.co/"},
+        {"datasets", "general.dataset", "https://huggingface.co/datasets/"},
+    };
     bn_status status = BN_OK;
     for (size_t i = 0; i < sizeof texts / sizeof *texts && !status; i++)
         status = set_text(json_object_get(metadata, texts[i][0]), texts[i][1], writer, err);
     for (size_t i = 0; i < sizeof lists / sizeof *lists && !status; i++)
         status = set_list(json_object_get(metadata, lists[i][0]), lists[i][1], writer, err);
-    return status ? status : set_base_models(json_object_get(metadata, "base_model"), writer, err);
+    for (size_t i = 0; i < sizeof sources / sizeof *sources && !status; i++)
+        status = set_sources(&sources[i], json_object_get(metadata, sources[i].card), writer, err);
+    return status;
 }

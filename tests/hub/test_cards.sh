@@ -84,11 +84,11 @@ bitnet model download eve/new
 check "push and download: the same bytes" eval 'exits 0 && cmp hub/eve/new/main/model.safetensors "$(cat out)/model.safetensors"'
 # conversion carries over what the card says
 cp -r "$DATA/models/qwen2" carded
-printf -- '---\nlicense: apache-2.0\nbase_model: org/base\nlanguage: [en, de]\ntags:\n- tiny\n---\n# A model\n' >carded/README.md
+printf -- '---\nlicense: apache-2.0\nbase_model: org/base\ndatasets:\n- org/texts\n- plain\nlanguage: [en, de]\ntags:\n- tiny\n---\n# A model\n' >carded/README.md
 bitnet model convert carded --to gguf -o carded.gguf
 check "convert: with a card" exits 0
-bitnet model card carded.gguf --generate
-check "convert: licence and base model are in the file" eval 'exits 0 && prints "^license: apache-2.0" && prints "org/base"'
+bitnet model card carded.gguf --generate --json
+check "convert: what the card said is in the file" same "$(json '[metadata.license, metadata.base_model | join, metadata.datasets | join("+"), metadata.language | join("+"), metadata.tags[0]] | join(",")')" 'apache-2.0,org/base,org/texts+plain,en+de,tiny'
 printf -- '---\nlicense: [\n---\n' >carded/README.md
 bitnet model convert carded --to gguf -o carded2.gguf
 check "convert: a card that can't be read is said" eval 'exits 0 && says "card isn.t carried over"'

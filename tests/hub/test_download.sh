@@ -144,6 +144,28 @@ bitnet generate -hf ours/small-gguf --tokens 1688 -n 1
 check "-hf: of several, the one that a download takes" exits 0
 bitnet bench -hf ours/small-gguf:i2_s -p 1 -n 1 -r 1
 check "-hf: in bench" exits 0
+# served ARGUMENT…: `serve` with them, until it listens; its first model's id in the file out.
+served() {
+    "$BITNET" serve --port 0 "$@" >listening 2>err </dev/null &
+    local server=$!
+    for _ in $(seq 600); do
+        [ -s listening ] && break
+        kill -0 $server 2>/dev/null || break
+        sleep 0.05
+    done
+    run curl -s "$(sed -n 's/^listening on //p' listening)/v1/models"
+    kill $server
+    wait $server
+}
+if "$BITNET" serve --help >/dev/null 2>&1 && command -v curl >/dev/null; then
+    rm -rf "$CACHE"
+    reset_hub
+    served -hf ours/small-gguf:I2_S
+    check "serve -hf: fetched and served" eval '[ "$(json "data[0].id")" = small-gguf:I2_S ] && [ "$(requests "r[\"server\"] == \"storage\"")" -gt 0 ]'
+    reset_hub
+    served -hf ours/small-gguf:I2_S
+    check "serve -hf: the second time without network" eval '[ "$(json "data[0].id")" = small-gguf:I2_S ] && [ "$(requests True)" = 0 ]'
+fi
 bitnet generate demo -hf ours/small-gguf
 check "-hf: not beside a MODEL" fails_saying 'give a MODEL or --hf-repo' 2
 bitnet generate --hf-file x.gguf

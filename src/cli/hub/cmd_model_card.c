@@ -83,24 +83,70 @@ static bn_status read_card(const struct invocation *invocation, struct hub *hub,
 
 /* ---- --generate ---- */
 
+enum { MAX_TEXT = 300, MAX_LIST = 256 };
+
 static void fill(json_t *metadata, const char *key, const char *value) {
     if (*value && !json_object_get(metadata, key)) json_object_set_new(metadata, key, json_text(value, strlen(value)));
 }
 
-/* What a GGUF file says about its origin. */
+static void append(json_t *list, struct gguf_string text) {
+    if (text.size && text.size < MAX_TEXT) json_array_append_new(list, json_text(text.text, text.size));
+}
+
+static void fill_list(json_t *metadata, const char *key, json_t *list) {
+    if (json_array_size(list) && !json_object_get(metadata, key)) json_object_set(metadata, key, list);
+    json_decref(list);
+}
+
+static struct gguf_string text_of(const struct gguf *gguf, const char *key) {
+    struct gguf_string found = {0};
+    return gguf_get_string(gguf, key, &found, NULL) ? (struct gguf_string){0} : found;
+}
+
+static json_t *texts_of(const struct gguf *gguf, const char *key) {
+    const struct gguf_value *value = gguf_find(gguf, key);
+    json_t *list = json_array();
+    bool texts = value && value->type == GGUF_ARRAY && value->array.type == GGUF_STRING;
+    for (size_t i = 0; texts && i < value->array.n && i < MAX_LIST; i++) append(list, gguf_array_string(value, i));
+    return list;
+}
+
+/* The repositories under PREFIX.0, PREFIX.1, …: OWNER/NAME of their repo_url, https://HOST[/datasets]/OWNER/NAME, else their name. */
+static json_t *sources_of(const struct gguf *gguf, const char *prefix) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < MAX_LIST; i++) {
+        char key[64], text[MAX_TEXT];
+        snprintf(key, sizeof key, "%s.%zu.repo_url", prefix, i);
+        struct gguf_string found = text_of(gguf, key);
+        snprintf(key, sizeof key, "%s.%zu.name", prefix, i);
+        if (!found.size) found = text_of(gguf, key);
+        if (!found.size) break;
+        snprintf(text, sizeof text, "%.*s", (int)min_size(found.size, sizeof text - 1), found.text);
+        char *host = strstr(text, "://"), *slash = host ? strchr(host + 3, '/') : NULL,
+             *name = slash ? slash + 1 : text;
+        if (strncmp(name, "datasets/", 9) == 0) name += 9;
+        append(list, (struct gguf_string){name, strlen(name)});
+    }
+    return list;
+}
+
+/* What a GGUF file says about its licence and origin. */
 static void fill_from_gguf(json_t *metadata, const char *path) {
-    static const char *const keys[][2] = {{"general.license", "license"},
-                                          {"general.base_model.0.repo_url", "base_model"}};
+    static const char *const texts[][2] = {{"general.license", "license"},
+                                           {"general.license.name", "license_name"},
+                                           {"general.license.link", "license_link"}};
     struct gguf gguf;
     if (file_is_directory(path) || gguf_open(path, &gguf, NULL)) return;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        struct gguf_string found = {0};
-        char text[300];
-        if (gguf_get_string(&gguf, keys[i][0], &found, NULL) || !found.text) continue;
-        snprintf(text, sizeof text, "%.*s", (int)min_size(found.size, sizeof text - 1), found.text);
-        char *name = strstr(text, "://"), *slash = name ? strchr(name + 3, '/') : NULL; /* https://host/OWNER/NAME */
-        fill(metadata, keys[i][1], slash ? slash + 1 : text);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct gguf_string found = text_of(&gguf, texts[i][0]);
+        char text[MAX_TEXT];
+        snprintf(text, sizeof text, "%.*s", (int)min_size(found.size, sizeof text - 1), found.text ? found.text : "");
+        fill(metadata, texts[i][1], text);
     }
+    fill_list(metadata, "base_model", sources_of(&gguf, "general.base_model"));
+    fill_list(metadata, "datasets", sources_of(&gguf, "general.dataset"));
+    fill_list(metadata, "language", texts_of(&gguf, "general.languages"));
+    fill_list(metadata, "tags", texts_of(&gguf, "general.tags"));
     gguf_close(&gguf);
 }
 
