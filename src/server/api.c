@@ -10,6 +10,7 @@
 #include "server/files.h"
 #include "server/json_store.h"
 #include "server/llama.h"
+#include "server/model_events.h"
 #include "server/ollama.h"
 #include "server/openai.h"
 #include "server/realtime.h"
@@ -66,6 +67,14 @@ static const struct route routes[] = {
     INFERENCE(HTTP_POST, "/apply-template", handle_apply_template, &chat_request_schema,
               "A conversation as the model reads it"),
     INFERENCE(HTTP_GET, "/models", handle_models, NULL, NULL),
+    {.method = HTTP_GET,
+     .path = "/models/sse",
+     .scope = SCOPE_INFERENCE,
+     .handler = handle_model_events,
+     .endless = true,
+     .tag = "models",
+     .summary = "Events of models: loading, loaded, unloaded, failed",
+     .response_content_type = "text/event-stream"},
     MANAGE("/models/load", handle_model_load, "Load a model, or its newest version in place of it"),
     MANAGE("/models/unload", handle_model_unload, "Take a model out of memory once it isn't used"),
     INFERENCE(HTTP_POST, "/v1/responses", handle_responses, &response_request_schema, "Answer, and keep the answer"),
@@ -112,6 +121,7 @@ bn_status api_open(struct api *api, struct models *models, const struct api_opti
     *api = (struct api){.models = models, .upload_bytes = options->upload_bytes};
     bn_status status = json_store_create(MAX_RESPONSES, MAX_RESPONSE_BYTES, MAX_RESPONSE_AGE_S, &api->responses, err);
     if (!status) status = stream_sessions_create(&api->sessions, err);
+    if (!status) status = model_events_create(models, &api->model_events, err);
     if (!status) status = replay_open(&api->replay, options->cache_bytes, err);
     if (!status && folder) status = files_create(folder, &api->files, err);
     if (!status && folder) status = batches_create(folder, api, &api->batches, err);
@@ -123,6 +133,7 @@ bn_status api_open(struct api *api, struct models *models, const struct api_opti
 void api_close(struct api *api) {
     ollama_close(api);
     stream_sessions_destroy(api->sessions);
+    model_events_destroy(api->model_events);
     batches_destroy(api->batches);
     files_destroy(api->files);
     replay_close(&api->replay);

@@ -13,11 +13,13 @@ struct files;
 struct batches;
 struct ollama_tasks;
 struct stream_sessions;
+struct model_events;
 
 struct api {
     struct models *models;
     struct json_store *responses;     /* of /v1/responses */
     struct stream_sessions *sessions; /* of /v1/ws */
+    struct model_events *model_events;
     struct replay replay;
     struct files *files; /* NULL: there is no folder for state, so no files and batches either */
     struct batches *batches;

@@ -469,8 +469,9 @@ bool exchange_tick(struct exchange *exchange, uint64_t now_ns) {
     pthread_mutex_unlock(&exchange->lock);
     if (idle) on_idle(context);
     uint64_t limit_ns = exchange->server->options.request_timeout_ms * UINT64_C(1000000);
-    bool session = exchange->match.route && exchange->match.route->websocket; /* lives as long as it answers pings */
-    if (!session && now_ns - exchange->request.start_ns > limit_ns) exchange_cut(exchange, CUT_TIMEOUT);
+    const struct route *route = exchange->match.route;
+    bool endless = route && (route->websocket || route->endless); /* lives as long as it answers pings, or is read */
+    if (!endless && now_ns - exchange->request.start_ns > limit_ns) exchange_cut(exchange, CUT_TIMEOUT);
     bool overdue = exchange->cut_ns && now_ns > exchange->cut_ns + CUT_GRACE_NS;
     if (!overdue || !exchange->transport || exchange_is_ended(exchange)) return false;
     exchange->cut_ns = now_ns; /* not at once again, should the transport need time */

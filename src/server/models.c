@@ -51,6 +51,8 @@ struct models {
     struct entry **entries;
     size_t n_entries, n_loaded; /* n_loaded: models in memory or about to be */
     uint64_t bytes;             /* of models in memory */
+    model_state_watch watch;    /* NULL: nobody; guarded by lock */
+    void *watch_context;
 };
 
 /* ---- one model ---- */
@@ -148,11 +150,17 @@ static struct loaded *drop_user(struct loaded *loaded) {
     return loaded && --loaded->n_users == 0 ? loaded : NULL;
 }
 
+/* Under the lock. */
+static void set_state(struct models *models, struct entry *entry, enum model_state state) {
+    entry->state = state;
+    if (models->watch) models->watch(models->watch_context, entry->name, state);
+}
+
 /* The entry stops showing its model; under the lock. */
 static struct loaded *detach(struct entry *entry) {
     struct loaded *loaded = entry->loaded;
     entry->loaded = NULL;
-    if (entry->state == MODEL_LOADED) entry->state = MODEL_UNLOADED;
+    if (entry->state == MODEL_LOADED) set_state(loaded->owner, entry, MODEL_UNLOADED);
     if (loaded) entry->idle_ms = models_default_idle_ms(loaded->owner);
     return drop_user(loaded);
 }
@@ -350,6 +358,24 @@ bool models_known_only(const struct models *models) {
     return models->options.known_only;
 }
 
+void models_watch(struct models *models, model_state_watch watch, void *context) {
+    pthread_mutex_lock(&models->lock);
+    models->watch = watch;
+    models->watch_context = context;
+    pthread_mutex_unlock(&models->lock);
+}
+
+void models_tell_states(struct models *models, model_state_watch tell, void *context) {
+    pthread_mutex_lock(&models->lock);
+    for (size_t i = 0; i < models->n_entries; i++) tell(context, models->entries[i]->name, models->entries[i]->state);
+    pthread_mutex_unlock(&models->lock);
+}
+
+const char *model_state_name(enum model_state state) {
+    static const char *const names[] = {"unloaded", "loading", "loaded", "failed"};
+    return names[state];
+}
+
 void models_keep(struct models *models, const struct model *model, uint64_t idle_ms) {
     pthread_mutex_lock(&models->lock);
     struct entry *entry = entry_of_loaded(models, (const struct loaded *)(const void *)model);
@@ -401,7 +427,7 @@ static void attach(struct models *models, struct entry *entry, struct loaded *lo
         entry->path = path;
     }
     entry->loaded = loaded;
-    entry->state = MODEL_LOADED;
+    set_state(models, entry, MODEL_LOADED);
     entry->last_used_ns = clock_now_ns();
     models->bytes += loaded->memory_bytes;
 }
@@ -432,7 +458,7 @@ static bn_status make_room(struct models *models, bool counted, uint64_t bytes, 
  * caches. Under the lock, which it gives up while it works. */
 static bn_status load(struct models *models, struct entry *entry, bn_error *err) {
     struct loaded *loaded = NULL;
-    entry->state = MODEL_LOADING;
+    set_state(models, entry, MODEL_LOADING);
     pthread_mutex_unlock(&models->lock);
     bn_status status = create_loaded(models, entry, &loaded, &entry->error);
     uint64_t bytes = status ? 0 : bytes_of(loaded->path);
@@ -448,8 +474,10 @@ static bn_status load(struct models *models, struct entry *entry, bn_error *err)
     }
     if (status && err) *err = entry->error;
     if (status) destroy_loaded(loaded);
-    entry->state = status == BN_STATUS_BUSY ? MODEL_UNLOADED : MODEL_FAILED;
-    if (!status) attach(models, entry, loaded);
+    if (status)
+        set_state(models, entry, status == BN_STATUS_BUSY ? MODEL_UNLOADED : MODEL_FAILED);
+    else
+        attach(models, entry, loaded);
     pthread_cond_broadcast(&models->changed);
     return status;
 }
@@ -539,6 +567,7 @@ static bn_status replace(struct models *models, struct entry *entry, struct entr
     }
     pthread_mutex_lock(&models->lock);
     while (entry->state == MODEL_LOADING) pthread_cond_wait(&models->changed, &models->lock);
+    set_state(models, entry, MODEL_LOADING); /* it never was unloaded */
     old = detach(entry);
     models->n_loaded++;
     attach(models, entry, loaded);

@@ -88,6 +88,15 @@ uint64_t models_default_idle_ms(const struct models *models);
 bool models_known_only(const struct models *models);
 
 enum model_state { MODEL_UNLOADED, MODEL_LOADING, MODEL_LOADED, MODEL_FAILED };
+const char *model_state_name(enum model_state state); /* "unloaded", "loading", "loaded", "failed" */
+
+/* How a name's model changes. Called under a lock of the models, by any thread: it must not call them. */
+typedef void (*model_state_watch)(void *context, const char *name, enum model_state state);
+/* NULL: nobody watches any more. One at a time. */
+void models_watch(struct models *models, model_state_watch watch, void *context);
+/* Tells how all names stand now, before anything else changes. */
+void models_tell_states(struct models *models, model_state_watch tell, void *context);
+
 struct model_status {
     char name[256];
     char path[512];

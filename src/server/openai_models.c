@@ -5,15 +5,11 @@
 #include "base/memory.h"
 #include "server/openai.h"
 
-static const char *state_name(enum model_state state) {
-    static const char *const names[] = {"unloaded", "loading", "loaded", "failed"};
-    return names[state];
-}
-
 static json_t *model_json(const struct model_status *status) {
     return json_pack("{s:s, s:s, s:I, s:s, s:s, s:n, s:{s:s}, s:{s:I}}", "id", status->name, "object", "model",
                      "created", (json_int_t)status->created, "owned_by", "bitnet", "root", status->name, "parent",
-                     "status", "value", state_name(status->state), "meta", "size", (json_int_t)status->file_bytes);
+                     "status", "value", model_state_name(status->state), "meta", "size",
+                     (json_int_t)status->file_bytes);
 }
 
 /* What is known of a model that is in memory. */

@@ -45,10 +45,11 @@ struct route {
     const struct schema *request;
     size_t max_body_bytes; /* 0: the server's */
     enum error_style errors;
-    bool blocking;                 /* runs on a worker thread, and so do parsing and checking its body; it may block */
-    bool websocket;                /* GET with an upgrade; the handler is called when the connection speaks WebSocket */
-    const char *tag, *summary;     /* for OpenAPI; no summary: the route isn't listed */
-    const struct schema *response; /* of 200; NULL: not described */
+    bool blocking;  /* runs on a worker thread, and so do parsing and checking its body; it may block */
+    bool websocket; /* GET with an upgrade; the handler is called when the connection speaks WebSocket */
+    bool endless;   /* its answer goes on until someone ends it: no time limit, and CUT_SHUTDOWN when draining begins */
+    const char *tag, *summary;         /* for OpenAPI; no summary: the route isn't listed */
+    const struct schema *response;     /* of 200; NULL: not described */
     const char *response_content_type; /* NULL: application/json */
 };
 

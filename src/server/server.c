@@ -81,6 +81,8 @@ static void begin_drain(struct server *server) {
         next = at->next;
         if (!at->finishing) at->protocol->on_drain(at);
     }
+    for (struct exchange *at = server->exchanges; at; at = at->next)
+        if (at->match.route && at->match.route->endless) exchange_cut(at, CUT_SHUTDOWN);
     stop_if_done(server);
 }
 

@@ -177,6 +177,8 @@ static bool read_biases(struct settings *settings, const json_t *body, const str
 bool settings_read(struct settings *settings, const json_t *body, const struct model *model, struct failure *failure) {
     *settings = (struct settings){0};
     arena_init(&settings->arena);
+    if (json_array_size(json_member(body, "lora")))
+        return refuse(failure, "lora", "'lora': this server has no adapters");
     bn_request_options *o = &settings->options;
     const json_t *preset = json_member(model->preset, "parameters"), *stop = json_member(body, "stop");
     json_int_t seed = json_integer_or(body, "seed", json_integer_or(preset, "seed", -1));

@@ -217,6 +217,14 @@ def check_full_queue():
     assert small.stop() == 0
 
 
+def event_of(stream):
+    while not (line := stream.readline()).startswith(b"data: "):
+        assert line
+    event = json.loads(line[6:])
+    assert event["event"] == "status_change"
+    return event["model"], event["data"]["status"]
+
+
 def check_models_are_replaced_under_load():
     copy = os.path.join(FOLDER, "copy.gguf")
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../assets/demo/demo.gguf")
@@ -226,6 +234,10 @@ def check_models_are_replaced_under_load():
         assert two.json("GET", path + "?model=other") and "is needed" in two.json("GET", path, None, 404)["error"]["message"]
     assert [m["id"] for m in two.json("GET", "/v1/models")["data"]] == ["demo", "other"]
     two.chat(404, model="gpt")
+    listener = http.client.HTTPConnection(two.address)
+    listener.request("GET", "/models/sse")
+    events = listener.getresponse()
+    assert [event_of(events) for _ in range(2)] == [("demo", "loaded"), ("other", "loaded")]
     results, stop = [], threading.Event()
 
     def ask():
@@ -239,7 +251,10 @@ def check_models_are_replaced_under_load():
         shutil.copyfile(source, copy + ".new")
         os.replace(copy + ".new", copy)
         assert two.json("POST", "/models/load", {"model": "other", "reload": True}) == {"success": True}
+    told = [event_of(events) for _ in range(6)]
+    assert told == [("other", "loading"), ("other", "loaded")] * 3, told
     two.json("POST", "/models/unload", {"model": "other"})
+    assert event_of(events) == ("other", "unloaded")
     stop.set()
     for t in threads:
         t.join()
@@ -247,6 +262,7 @@ def check_models_are_replaced_under_load():
     assert len({str(json.loads(data)["choices"]) for _, data in results}) == 1
     two.json("POST", "/models/load", {"model": "nobody"}, 404)
     assert two.stop() == 0
+    events.read()  # its end is told, and whole
 
 
 def check_batch_survives_a_kill():
