@@ -88,7 +88,7 @@ bn_status predictions_compare(const float *a, const float *b, size_t n, size_t v
     return BN_OK;
 }
 
-/* The model's logits for the question, which the first model also makes (question->n = 0). */
+/* The model's logits for the question, which it also makes if there is a text. */
 static bn_status answer(const char *path, const char *text, size_t n_threads, struct question *question,
                         size_t *vocab_size, float **logits, bn_error *err) {
     bn_model *model = NULL;
@@ -96,7 +96,7 @@ static bn_status answer(const char *path, const char *text, size_t n_threads, st
     bn_status status = bn_model_open(path, &options, &model, err);
     if (status) return status;
     *vocab_size = info_of(model).vocab_size;
-    if (question->n == 0) status = question_make(model, text, strlen(text), question, err);
+    if (text) status = question_make(model, text, strlen(text), question, err);
     if (!status) status = predictions_make(model, n_threads, question, logits, err);
     bn_model_close(model);
     return status;

@@ -115,8 +115,8 @@ static void lists(void **state) {
                                       "<ListBucketResult>",
                                       "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
                                       "<!DOCTYPE l [<!ENTITY a \"aaaa\">]><ListBucketResult></ListBucketResult>",
-                                      "<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a></a></a></a></a></a></a></"
-                                      "a></a></a></a></a></a></a></a></a></a></a>"};
+                                      ("<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a></a></a></a></a></a></a></"
+                                       "a></a></a></a></a></a></a></a></a></a></a>")};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(list_of(bad[i], found, &next), BN_STATUS_BAD_FILE);
         assert_null(next);
