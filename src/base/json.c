@@ -69,8 +69,8 @@ bn_status json_parse_exactly(const char *text, size_t size, const char *what, js
         json_decref(value);
         return json_parse(text, size, what, out, err);
     }
-    return fail(err, BN_STATUS_UNSUPPORTED, "%s: a number beyond 64 bits at line %d, column %d: write it as a string", what,
-                problem.line, problem.column);
+    return fail(err, BN_STATUS_UNSUPPORTED, "%s: a number beyond 64 bits at line %d, column %d: write it as a string",
+                what, problem.line, problem.column);
 }
 
 bn_status json_parse_file(const char *path, size_t max_bytes, json_t **out, bn_error *err) {

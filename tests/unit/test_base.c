@@ -360,8 +360,7 @@ static void json_names_what_is_wrong(void **state) {
     json_decref(value);
 
     assert_int_equal(json_parse_exactly(big, strlen(big), "big.json", &value, &err), BN_STATUS_UNSUPPORTED);
-    assert_string_equal(err.message,
-                        "big.json: a number beyond 64 bits at line 1, column 32: write it as a string");
+    assert_string_equal(err.message, "big.json: a number beyond 64 bits at line 1, column 32: write it as a string");
     assert_int_equal(json_parse_exactly("[1", 2, "x.json", &value, &err), BN_STATUS_BAD_FILE);
     assert_ok(json_parse_exactly(text, strlen(text), "x.json", &value, &err), err);
     json_decref(value);
