@@ -28,7 +28,9 @@ struct local_mask;
 struct lex_state {
     struct lex_position at;
     uint32_t lexeme, label, distance;
-    bool over;      /* nothing can follow */
+    bool over; /* nothing can follow */
+    bool stays_known;
+    uint64_t stays; /* kinds of characters that lead nowhere else (byte_kinds.h), if it's known */
     uint32_t *next; /* [256] numbers, STATE_UNKNOWN for not yet; NULL: none yet. 0 is dead */
     struct local_mask *local;
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "engine/grammar/byte_kinds.h"
 #include "engine/grammar/token_trie.h"
 
 /* A string of a million characters at most: they are counted. */
@@ -48,22 +49,44 @@ static size_t walk(struct free_string *f, const struct token_trie *trie, struct 
     return n_pops;
 }
 
+static void count_within(struct free_string *f, const struct token_trie *trie) {
+    for (size_t token = 0; token < 64 * trie->mask_words; token++)
+        for (size_t n = f->characters[token]; n < FREE_STRING_COUNTED; n++)
+            f->within[n * trie->mask_words + token / 64] |= UINT64_C(1) << token % 64;
+}
+
+static void find_kinds_beneath(struct free_string *f, const struct token_trie *trie) {
+    uint64_t below[LONGEST_TRIE_TOKEN + 2] = {0}; /* of a node of each depth */
+    for (uint32_t i = trie->n_nodes; i-- > 0;) {
+        uint8_t depth = trie->nodes[i].depth;
+        f->beneath[i] = below[depth];
+        below[depth - 1] |= byte_kind(trie->nodes[i].byte) | below[depth];
+        below[depth] = 0;
+    }
+}
+
 bool free_string_init(struct free_string *f, const struct token_trie *trie) {
     *f = (struct free_string){0};
     f->bits = mem_calloc(trie->mask_words + 1, sizeof *f->bits);
     f->ends = mem_calloc(trie->mask_words + 1, sizeof *f->ends);
     f->characters = mem_calloc(64 * trie->mask_words + 1, 1);
-    if (!f->bits || !f->ends || !f->characters) return false;
+    f->within = mem_calloc(FREE_STRING_COUNTED * trie->mask_words + 1, sizeof *f->within);
+    f->beneath = mem_calloc((size_t)trie->n_nodes + 1, sizeof *f->beneath);
+    if (!f->bits || !f->ends || !f->characters || !f->within || !f->beneath) return false;
     f->n_pops = walk(f, trie, NULL);
     f->pops = mem_calloc(f->n_pops + 1, sizeof *f->pops);
     if (!f->pops) return false;
     walk(f, trie, f->pops);
+    count_within(f, trie);
+    find_kinds_beneath(f, trie);
     return true;
 }
 
 void free_string_release(struct free_string *f) {
     mem_free(f->bits);
     mem_free(f->ends);
+    mem_free(f->within);
+    mem_free(f->beneath);
     mem_free(f->pops);
     mem_free(f->characters);
 }

@@ -13,9 +13,14 @@ struct pop {
     uint32_t characters; /* in a string: read before its end */
 };
 
+#define FREE_STRING_COUNTED 16
+
 struct free_string {
-    uint64_t *bits; /* [mask words] tokens that stay inside, or end with it */
-    uint64_t *ends; /* [mask words] those that end with it */
+    uint64_t *bits;    /* [mask words] tokens that stay inside, or end with it */
+    uint64_t *ends;    /* [mask words] those that end with it */
+    uint64_t *beneath; /* [nodes of the trie] kinds of the bytes below, see byte_kinds.h */
+    /* [FREE_STRING_COUNTED][mask words] those of at most so many characters */
+    uint64_t *within;
     struct pop *pops;
     size_t n_pops;
     uint8_t *characters; /* [64 · mask words] that a token begins before the string's end */

@@ -234,6 +234,11 @@ bool lexeme_in_string(const struct lexeme *lexeme, const struct lex_position *at
     return lexeme->kind == LEXEME_STRING && at->words[PHASE] == STRING_CONTENT;
 }
 
+uint32_t lexeme_string_state(const struct lexeme *lexeme, const struct lex_position *at, uint32_t longest) {
+    bool has_room = lexeme->max == UINT32_MAX || lexeme->max - at->words[COUNT] >= longest + lexeme->dfa->longest;
+    return lexeme_in_string(lexeme, at) && has_room ? at->words[STATE] : DFA_DEAD;
+}
+
 bool lexeme_in_free_string(const struct lexeme *lexeme, const struct lex_position *at, uint32_t *room,
                            uint32_t *missing) {
     if (!lexeme_in_string(lexeme, at) || at->words[STATE] != lexeme->dfa->free_state) return false;

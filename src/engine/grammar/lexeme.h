@@ -38,6 +38,8 @@ uint32_t lexeme_distance(const struct lexeme *lexeme, const struct lex_position 
 
 /* Of a JSON string: characters that were begun, as far as they are counted. */
 uint32_t lexeme_characters(const struct lexeme *lexeme, const struct lex_position *at);
+/* Inside of a string that isn't counted any more, or has room enough for `longest` characters: its state; else DFA_DEAD. */
+uint32_t lexeme_string_state(const struct lexeme *lexeme, const struct lex_position *at, uint32_t longest);
 /* Inside of a string, where its next character or its end may come. */
 bool lexeme_in_string(const struct lexeme *lexeme, const struct lex_position *at);
 /* Inside of a string that may hold anything. *room: characters that may come, *missing: that must. */

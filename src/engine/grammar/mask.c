@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "engine/grammar/byte_kinds.h"
 #include "engine/grammar/distance.h"
 
 #define MANY_TOKENS 4000 /* in a position's half: then near the end only those that lead nearest */
@@ -33,6 +34,7 @@ struct making {
     struct pop *pops;
     size_t n_pops, pops_capacity;
     uint32_t farthest;
+    bool in_string; /* the position is where a string's next character may come */
 };
 
 static void allow_tokens(const struct token_trie *trie, uint32_t node, uint64_t *bits) {
@@ -61,6 +63,33 @@ static void make_node(struct making *m, uint32_t node, uint32_t to) {
     if (m->a->lex[to].label && trie->nodes[node].end > node + 1) add_pop(m, (struct pop){node, m->a->lex[to].label, 0});
 }
 
+/* Do all bytes below a node stay where it has led to? */
+static bool stays_beneath(const struct making *m, uint32_t node, uint32_t to) {
+    const struct token_trie *trie = m->a->trie;
+    const struct free_string *f = &trie->free_string;
+    struct lex_state *lex = &m->a->lex[to];
+    if (!m->in_string || trie->nodes[node].end == node + 1) return false;
+    if (!lex->stays_known) {
+        const struct lexeme *lexeme = &m->a->lexemes[lex->lexeme];
+        uint32_t state = lexeme_string_state(lexeme, &lex->at, f->longest);
+        lex->stays = state == DFA_DEAD ? 0 : kinds_that_stay(lexeme->dfa, state);
+        lex->stays_known = true;
+    }
+    return lex->stays && !(f->beneath[node] & ~lex->stays);
+}
+
+/* Then its tokens are possible if they are inside of any string. */
+static void make_beneath(struct making *m, uint32_t node, uint32_t to) {
+    const struct token_trie *trie = m->a->trie;
+    uint32_t end = trie->nodes[trie->nodes[node].end].first_token;
+    for (uint32_t i = trie->nodes[node + 1].first_token; i < end; i++) {
+        uint32_t token = (uint32_t)trie->tokens[i];
+        m->bits[token / 64] |= trie->free_string.bits[token / 64] & UINT64_C(1) << token % 64;
+    }
+    uint32_t distance = lex_distance(m->a, to) + FREE_STRING_FARTHEST;
+    if (distance > m->farthest) m->farthest = distance;
+}
+
 static void make_by_walk(struct making *m, uint32_t lex) {
     struct automaton *a = m->a;
     uint32_t path[LONGEST_TRIE_TOKEN + 2];
@@ -69,8 +98,10 @@ static void make_by_walk(struct making *m, uint32_t lex) {
         const struct token_node *node = &a->trie->nodes[i];
         uint32_t to = lex_next(a, path[node->depth - 1], node->byte);
         path[node->depth] = to;
+        bool stays = to && stays_beneath(m, i, to);
         if (to) make_node(m, i, to);
-        i = to ? i + 1 : node->end;
+        if (stays) make_beneath(m, i, to);
+        i = to && !stays ? i + 1 : node->end;
     }
 }
 
@@ -88,36 +119,42 @@ static void make_like(struct making *m, uint32_t lex, uint32_t other, const stru
         const struct token_node *node = &trie->nodes[i];
         uint32_t from = others[node->depth - 1];
         uint32_t to = lex_next(a, path[node->depth - 1], node->byte), there = from ? lex_next(a, from, node->byte) : 0;
-        bool same = to == there;
-        uint32_t next = same || !to ? node->end : i + 1;
+        bool same = to == there, stays = !same && to && stays_beneath(m, i, to);
+        uint32_t next = same || stays || !to ? node->end : i + 1;
         while (pop < like->n_pops && like->pops[pop].node < next) {
             if (same) add_pop(m, like->pops[pop]);
             pop++;
         }
         if (!same) forbid_tokens(trie, i, next, m->bits);
         if (!same && to) make_node(m, i, to);
+        if (stays) make_beneath(m, i, to);
         path[node->depth] = to;
         others[node->depth] = there;
         i = next;
     }
 }
 
+/* A word of the set of tokens that have at most n characters of a string. */
+static uint64_t word_within(const struct token_trie *trie, uint32_t n, size_t word) {
+    const struct free_string *f = &trie->free_string;
+    uint64_t bits = 0;
+    if (n < FREE_STRING_COUNTED) return f->within[n * trie->mask_words + word];
+    for (uint32_t b = 0; b < 64 && n < f->longest; b++) bits |= (uint64_t)(f->characters[word * 64 + b] <= n) << b;
+    return n < f->longest ? bits : UINT64_MAX;
+}
+
 /* Inside of a string that may hold anything, with room for so many characters, of which some must come. */
-static void make_bounded(struct making *m, uint32_t label, uint32_t room, uint32_t missing) {
+static void make_bounded(struct making *m, const struct dfa_state *state, uint32_t room, uint32_t missing) {
     const struct token_trie *trie = m->a->trie;
     const struct free_string *f = &trie->free_string;
     for (size_t w = 0; w < trie->mask_words; w++) {
-        uint64_t fits = 0, ends = f->ends[w];
-        for (uint32_t b = 0; b < 64; b++) {
-            uint32_t n = f->characters[w * 64 + b];
-            fits |= (uint64_t)(n <= room && (n >= missing || !(ends >> b & 1))) << b;
-        }
-        m->bits[w] = f->bits[w] & fits;
+        uint64_t too_short = missing ? word_within(trie, missing - 1, w) & f->ends[w] : 0;
+        m->bits[w] = f->bits[w] & word_within(trie, room, w) & ~too_short;
     }
     for (size_t i = 0; i < f->n_pops; i++)
         if (f->pops[i].characters <= room && f->pops[i].characters >= missing)
-            add_pop(m, (struct pop){f->pops[i].node, label, 0});
-    m->farthest = FREE_STRING_FARTHEST + missing;
+            add_pop(m, (struct pop){f->pops[i].node, state->label, 0});
+    m->farthest = FREE_STRING_FARTHEST + state->distance + missing;
 }
 
 static uint32_t position_number(struct automaton *a, uint32_t like, const struct lex_position *at) {
@@ -131,7 +168,7 @@ static const struct local_mask *local_of(struct automaton *a, uint32_t lex) {
     struct lex_position at = a->lex[lex].at, other;
     if (a->lex[lex].local) return a->lex[lex].local;
     struct local_mask *local = work_alloc(&a->work, 1, sizeof *local);
-    struct making m = {.a = a};
+    struct making m = {.a = a, .in_string = lexeme_in_string(lexeme, &at)};
     uint32_t room, missing, twin;
     if (!local) return NULL;
     bool free = lexeme_in_free_string(lexeme, &at, &room, &missing);
@@ -140,14 +177,15 @@ static const struct local_mask *local_of(struct automaton *a, uint32_t lex) {
         if (same) a->lex[lex].local = a->lex[twin].local;
         return same;
     }
-    if (free && room >= f->longest && missing == 0 && lexeme->dfa->states[lexeme->dfa->free_state].label == 1) {
+    const struct dfa_state *state = free ? &lexeme->dfa->states[lexeme->dfa->free_state] : NULL;
+    if (free && room >= f->longest && missing == 0 && state->label == 1) {
         *local = (struct local_mask){
-            .bits = f->bits, .pops = f->pops, .n_pops = f->n_pops, .farthest = FREE_STRING_FARTHEST};
+            .bits = f->bits, .pops = f->pops, .n_pops = f->n_pops, .farthest = FREE_STRING_FARTHEST + state->distance};
     } else {
         m.bits = work_alloc(&a->work, trie->mask_words, sizeof *m.bits);
         if (!m.bits) return NULL;
         if (free) {
-            make_bounded(&m, lexeme->dfa->states[lexeme->dfa->free_state].label, room, missing);
+            make_bounded(&m, state, room, missing);
         } else if (lexeme_free_position(lexeme, &other) && (twin = position_number(a, lex, &other)) != 0) {
             const struct local_mask *like = local_of(a, twin);
             if (like) make_like(&m, lex, twin, like);
