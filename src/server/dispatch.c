@@ -183,14 +183,17 @@ static void answer_options(struct exchange *exchange) {
     exchange_end(exchange);
 }
 
-/* The query's names and values, decoded in place in a copy; the path's parameters, cut out of another. */
+/* The query's names and values, decoded in place in a copy; the path's parameters, cut out of another. False: it's refused. */
 static bool set_parameters(struct exchange *exchange) {
     const struct request *request = &exchange->request;
     const struct route_match *match = &exchange->match;
     if (!*request->query && !match->n_parameters) return true;
     size_t n_path = strlen(request->path), n_query = strlen(request->query);
     exchange->parameters = mem_alloc(n_path + n_query + 2);
-    if (!exchange->parameters) return false;
+    if (!exchange->parameters) {
+        refuse(exchange, 503, "out of memory");
+        return false;
+    }
     memcpy(exchange->parameters, request->path, n_path + 1);
     for (size_t i = 0; i < match->n_parameters; i++) exchange->parameters[match->parameters[i].end] = 0;
     char *at = memcpy(exchange->parameters + n_path + 1, request->query, n_query + 1);
@@ -199,8 +202,10 @@ static bool set_parameters(struct exchange *exchange) {
         char *next = at[n] ? at + n + 1 : at + n, *value = at + n_name + (at[n_name] == '=');
         size_t n_value = (size_t)(at + n - value);
         if (exchange->n_query == MAX_QUERY_PARAMETERS || !percent_decode(value, n_value, true, value) ||
-            !percent_decode(at, n_name, true, at))
+            !percent_decode(at, n_name, true, at)) {
+            refuse(exchange, 400, "the query has a broken percent-encoding or too many parameters");
             return false;
+        }
         exchange->query[exchange->n_query++] = (struct header){at, value};
         at = next;
     }
@@ -218,9 +223,7 @@ static bool find_route(struct exchange *exchange) {
     router_find(exchange->server->router, request->method, request->path, &exchange->match);
     if (exchange->match.route) {
         exchange->errors = exchange->match.route->errors;
-        if (set_parameters(exchange)) return true;
-        refuse(exchange, 400, "the query has a broken percent-encoding or too many parameters");
-        return false;
+        return set_parameters(exchange);
     }
     if (!exchange->match.allowed) {
         const struct api_error error = {.status = 404, .code = "unknown_path"};
