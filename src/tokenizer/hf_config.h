@@ -14,6 +14,9 @@ bn_status hf_optional_json(const char *folder, const char *name, json_t **out, b
 bn_status hf_read_companions(bn_tokenizer *tokenizer, const char *folder, bn_error *err);
 /* vocab.json with the merges.txt beside it. */
 bn_status hf_from_vocab(const json_t *vocab, const char *folder, const char *name, bn_tokenizer **out, bn_error *err);
+/* BERT's vocab.txt: a token a line. */
+bn_status hf_from_vocab_lines(const char *text, size_t size, const char *folder, const char *name, bn_tokenizer **out,
+                              bn_error *err);
 /* A folder whose tokenizer_config.json says ByT5Tokenizer; there is no vocabulary file. */
 bn_status hf_open_byt5(const char *folder, bool *found, bn_tokenizer **out, bn_error *err);
 

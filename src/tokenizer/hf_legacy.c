@@ -1,10 +1,11 @@
-/* Tokenizers from before tokenizer.json: GPT-2's vocab.json and merges.txt, which are rewritten as a tokenizer.json
- * and read as that, and ByT5, which is code in transformers and only has its added tokens in files. */
+/* Tokenizers from before tokenizer.json: GPT-2's vocab.json and merges.txt and BERT's vocab.txt, which are rewritten as a
+ * tokenizer.json and read as that, and ByT5, which is code in transformers and only has its added tokens in files. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "tokenizer/hf_config.h"
 #include "tokenizer/sentencepiece.h"
 
@@ -39,17 +40,32 @@ static bn_status read_merges(const char *folder, json_t **merges, bn_error *err)
     return *merges ? BN_OK : fail(err, BN_STATUS_BAD_FILE, "merges.txt isn't UTF-8");
 }
 
-static const char *const special_keys[] = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                           "pad_token", "cls_token", "mask_token"};
+enum { N_ROLES = 7 };
+static const char *const special_keys[N_ROLES] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                                  "pad_token", "cls_token", "mask_token"};
+static const char *const gpt2_tokens[N_ROLES] = {"<|endoftext|>", "<|endoftext|>", "<|endoftext|>"};
+static const char *const bert_tokens[N_ROLES] = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
 
-/* Special tokens by the names tokenizer_config.json gives them, as far as the vocabulary has them. */
-static json_t *special_tokens(const json_t *vocab, const json_t *config) {
+/* The name that tokenizer_config.json has for a role: a text, or an object with one. */
+static const char *configured_token(const json_t *config, const char *key) {
+    const json_t *value = json_object_get(config, key);
+    return json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
+}
+
+static const char *token_of_role(const json_t *config, size_t role, const char *const usual[N_ROLES]) {
+    const char *text = configured_token(config, special_keys[role]);
+    return text ? text : usual[role];
+}
+
+/* Special tokens as far as the vocabulary has them: those of the class, then those that tokenizer_config.json names, since
+ * of one text the last entry counts. */
+static json_t *special_tokens(const json_t *vocab, const json_t *config, const char *const usual[N_ROLES]) {
     json_t *tokens = json_array();
-    for (size_t i = 0; tokens && i <= sizeof special_keys / sizeof *special_keys; i++) {
-        bool last = i == sizeof special_keys / sizeof *special_keys;
-        const json_t *value = last ? NULL : json_object_get(config, special_keys[i]);
-        const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
-        const char *text = last ? "<|endoftext|>" : json_string_value(content);
+    for (size_t i = 0; tokens && i < 2 * N_ROLES; i++) {
+        const char *key = special_keys[i % N_ROLES], *configured = configured_token(config, key);
+        if ((i >= N_ROLES) != (configured != NULL)) continue;
+        const char *text = configured ? configured : usual[i % N_ROLES];
+        const json_t *value = json_object_get(config, key);
         json_t *id = text ? json_object_get(vocab, text) : NULL;
         if (!id) continue;
         json_t *entry = json_pack("{s:s, s:O, s:b, s:b, s:b, s:b}", "content", text, "id", id, "special", 1,
@@ -63,21 +79,27 @@ static json_t *special_tokens(const json_t *vocab, const json_t *config) {
     return tokens;
 }
 
+/* Reads a tree as the tokenizer.json that it is. root may be NULL: there was no memory for it. */
+static bn_status read_root(const json_t *root, const char *name, bn_tokenizer **out, bn_error *err) {
+    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    bn_status status = text ? tokenizer_from_json(text, strlen(text), name, out, err) : fail_no_memory(err, 0);
+    free(text); /* jansson allocated it */
+    return status;
+}
+
 bn_status hf_from_vocab(const json_t *vocab, const char *folder, const char *name, bn_tokenizer **out, bn_error *err) {
     json_t *merges = NULL, *config = NULL;
     bn_status status = read_merges(folder, &merges, err);
     if (status) error_prefix(err, "%s needs the merges.txt beside it", name);
     if (!status) status = hf_optional_json(folder, "tokenizer_config.json", &config, err);
-    json_t *special = status ? NULL : special_tokens(vocab, config);
+    json_t *special = status ? NULL : special_tokens(vocab, config, gpt2_tokens);
     if (!status && special) {
         json_t *root =
             json_pack("{s:{s:s, s:O, s:O}, s:O, s:{s:s, s:b}, s:{s:s, s:b}, s:{s:s}}", "model", "type", "BPE", "vocab",
                       (json_t *)vocab, "merges", merges, "added_tokens", special, "pre_tokenizer", "type", "ByteLevel",
                       "add_prefix_space", json_is_true(json_object_get(config, "add_prefix_space")), "post_processor",
                       "type", "ByteLevel", "trim_offsets", 0, "decoder", "type", "ByteLevel");
-        char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-        status = text ? tokenizer_from_json(text, strlen(text), name, out, err) : fail_no_memory(err, 0);
-        free(text); /* jansson allocated it */
+        status = read_root(root, name, out, err);
         json_decref(root);
     } else if (!status) {
         status = fail_no_memory(err, 0);
@@ -85,6 +107,66 @@ bn_status hf_from_vocab(const json_t *vocab, const char *folder, const char *nam
     json_decref(special);
     json_decref(merges);
     json_decref(config);
+    return status;
+}
+
+/* ---- vocab.txt ---- */
+
+/* A line a token, whose number is its id; of a token that is there twice the last. */
+static bn_status token_lines(const char *text, size_t size, const char *name, json_t **vocab, bn_error *err) {
+    *vocab = json_object();
+    size_t id = 0;
+    for (const char *line = text, *end = text + size; *vocab && line < end; id++) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        size_t n = (size_t)((newline ? newline : end) - line);
+        size_t kept = n > 0 && line[n - 1] == '\r' ? n - 1 : n;
+        if (!utf8_valid(line, kept) || memchr(line, 0, kept))
+            return fail(err, BN_STATUS_BAD_FILE, "%s: line %zu isn't UTF-8", name, id + 1);
+        if (json_object_setn_new_nocheck(*vocab, line, kept, json_integer((json_int_t)id)))
+            return fail_no_memory(err, kept);
+        line += n + (newline != NULL);
+    }
+    return *vocab ? BN_OK : fail_no_memory(err, size);
+}
+
+static json_t *named_token(const json_t *vocab, const char *text) {
+    json_t *id = text ? json_object_get(vocab, text) : NULL;
+    return id ? json_pack("[s, O]", text, id) : NULL;
+}
+
+/* As transformers makes it of a BertTokenizer's vocabulary and settings. */
+static bn_status from_bert(const json_t *vocab, const json_t *config, const char *name, bn_tokenizer **out,
+                           bn_error *err) {
+    const json_t *lower = json_object_get(config, "do_lower_case"), *accents = json_object_get(config, "strip_accents"),
+                 *chinese = json_object_get(config, "tokenize_chinese_chars");
+    json_t *special = special_tokens(vocab, config, bert_tokens);
+    json_t *sep = named_token(vocab, token_of_role(config, 3, bert_tokens));
+    json_t *cls = named_token(vocab, token_of_role(config, 5, bert_tokens));
+    json_t *around = sep && cls ? json_pack("{s:s, s:O, s:O}", "type", "BertProcessing", "sep", sep, "cls", cls) : NULL;
+    json_t *root = json_pack(
+        "{s:{s:s, s:O, s:s, s:s, s:i}, s:O, s:{s:s, s:b, s:b, s:O?, s:b}, s:{s:s}, s:O?, s:{s:s, s:s, s:b}}", "model",
+        "type", "WordPiece", "vocab", vocab, "unk_token", token_of_role(config, 2, bert_tokens),
+        "continuing_subword_prefix", "##", "max_input_chars_per_word", 100, "added_tokens", special, "normalizer",
+        "type", "BertNormalizer", "clean_text", 1, "handle_chinese_chars", !json_is_false(chinese), "strip_accents",
+        json_is_boolean(accents) ? accents : NULL, "lowercase", !json_is_false(lower), "pre_tokenizer", "type",
+        "BertPreTokenizer", "post_processor", around, "decoder", "type", "WordPiece", "prefix", "##", "cleanup", 1);
+    bn_status status = read_root(root, name, out, err);
+    json_decref(root);
+    json_decref(around);
+    json_decref(cls);
+    json_decref(sep);
+    json_decref(special);
+    return status;
+}
+
+bn_status hf_from_vocab_lines(const char *text, size_t size, const char *folder, const char *name, bn_tokenizer **out,
+                              bn_error *err) {
+    json_t *vocab = NULL, *config = NULL;
+    bn_status status = token_lines(text, size, name, &vocab, err);
+    if (!status) status = hf_optional_json(folder, "tokenizer_config.json", &config, err);
+    if (!status) status = from_bert(vocab, config, name, out, err);
+    json_decref(config);
+    json_decref(vocab);
     return status;
 }
 
@@ -104,9 +186,8 @@ static bn_status add_bytes(struct vocabulary *vocabulary, bn_error *err) {
 }
 
 static bool is_named_special(const json_t *config, const char *text) {
-    for (size_t i = 0; i < sizeof special_keys / sizeof *special_keys; i++) {
-        const json_t *value = json_object_get(config, special_keys[i]);
-        const char *name = json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
+    for (size_t i = 0; i < N_ROLES; i++) {
+        const char *name = configured_token(config, special_keys[i]);
         if (name && strcmp(name, text) == 0) return true;
     }
     return false;

@@ -10,7 +10,14 @@
 /* Bytes of a file below which no vocabulary is worth caching. */
 enum { SMALLEST_CACHED = 1 << 17 };
 
-enum content { CONTENT_COMPILED, CONTENT_GGUF, CONTENT_JSON, CONTENT_TIKTOKEN, CONTENT_SENTENCEPIECE };
+enum content {
+    CONTENT_COMPILED,
+    CONTENT_GGUF,
+    CONTENT_JSON,
+    CONTENT_TIKTOKEN,
+    CONTENT_WORDPIECE,
+    CONTENT_SENTENCEPIECE
+};
 
 /* tiktoken: a line is base64, a space, a rank. */
 static bool looks_like_tiktoken(const char *text, size_t size) {
@@ -22,13 +29,26 @@ static bool looks_like_tiktoken(const char *text, size_t size) {
     return space + 1 < text + line;
 }
 
+/* BERT's vocab.txt: one of the lines is what unknown words become. (In a SentencePiece model a length is before a text
+ * and another field behind it.) */
+static bool looks_like_wordpiece(const char *text, size_t size) {
+    static const char unknown[] = "[UNK]";
+    const size_t n = sizeof unknown - 1;
+    for (const char *at = text, *end = text + size; (at = memmem(at, (size_t)(end - at), unknown, n)); at += n) {
+        bool begins = at == text || at[-1] == '\n', ends = at + n == end || at[n] == '\n' || at[n] == '\r';
+        if (begins && ends) return true;
+    }
+    return false;
+}
+
 static enum content content_of(const char *text, size_t size) {
     if (image_is_one(text, size)) return CONTENT_COMPILED;
     if (size >= 4 && memcmp(text, "GGUF", 4) == 0) return CONTENT_GGUF;
     size_t at = 0;
     while (at < size && strchr(" \t\r\n", text[at]) && text[at]) at++;
     if (at < size && text[at] == '{') return CONTENT_JSON;
-    return looks_like_tiktoken(text, size) ? CONTENT_TIKTOKEN : CONTENT_SENTENCEPIECE;
+    if (looks_like_tiktoken(text, size)) return CONTENT_TIKTOKEN;
+    return looks_like_wordpiece(text, size) ? CONTENT_WORDPIECE : CONTENT_SENTENCEPIECE;
 }
 
 bn_status tokenizer_from_gguf(const struct gguf *gguf, void (*notice)(void *context, const char *line),
@@ -120,6 +140,18 @@ static bn_status open_sentencepiece(const char *text, size_t size, const char *p
     return status;
 }
 
+static bn_status open_wordpiece(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out,
+                                bn_error *err) {
+    bn_tokenizer *tokenizer = NULL;
+    bn_status status = hf_from_vocab_lines(text, size, folder, path, &tokenizer, err);
+    if (!status) status = hf_read_companions(tokenizer, folder, err);
+    if (status)
+        bn_tokenizer_close(tokenizer);
+    else
+        *out = tokenizer;
+    return status;
+}
+
 static bn_status open_content(const struct mapped_file *file, enum content content, bn_tokenizer **out, bn_error *err) {
     const char *text = file->data ? (const char *)file->data : "", *path = file->path;
     if (content == CONTENT_GGUF) return open_gguf(path, out, err);
@@ -128,9 +160,10 @@ static bn_status open_content(const struct mapped_file *file, enum content conte
                     HF_MAX_FILE);
     char *folder = folder_of(path);
     if (!folder) return fail_no_memory(err, strlen(path));
-    bn_status status = content == CONTENT_JSON       ? open_json(text, file->size, path, folder, out, err)
-                       : content == CONTENT_TIKTOKEN ? open_tiktoken(text, file->size, path, folder, out, err)
-                                                     : open_sentencepiece(text, file->size, path, folder, out, err);
+    bn_status status = content == CONTENT_JSON        ? open_json(text, file->size, path, folder, out, err)
+                       : content == CONTENT_WORDPIECE ? open_wordpiece(text, file->size, path, folder, out, err)
+                       : content == CONTENT_TIKTOKEN  ? open_tiktoken(text, file->size, path, folder, out, err)
+                                                      : open_sentencepiece(text, file->size, path, folder, out, err);
     mem_free(folder);
     return status;
 }
@@ -161,8 +194,8 @@ static bn_status open_file(const char *path, bn_tokenizer **out, bn_error *err) 
 }
 
 /* What may lie in a folder, the most telling first. */
-static const char *const folder_files[] = {"tokenizer.json", "tekken.json", "vocab.json", "tokenizer.model",
-                                           "spiece.model"};
+static const char *const folder_files[] = {"tokenizer.json",  "tekken.json",  "vocab.json",
+                                           "tokenizer.model", "spiece.model", "vocab.txt"};
 
 bn_status tokenizer_from_folder(const char *folder, bn_tokenizer **out, bn_error *err) {
     for (size_t i = 0; i < sizeof folder_files / sizeof *folder_files; i++) {
@@ -176,10 +209,10 @@ bn_status tokenizer_from_folder(const char *folder, bn_tokenizer **out, bn_error
     bool found;
     bn_status status = hf_open_byt5(folder, &found, out, err);
     if (status || found) return status;
-    return fail(
-        err, BN_STATUS_NOT_FOUND,
-        "%s: no tokenizer in this folder (tokenizer.json, vocab.json and merges.txt, tokenizer.model, tekken.json)",
-        folder);
+    return fail(err, BN_STATUS_NOT_FOUND,
+                "%s: no tokenizer in this folder (tokenizer.json, vocab.json and merges.txt, tokenizer.model, "
+                "tekken.json, vocab.txt)",
+                folder);
 }
 
 bn_status bn_tokenizer_open(const char *path, bn_tokenizer **out, bn_error *err) {
@@ -208,6 +241,7 @@ static bn_status form_of_file(const char *path, const char **form, bn_error *err
     static const char *const forms[] = {[CONTENT_COMPILED] = "compiled",
                                         [CONTENT_GGUF] = "GGUF",
                                         [CONTENT_TIKTOKEN] = "tiktoken",
+                                        [CONTENT_WORDPIECE] = "vocab.txt",
                                         [CONTENT_SENTENCEPIECE] = "SentencePiece"};
     *form = forms[content];
     if (content == CONTENT_JSON) status = form_of_json(text, file.size, path, form, err);

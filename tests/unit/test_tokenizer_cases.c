@@ -186,7 +186,7 @@ static void for_each_line(const char *folder, const char *name, const bn_tokeniz
 
 static const struct form forms[] = {
     {"tokenizer.json", true},        {"vocab.gguf", false},          {"tokenizer.model", false}, {"tekken.json", false},
-    {"cl100k_base.tiktoken", false}, {"o200k_base.tiktoken", false}, {"vocab.json", false},
+    {"cl100k_base.tiktoken", false}, {"o200k_base.tiktoken", false}, {"vocab.json", false},      {"vocab.txt", true},
 };
 
 static void check_tokenizer(const bn_tokenizer *tokenizer, const char *folder, const struct form *form) {
