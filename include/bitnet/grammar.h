@@ -25,6 +25,7 @@ typedef enum bn_grammar_kind {
     BN_GRAMMAR_LARK,        /* the subset of Lark that llguidance takes; the rule "start" */
     BN_GRAMMAR_REGEX,       /* the whole text matches a regular expression (ECMAScript's syntax) */
     BN_GRAMMAR_STRUCTURAL_TAG, /* parts of the text are held to schemas, the rest is free: JSON as XGrammar and vLLM have it */
+    BN_GRAMMAR_XML,            /* an XML document whose elements are a value that a JSON schema accepts */
 } bn_grammar_kind;
 
 /* Is a grammar's text GBNF or Lark? By how it defines its first rule. */
@@ -44,15 +45,27 @@ BN_API bn_status bn_grammar_compile(bn_grammar_kind kind, const char *text, size
 /* One of these texts; text_bytes may be NULL for NUL-terminated ones. */
 BN_API bn_status bn_grammar_compile_choices(const char *const *texts, const size_t *text_bytes, size_t n_texts,
                                             bn_grammar **out, bn_error *err);
+/* How arguments are written where a call is no JSON object: call_begin, the tool's name, name_end, the arguments, call_end, with
+ * line breaks between these parts or without. The arguments are a JSON object; or, where there is a key_begin, for each of them that, its
+ * name, key_end, value_begin, the value, value_end. Values are strings as they are, and JSON for all else. */
+typedef struct bn_tool_markup {
+    const char *call_begin, *name_end, *call_end;
+    const char *key_begin, *key_end, *value_begin, *value_end;
+    const char *key_end_json; /* in place of key_end where the value isn't a string; NULL: nothing says which it is */
+    bool padded;              /* a line break stands before a value and behind it */
+} bn_tool_markup;
+
 /* How a chat template's model writes a call of a tool: `begin`, a JSON object with the members "name" and `arguments` (or an array
  * of such objects), `end`. begin and end may be special tokens, or their text. */
 typedef struct bn_tool_syntax {
-    const char *name;      /* "hermes", "mistral", "llama3", "json" */
+    const char *
+        name; /* "hermes", "mistral", "mistral_args", "llama3", "qwen_xml", "glm_xml", "minimax_xml", "deepseek_xml", "json" */
     const char *begin;     /* NULL: a call is the whole answer, which begins with { */
     const char *end;       /* NULL: nothing */
     const char *arguments; /* the member that holds them */
-    bool list;             /* calls are the items of an array */
-    const char *tag;       /* where begin is NULL: may stand before the call; NULL: nothing */
+    bool list; /* calls are the items of an array; with markup, they stand one after the other between begin and end */
+    const char *tag;              /* where begin is NULL: may stand before the call; NULL: nothing */
+    const bn_tool_markup *markup; /* NULL: calls are JSON objects */
 } bn_tool_syntax;
 /* By name; NULL: unknown. */
 BN_API const bn_tool_syntax *bn_tool_syntax_find(const char *name);

@@ -11,6 +11,8 @@
 const struct option grammar_option_table[] = {
     {"schema", 0, OPTION_TEXT, FIELD(schema), "FILE", 0, 0, "JSON that a JSON schema accepts; -: standard input",
      "json-schema-file jf"},
+    {"xml-schema", 0, OPTION_TEXT, FIELD(xml_schema), "FILE", 0, 0,
+     "an XML document whose elements are a value that a JSON schema accepts", NULL},
     {"regex", 0, OPTION_TEXT, FIELD(regex), "REGEX", 0, 0, "a text that a regular expression matches as a whole", NULL},
     {"grammar", 0, OPTION_TEXT, FIELD(grammar), "FILE", 0, 0,
      "a grammar: GBNF, or Lark (by its name, .gbnf or .lark, else by whether it says ::=)", "grammar-file"},
@@ -88,12 +90,16 @@ bn_status grammar_options_compile(const struct grammar_options *options, bool an
                                   bn_error *err) {
     const bn_grammar_options form = {.size = sizeof form, .any_form = any_form};
     *out = NULL;
-    if (!!options->schema + !!options->regex + !!options->grammar + !!options->structural_tag + !!options->choice > 1)
+    if (!!options->schema + !!options->xml_schema + !!options->regex + !!options->grammar + !!options->structural_tag +
+            !!options->choice >
+        1)
         return fail(err, BN_STATUS_BAD_ARGUMENT,
-                    "give only one of --schema, --regex, --grammar, --structural-tag and --choice");
+                    "give only one of --schema, --xml-schema, --regex, --grammar, --structural-tag and --choice");
     bn_status status = BN_OK;
     if (options->schema) {
         status = compile_file(options->schema, BN_GRAMMAR_JSON_SCHEMA, &form, out, err);
+    } else if (options->xml_schema) {
+        status = compile_file(options->xml_schema, BN_GRAMMAR_XML, &form, out, err);
     } else if (options->grammar) {
         status = compile_file(options->grammar, BN_GRAMMAR_GBNF, &form, out, err);
     } else if (options->structural_tag) {

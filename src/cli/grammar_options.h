@@ -1,4 +1,4 @@
-/* What an output is held to: a JSON schema, a regular expression, a grammar, structural tags or a list of choices. */
+/* What an output is held to: a JSON schema (of JSON or XML), a regular expression, a grammar, structural tags or a list of choices. */
 #ifndef CLI_GRAMMAR_OPTIONS_H
 #define CLI_GRAMMAR_OPTIONS_H
 
@@ -6,7 +6,7 @@
 #include "cli/options.h"
 
 struct grammar_options {
-    const char *schema, *regex, *grammar, *structural_tag, *choice;
+    const char *schema, *xml_schema, *regex, *grammar, *structural_tag, *choice;
 };
 extern const struct option grammar_option_table[];
 

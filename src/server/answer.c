@@ -10,6 +10,8 @@
 #include "base/memory.h"
 #include "base/random.h"
 
+enum { MOST_MARKS = 10 };
+
 struct answer {
     const struct answer_format *format;
     void *context;
@@ -20,8 +22,12 @@ struct answer {
     bool parallel_calls;
     struct answer_choice *choices;
     size_t n_choices;
-    int32_t trigger_id; /* the special token that opens a call; -1: none */
-    const char *trigger;
+    json_t *functions;
+    struct mark { /* a special token that calls are made of, and otherwise has no text */
+        int32_t id;
+        const char *text;
+    } marks[MOST_MARKS];
+    size_t n_marks;
     bool failed; /* no memory */
 };
 
@@ -176,8 +182,9 @@ static bool on_token(void *context, size_t prompt, const bn_token_event *event) 
     bool ok = true;
     if (event->id >= 0 && choice->logprobs) note_logprobs(choice, event);
     if (event->id >= 0 && choice->token_ids) json_array_append_new(choice->token_ids, json_integer(event->id));
-    if (event->id >= 0 && event->id == answer->trigger_id)
-        ok = output_parser_push(&choice->parser, answer->trigger, strlen(answer->trigger));
+    for (size_t i = 0; i < answer->n_marks && ok; i++)
+        if (event->id == answer->marks[i].id)
+            ok = output_parser_push(&choice->parser, answer->marks[i].text, strlen(answer->marks[i].text));
     if (ok && event->text_bytes) ok = output_parser_push(&choice->parser, event->text, event->text_bytes);
     if (!ok || choice->text.failed) answer->failed = true;
     if (event->id >= 0 && answer->format->token) answer->format->token(answer->context, choice);
@@ -204,10 +211,31 @@ static bool init_choices(struct answer *answer, const struct chat_request *reque
         choice->index = i;
         output_parser_init(&choice->parser, request->tools, request->tool_names, request->reasoning,
                            request->in_reasoning, &parser_events, choice);
+        output_parser_mark(&choice->parser, request->tool_syntax, request->functions);
         if (answer->settings.options.n_logprobs >= 0) choice->logprobs = json_array();
         if (request->tokens_wanted) choice->token_ids = json_array();
     }
     return answer->choices != NULL;
+}
+
+static void find_marks(struct answer *answer, const bn_tokenizer *tokenizer, const bn_tool_syntax *syntax) {
+    static const bn_tool_markup none;
+    const bn_tool_markup *m = syntax->markup ? syntax->markup : &none;
+    const char *const texts[MOST_MARKS] = {syntax->begin ? syntax->begin : syntax->tag,
+                                           syntax->end,
+                                           m->call_begin,
+                                           m->name_end,
+                                           m->call_end,
+                                           m->key_begin,
+                                           m->key_end,
+                                           m->key_end_json,
+                                           m->value_begin,
+                                           m->value_end};
+    for (size_t i = 0; i < MOST_MARKS; i++) {
+        int32_t id = texts[i] && *texts[i] ? bn_tokenizer_find(tokenizer, texts[i]) : -1;
+        if (id >= 0 && bn_tokenizer_is_special(tokenizer, id))
+            answer->marks[answer->n_marks++] = (struct mark){id, texts[i]};
+    }
 }
 
 struct answer *answer_create(struct chat_request *request, const struct answer_format *format, void *context) {
@@ -222,14 +250,9 @@ struct answer *answer_create(struct chat_request *request, const struct answer_f
     answer->tools = request->tools;
     answer->tool_names = request->tool_names;
     answer->parallel_calls = request->parallel_calls;
-    const bn_tool_syntax *syntax = request->tool_syntax;
-    answer->trigger = !syntax ? NULL : syntax->begin ? syntax->begin : syntax->tag;
-    answer->trigger_id = -1;
-    if (answer->trigger) {
-        int32_t id = bn_tokenizer_find(request->model->tokenizer, answer->trigger);
-        if (id >= 0 && bn_tokenizer_is_special(request->model->tokenizer, id) && !answer->settings.options.keep_special)
-            answer->trigger_id = id;
-    }
+    answer->functions = request->functions;
+    if (request->tool_syntax && !answer->settings.options.keep_special)
+        find_marks(answer, request->model->tokenizer, request->tool_syntax);
     bool ok = init_choices(answer, request);
     answer->generation = generation_create(request->model, &request->prompt, 1, &sink, answer);
     *request = (struct chat_request){0};
@@ -267,6 +290,7 @@ void answer_destroy(struct answer *answer) {
         json_decref(choice->token_ids);
     }
     mem_free(answer->choices);
+    json_decref(answer->functions);
     settings_release(&answer->settings);
     mem_free(answer);
 }

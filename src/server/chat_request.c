@@ -311,6 +311,7 @@ static bool read_tools(struct chat_request *request, const json_t *body, struct 
     }
     request->tool_syntax = bn_tool_syntax_of_template(request->model->chat_template);
     request->tools = tool_syntax_of(request->tool_syntax);
+    request->functions = json_incref((json_t *)(uintptr_t)tools);
     return hold_calls(request, body, failure);
 }
 
@@ -355,6 +356,7 @@ bool chat_request_read(struct chat_request *request, struct models *models, cons
 
 void chat_request_release(struct chat_request *request) {
     bn_free(request->prompt.ids);
+    json_decref(request->functions);
     settings_release(&request->settings);
     model_release(request->model);
     *request = (struct chat_request){0};

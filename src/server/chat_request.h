@@ -16,6 +16,7 @@ struct chat_request {
     enum tool_syntax tools;
     const bn_tool_syntax *tool_syntax; /* NULL without tools */
     const char **tool_names;           /* NULL-terminated, in the settings' arena */
+    json_t *functions;                 /* the body's tools */
     bool parallel_calls;
     bool reasoning, in_reasoning; /* thoughts are told from text; the prompt ends among thoughts */
     bool tokens_wanted;           /* return_token_ids */

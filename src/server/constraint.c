@@ -15,6 +15,7 @@
 struct wish {
     enum wish_kind {
         WISH_SCHEMA,
+        WISH_XML, /* a schema */
         WISH_REGEX,
         WISH_GRAMMAR,
         WISH_TAGS,
@@ -45,6 +46,7 @@ static bn_status make_choices(const struct wish *wish, bn_grammar **out, bn_erro
 
 static bn_status make(const void *context, bn_grammar **out, bn_error *err) {
     static const bn_grammar_kind kinds[] = {[WISH_SCHEMA] = BN_GRAMMAR_JSON_SCHEMA,
+                                            [WISH_XML] = BN_GRAMMAR_XML,
                                             [WISH_REGEX] = BN_GRAMMAR_REGEX,
                                             [WISH_TAGS] = BN_GRAMMAR_STRUCTURAL_TAG};
     const struct wish *wish = context;
@@ -94,13 +96,23 @@ static bool compile_json(const struct model *model, enum wish_kind kind, const j
 typedef bool (*reader)(const struct model *model, const json_t *value, const char *place, bn_grammar **out,
                        struct failure *failure);
 
-static bool read_schema(const struct model *model, const json_t *schema, const char *place, bn_grammar **out,
-                        struct failure *failure) {
+static bool read_schema_of(const struct model *model, enum wish_kind kind, const json_t *schema, const char *place,
+                           bn_grammar **out, struct failure *failure) {
     if (json_is_string(schema)) /* some clients send it as text */
-        return compile(model, WISH_SCHEMA, json_string_value(schema), json_string_length(schema), place, out, failure);
+        return compile(model, kind, json_string_value(schema), json_string_length(schema), place, out, failure);
     if (!json_is_object(schema) && !json_is_boolean(schema))
         return refuse(failure, place, "'%s' must be a JSON schema", place);
-    return compile_json(model, WISH_SCHEMA, schema, place, out, failure);
+    return compile_json(model, kind, schema, place, out, failure);
+}
+
+static bool read_schema(const struct model *model, const json_t *schema, const char *place, bn_grammar **out,
+                        struct failure *failure) {
+    return read_schema_of(model, WISH_SCHEMA, schema, place, out, failure);
+}
+
+static bool read_xml(const struct model *model, const json_t *schema, const char *place, bn_grammar **out,
+                     struct failure *failure) {
+    return read_schema_of(model, WISH_XML, schema, place, out, failure);
 }
 
 static bool read_any_object(const struct model *model, const json_t *value, const char *place, bn_grammar **out,
@@ -160,7 +172,7 @@ struct format {
 static const struct format FORMATS[] = {
     {"json_object", {"schema"}, read_schema},        {"json_schema", {"schema"}, read_schema},
     {"structural_tag", {NULL}, read_tags},           {"regex", {"regex", "pattern", "value"}, read_regex},
-    {"grammar", {"grammar", "value"}, read_grammar},
+    {"grammar", {"grammar", "value"}, read_grammar}, {"xml", {"schema"}, read_xml},
 };
 
 static bool read_format_value(const struct model *model, const struct format *format, const json_t *value,
@@ -188,8 +200,9 @@ static bool read_format(const struct model *model, const json_t *value, const ch
         return read_schema(model, wrapped, "response_format.json_schema.schema", out, failure);
     for (size_t i = 0; i < sizeof FORMATS / sizeof *FORMATS; i++)
         if (strcmp(FORMATS[i].type, type) == 0) return read_format_value(model, &FORMATS[i], value, out, failure);
-    return refuse(failure, "response_format.type",
-                  "'response_format.type' must be text, json_object, json_schema, structural_tag, regex or grammar");
+    return refuse(
+        failure, "response_format.type",
+        "'response_format.type' must be text, json_object, json_schema, xml, structural_tag, regex or grammar");
 }
 
 /* ---- all members ---- */
@@ -200,6 +213,7 @@ static const struct {
 } MEMBERS[] = {
     {NULL, "response_format", read_format},
     {"structured_outputs", "json", read_schema},
+    {"structured_outputs", "xml", read_xml},
     {"structured_outputs", "regex", read_regex},
     {"structured_outputs", "choice", read_choices},
     {"structured_outputs", "grammar", read_grammar},

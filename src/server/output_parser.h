@@ -4,6 +4,7 @@
 #define SERVER_OUTPUT_PARSER_H
 
 #include "base/buffer.h"
+#include "base/json.h"
 #include "bitnet/grammar.h"
 
 /* How a model writes that it calls a tool. */
@@ -12,6 +13,7 @@ enum tool_syntax {
     TOOLS_JSON, /* the whole answer is {"name": …, "arguments" or "parameters": {…}}; with <|python_tag|> (Llama 3) */
     TOOLS_HERMES,  /* <tool_call>{"name": …, "arguments": {…}}</tool_call> */
     TOOLS_MISTRAL, /* [TOOL_CALLS][{"name": …, "arguments": {…}}, …], or [TOOL_CALLS]name{…} */
+    TOOLS_MARKUP,  /* arguments are elements, as bn_tool_markup has them */
 };
 enum tool_syntax tool_syntax_of(const bn_tool_syntax *syntax);
 
@@ -30,12 +32,18 @@ struct call_scan {
     bool in_string, escaped, begun, arguments_done;
     struct buffer key, value, name;
     struct buffer held; /* arguments that came before the name */
+    /* of markup: */
+    size_t n_parameters;
+    unsigned types;   /* what the value may be (tool_markup.h) */
+    bool value_begun; /* a string goes out while it comes */
 };
 
 struct output_parser {
     const struct output_events *events;
     void *context;
     enum tool_syntax tools;
+    const bn_tool_syntax *markup; /* TOOLS_MARKUP: how calls are written, and … */
+    const json_t *functions;      /* … tools as chats have them, whose schemas say which types values have */
     const char *const *names; /* of tools, NULL-terminated: what TOOLS_JSON takes for a call must be of one of these */
     bool reasoning;           /* <think>…</think> at the beginning are thoughts */
     int state;
@@ -51,6 +59,8 @@ struct output_parser {
 void output_parser_init(struct output_parser *parser, enum tool_syntax tools, const char *const *names, bool reasoning,
                         bool in_reasoning, const struct output_events *events, void *context);
 void output_parser_release(struct output_parser *parser);
+/* For TOOLS_MARKUP, before anything is pushed. Both outlive the parser. */
+void output_parser_mark(struct output_parser *parser, const bn_tool_syntax *syntax, const json_t *functions);
 /* False: no memory. */
 bool output_parser_push(struct output_parser *parser, const char *text, size_t n);
 /* The answer is over: what was held back is text after all. */

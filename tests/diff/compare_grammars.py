@@ -9,6 +9,7 @@
   these outputs, the grammar accepts those that jsonschema does.
 - Schemas in the manner of public collections (compare_families.py).
 - Regular expressions, against a JavaScript engine (compare_patterns.py).
+- XML documents (compare_xml.py).
 Exits 1 on differences."""
 import argparse
 import collections
@@ -151,6 +152,10 @@ def script(options, name, *arguments):
     return subprocess.run([sys.executable, path, "--bitnet", options.bitnet, "--work", options.work, *arguments], check=False).returncode == 0
 
 
+def compare_xml(options):
+    return script(options, "compare_xml.py")
+
+
 def compare_families(options):
     return script(options, "compare_families.py", "--values", "4")
 
@@ -166,10 +171,10 @@ def main():
     parser.add_argument("--count", type=int, default=330)
     parser.add_argument("--outputs", type=int, default=10)
     parser.add_argument("--tokens", type=int, default=160)
-    parser.add_argument("--only", choices=["suite", "own", "families", "patterns"])
+    parser.add_argument("--only", choices=["suite", "own", "families", "patterns", "xml"])
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    parts = {"suite": compare_suite, "own": compare_own, "families": compare_families, "patterns": compare_patterns}
+    parts = {"suite": compare_suite, "own": compare_own, "families": compare_families, "patterns": compare_patterns, "xml": compare_xml}
     done = [part(options) for name, part in parts.items() if options.only in (None, name)]
     return 0 if all(done) else 1
 

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import threading
+import xml.etree.ElementTree as ElementTree
 
 from served import PROMPT, Server, run_checks
 
@@ -12,6 +13,11 @@ TEMPLATES = {
     "hermes": "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
               "{% if tools %}<tool_call>{{ tools | tojson }}{% endif %}{% if add_generation_prompt %}assistant:{% endif %}",
     "mistral": "{% for m in messages %}{{ m.content }}{% endfor %}{% if tools %}[TOOL_CALLS]{% endif %}",
+    "qwen": "{% for m in messages %}{{ m.content }}{% endfor %}{# <tool_call> <function= <parameter= #}",
+    "glm": "{% for m in messages %}{{ m.content }}{% endfor %}{# <tool_call> <arg_key> #}",
+    "minimax": "{% for m in messages %}{{ m.content }}{% endfor %}{# <minimax:tool_call> #}",
+    "deepseek": "{% for m in messages %}{{ m.content }}{% endfor %}{# <｜DSML｜function_calls> #}",
+    "mistral_args": "{% for m in messages %}{{ m.content }}{% endfor %}{# [TOOL_CALLS] [ARGS] #}",
     "llama3": "{% for m in messages %}{{ m.content }}{% endfor %}{# \"parameters\": #}",
     "thinking": "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}<think>\n{% endif %}",
 }
@@ -34,6 +40,11 @@ def is_schema(text):
     return list(json.loads(text)) == ["a"] and 10 <= json.loads(text)["a"] <= 99
 
 
+def is_xml(text):
+    root = ElementTree.fromstring(text)
+    return root.tag == "root" and [e.tag for e in root] == ["a"] and 10 <= int(root[0].text) <= 99
+
+
 def is_word(text):
     return bool(re.fullmatch("yes|no|[0-9]{3}", text))
 
@@ -46,6 +57,8 @@ FORMS = [
     ({"response_format": {"type": "grammar", "grammar": GBNF}}, is_word),
     ({"response_format": {"type": "structural_tag", "format": {"type": "const_string", "value": "fox"}}},
      lambda t: t == "fox"),
+    ({"response_format": {"type": "xml", "schema": SCHEMA}}, is_xml),
+    ({"structured_outputs": {"xml": SCHEMA}}, is_xml),
     ({"structured_outputs": {"json": json.dumps(SCHEMA)}}, is_schema),
     ({"structured_outputs": {"regex": "yes|no|[0-9]{3}"}}, is_word),
     ({"structured_outputs": {"choice": ["yes", "no"]}}, is_word),
@@ -88,18 +101,21 @@ def check_every_form_on_every_route():
 
 
 def check_refusals_name_the_place():
-    bad = {"type": "object", "properties": {"a": {"type": "string", "pattern": "(?<=x)"}}}
+    bad = {"type": "object", "properties": {"a": {"type": "string", "pattern": "(x)\\1"}}}
     for members, param, part in [
             ({"guided_grammar": "root ::= x"}, "guided_grammar", "'x'"),
             ({"grammar": 'start: "a'}, "grammar", "line 1"),
             ({"grammar": {"type": "json"}}, "grammar", "string"),
             ({"json_schema": bad}, "json_schema", "#/properties/a"),
-            ({"structured_outputs": {"json": bad}}, "structured_outputs.json", "look-behind"),
+            ({"structured_outputs": {"json": bad}}, "structured_outputs.json", "back-reference"),
             ({"response_format": {"type": "json_schema", "json_schema": {"schema": bad}}},
              "response_format.json_schema.schema", "#/properties/a"),
             ({"response_format": {"type": "json_schema"}}, "response_format.schema", "schema"),
             ({"response_format": {"type": "structural_tag", "format": {"type": "tune"}}}, "response_format", "tune"),
-            ({"response_format": {"type": "xml"}}, "response_format.type", "json_schema"),
+            ({"response_format": {"type": "yaml"}}, "response_format.type", "json_schema"),
+            ({"response_format": {"type": "xml"}}, "response_format.schema", "schema"),
+            ({"structured_outputs": {"xml": {"type": "object", "additionalProperties": {"type": "string"}}}},
+             "structured_outputs.xml", "additionalProperties"),
             ({"structured_outputs": {"whitespace_pattern": " "}}, "structured_outputs.whitespace_pattern", "supported"),
             ({"grammar_lazy": True, "grammar": GBNF}, "grammar_lazy", "supported"),
             ({"guided_choice": []}, "guided_choice", "list"),
@@ -127,13 +143,38 @@ def calls_of(which, **options):
 def check_calls_in_every_syntax():
     for which in servers:
         for choice, most in (("required", False), ({"type": "function", "function": {"name": "g"}}, True)):
-            answer, calls = calls_of(which, tool_choice=choice, parallel_tool_calls=False, max_tokens=120, temperature=1.2,
+            answer, calls = calls_of(which, tool_choice=choice, parallel_tool_calls=False, max_tokens=250, temperature=1.2,
                                      seed=5)
             assert answer["finish_reason"] == "tool_calls" and len(calls) == 1, (which, answer)
             assert answer["message"]["content"] is None and is_schema(calls[0][1]), (which, answer)
             assert calls[0][0] in ("fg" if choice == "required" else "g"), calls
     _, calls = calls_of("hermes", tool_choice="required", max_tokens=150, temperature=1.5, seed=1)
     assert len(calls) >= 1 and all(is_schema(arguments) for _, arguments in calls), calls
+
+
+def check_arguments_as_elements_keep_their_types():
+    schema = {"type": "object", "additionalProperties": False, "required": ["s", "n", "u", "o"],
+              "properties": {"s": {"type": "string", "maxLength": 12}, "n": {"type": "integer"},
+                             "u": {"anyOf": [{"type": "string", "maxLength": 8}, {"type": "integer", "minimum": 1000, "maximum": 9999}]},
+                             "o": {"type": "object", "properties": {"l": {"type": "array", "items": {"type": "string", "maxLength": 9},
+                                                                          "maxItems": 2}}, "required": ["l"],
+                                   "additionalProperties": False}}}
+    tools = [{"type": "function", "function": {"name": "set", "parameters": schema}}]
+    for which in ("qwen", "glm", "minimax", "deepseek"):
+        for seed in range(4):
+            body = {"messages": PROMPT, "tools": tools, "tool_choice": "required", "parallel_tool_calls": False,
+                    "max_tokens": 500, "temperature": 1.5, "seed": seed}
+            message = servers[which].json("POST", "/v1/chat/completions", body)["choices"][0]["message"]
+            assert message["content"] is None and message["tool_calls"][0]["function"]["name"] == "set", (which, message)
+            arguments = message["tool_calls"][0]["function"]["arguments"]
+            value = json.loads(arguments)
+            assert list(value) == ["s", "n", "u", "o"] and isinstance(value["s"], str) and len(value["s"]) <= 12, value
+            assert type(value["n"]) is int and isinstance(value["o"]["l"], list), value
+            assert 1000 <= value["u"] <= 9999 if type(value["u"]) is int else len(value["u"]) <= 8, value
+            events = [json.loads(data) for _, data in servers[which].events("/v1/chat/completions", body) if data != "[DONE]"]
+            deltas = [e["choices"][0]["delta"].get("tool_calls") for e in events if e.get("choices")]
+            streamed = "".join(d[0]["function"].get("arguments", "") for d in deltas if d)
+            assert json.loads(streamed) == value, (streamed, value)
 
 
 def check_text_until_a_call_begins():

@@ -111,6 +111,65 @@ static void test_mistral(void **state) {
     check(TOOLS_MISTRAL, "plain [TOOL text", "t(plain [TOOL text)");
 }
 
+/* Arguments as elements become JSON by the types that the schemas have for them. */
+static void check_marked(const char *syntax, const char *said, const char *expected) {
+    static const char tools[] =
+        "[{\"function\":{\"name\":\"f\",\"parameters\":{\"properties\":{\"s\":{\"type\":\"string\"},\"n\":{\"type\":"
+        "\"integer\"},"
+        "\"u\":{\"anyOf\":[{\"type\":\"string\"},{\"$ref\":\"#/$defs/l\"}]},\"b\":{\"enum\":[true,\"yes\"]}},"
+        "\"$defs\":{\"l\":{\"type\":[\"array\",\"null\"]}}}}}]";
+    json_t *functions = json_loads(tools, 0, NULL);
+    const bn_tool_syntax *found = bn_tool_syntax_find(syntax);
+    assert_int_equal(tool_syntax_of(found), TOOLS_MARKUP);
+    size_t size = strlen(said);
+    for (size_t piece = 1; piece <= size; piece++) {
+        struct seen seen = {0};
+        struct output_parser parser;
+        output_parser_init(&parser, TOOLS_MARKUP, names, true, false, &events, &seen);
+        output_parser_mark(&parser, found, functions);
+        for (size_t at = 0; at < size; at += piece)
+            assert_true(output_parser_push(&parser, said + at, size - at < piece ? size - at : piece));
+        assert_true(output_parser_finish(&parser));
+        if (seen.last) buffer_append_char(&seen.log, ')');
+        if (strcmp(seen.log.data ? seen.log.data : "", expected) != 0)
+            test_fail("pieces of %zu of '%s':\n  got      %s\n  expected %s", piece, said, seen.log.data, expected);
+        buffer_release(&seen.log);
+        output_parser_release(&parser);
+    }
+    json_decref(functions);
+}
+
+static void test_markup(void **state) {
+    (void)state;
+    check_marked("qwen_xml",
+                 "Well.\n<tool_call>\n<function=f>\n<parameter=s>\n12\n<b> \"x\"\n</parameter>\n<parameter=n>\n12\n"
+                 "</parameter>\n<parameter=u>\n[\"</parameter>\"]\n</parameter>\n</function>\n</tool_call>\nDone",
+                 "t(Well.\n)c(f|{\"s\": \"12\\n<b> \\\"x\\\"\", \"n\": 12, \"u\": [\"</parameter>\"]})t(Done)");
+    check_marked(
+        "qwen_xml",
+        "<tool_call><function=f><parameter=u>null</parameter><parameter=b>true</parameter></function></tool_call>"
+        "\n<tool_call><function=f><parameter=b>yes</parameter><parameter=x>1e2</parameter></function></tool_call>",
+        "c(f|{\"u\": null, \"b\": true})c(f|{\"b\": \"yes\", \"x\": 1e2})");
+    check_marked("qwen_xml", "<tool_call>\n<function=f>\n</function>\n</tool_call>", "c(f|{})");
+    check_marked("qwen_xml", "<tool_call>\n<function=f>\n<parameter=s>\nab", "c(f|{\"s\": \"ab)");
+    check_marked("qwen_xml", "<tool_call>{\"name\"", "t(<tool_call>{\"name\")");
+    check_marked("qwen_xml", "<tool_call>\n<function=f>\nno", "c(f|{})t(no)");
+    check_marked("glm_xml",
+                 "<tool_call>f\n<arg_key>u</arg_key>\n<arg_value>[1] x</arg_value>\n<arg_key>s</arg_key>\n<arg_value>"
+                 "</arg_value>\n</tool_call> end",
+                 "c(f|{\"u\": \"[1] x\", \"s\": \"\"})t(end)");
+    check_marked("minimax_xml",
+                 "<minimax:tool_call>\n<invoke name=\"f\">\n<parameter name=\"n\">1</parameter>\n</invoke>\n<invoke "
+                 "name=\"g\">\n</invoke>\n</minimax:tool_call>",
+                 "c(f|{\"n\": 1})c(g|{})");
+    check_marked("deepseek_xml",
+                 "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"f\">\n<｜DSML｜parameter name=\"u\" "
+                 "string=\"true\">[1]</｜DSML｜parameter>\n<｜DSML｜parameter name=\"n\" "
+                 "string=\"false\">1</｜DSML｜parameter>\n"
+                 "</｜DSML｜invoke>\n</｜DSML｜function_calls>",
+                 "c(f|{\"u\": \"[1]\", \"n\": 1})");
+}
+
 static void test_syntax_of_templates(void **state) {
     (void)state;
     static const struct {
@@ -119,6 +178,8 @@ static void test_syntax_of_templates(void **state) {
     } cases[] = {{NULL, TOOLS_JSON},
                  {"{{ '<tool_call>' }}", TOOLS_HERMES},
                  {"{{ '[TOOL_CALLS]' }}", TOOLS_MISTRAL},
+                 {"{{ '[TOOL_CALLS]' + name + '[ARGS]' }}", TOOLS_MISTRAL},
+                 {"{{ '<tool_call>\n<function=' }}", TOOLS_MARKUP},
                  {"{{ messages }}", TOOLS_JSON}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(tool_syntax_of(bn_tool_syntax_of_template(cases[i].text)), cases[i].syntax);
@@ -130,6 +191,7 @@ int main(void) {
         cmocka_unit_test(test_hermes),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_mistral),
+        cmocka_unit_test(test_markup),
         cmocka_unit_test(test_syntax_of_templates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -354,6 +354,177 @@ static void structural_tags(void **state) {
             BN_STATUS_UNSUPPORTED, "#/prefixItems/1");
 }
 
+/* Elements by the names of properties, in order; arrays as repeated elements; texts escaped. */
+static void xml_documents(void **state) {
+    (void)state;
+    static const char person[] =
+        "{\"title\":\"person\",\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"minLength\":1},"
+        "\"age\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":150},\"tags\":{\"type\":\"array\",\"maxItems\":2,"
+        "\"items\":{\"enum\":[\"a\",\"b<c\"]}},\"well\":{\"type\":[\"boolean\",\"null\"]}},\"required\":[\"name\","
+        "\"well\"]}";
+    check(BN_GRAMMAR_XML, person,
+          TEXTS("<person><name>x</name><well>true</well></person>",
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<person>\n  <name>\xc3\xa9 &lt;&amp;&gt;\"' \n</name>\n  "
+                "<age>150</age>\n  <tags>a</tags><tags>b&lt;c</tags>\n  <well></well>\n</person>"),
+          TEXTS("<person><well>true</well></person>", "<person><name></name><well>true</well></person>",
+                "<person><well>true</well><name>x</name></person>", "<person><name>a&b</name><well></well></person>",
+                "<person><name>a<b</name><well></well></person>", "<person><name>&#13</name><well></well></person>",
+                "<person><name>x</name><age>151</age><well></well></person>", "<root></root>",
+                "<person><name>x</name><tags>c</tags><well></well></person>",
+                "<person><name>x</name><tags>a</tags><tags>a</tags><tags>a</tags><well></well></person>",
+                "<person><name>x</name><well>1</well></person>", "<person><name>\x01</name><well></well></person>",
+                "<person><name>x</name><well></well></person> "));
+    check(BN_GRAMMAR_XML,
+          "{\"type\":\"object\",\"xml\":{\"name\":\"pet\",\"namespace\":\"http://e.org/?a&b\",\"prefix\":\"p\"},"
+          "\"required\":[\"id\",\"names\"],\"properties\":{\"id\":{\"type\":\"string\",\"xml\":{\"attribute\":true}},"
+          "\"kind\":{\"enum\":[1,true],\"xml\":{\"attribute\":true,\"name\":\"k\"}},\"names\":{\"type\":\"array\","
+          "\"minItems\":1,\"xml\":{\"wrapped\":true},\"items\":{\"type\":\"string\",\"xml\":{\"name\":\"n\"}}}}}",
+          TEXTS("<p:pet xmlns:p=\"http://e.org/?a&amp;b\" id=\"&quot;&#9;\" k=\"1\"><names><n>x</n>\n </names></p:pet>",
+                "<p:pet xmlns:p=\"http://e.org/?a&amp;b\" id=\"\">\n<names>\n<n></n>\n<n>y</n></names></p:pet>"),
+          TEXTS("<p:pet xmlns:p=\"http://e.org/?a&amp;b\"><names><n>x</n></names></p:pet>",
+                "<p:pet xmlns:p=\"http://e.org/?a&amp;b\" id=\"a\nb\"><names><n>x</n></names></p:pet>",
+                "<p:pet xmlns:p=\"http://e.org/?a&amp;b\" id=\"\"><names></names></p:pet>",
+                "<p:pet xmlns:p=\"http://e.org/?a&amp;b\" id=\"\" k=\"2\"><names><n>x</n></names></p:pet>"));
+    /* a union whose members tell each other apart, recursion, and what depends on what */
+    check(BN_GRAMMAR_XML,
+          "{\"$ref\":\"#/$defs/t\",\"$defs\":{\"t\":{\"oneOf\":[{\"type\":\"object\",\"required\":[\"k\",\"sub\"],"
+          "\"properties\":{\"k\":{\"const\":\"n\"},\"sub\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/t\"}}}},"
+          "{\"type\":\"object\",\"required\":[\"k\"],\"properties\":{\"k\":{\"const\":\"l\"},\"v\":{\"type\":"
+          "\"number\"}}}]}}}",
+          TEXTS("<root><k>l</k></root>",
+                "<root><k>n</k><sub><k>l</k><v>-1.5</v></sub><sub><k>n</k><sub><k>l</k></sub></sub></root>"),
+          TEXTS("<root><k>n</k><v>1</v></root>", "<root><k>l</k><sub><k>l</k></sub></root>"));
+    check(BN_GRAMMAR_XML,
+          "{\"type\":\"object\",\"properties\":{\"a\":{\"const\":1},\"b\":{\"const\":2},\"c\":{\"const\":3}},"
+          "\"dependentRequired\":{\"a\":[\"c\"]},\"minProperties\":1,\"maxProperties\":2}",
+          TEXTS("<root><b>2</b></root>", "<root><a>1</a><c>3</c></root>", "<root><b>2</b><c>3</c></root>"),
+          TEXTS("<root></root>", "<root><a>1</a></root>", "<root><a>1</a><b>2</b></root>",
+                "<root><a>1</a><b>2</b><c>3</c></root>"));
+    check(BN_GRAMMAR_XML,
+          "{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}},\"maxItems\":2}",
+          TEXTS("<root></root>", "<root><item><item>1</item></item><item></item></root>"),
+          TEXTS("<root><item>1</item></root>", "<root><item></item><item></item><item></item></root>"));
+    check(BN_GRAMMAR_XML,
+          "{\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"string\",\"pattern\":\"^<.$\",\"maxLength\":2}]}",
+          TEXTS("<root>12</root>", "<root>&lt;x</root>", "<root>&lt;&lt;</root>"),
+          TEXTS("<root>x</root>", "<root><x</root>"));
+}
+
+static void xml_that_cannot_be_written(void **state) {
+    (void)state;
+    static const struct {
+        const char *schema, *part;
+    } cases[] = {
+        {"{\"properties\":{\"a b\":{}}}", "'a b'"},
+        {"{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}", "additionalProperties"},
+        {"{\"type\":\"object\",\"patternProperties\":{\"^x\":{}}}", "patternProperties"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"object\",\"properties\":{\"b\":{\"type\":\"array\","
+         "\"contains\":{\"const\":1}}}}}}",
+         "contains"},
+        {"{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"uniqueItems\":true,\"minItems\":2}", "uniqueItems"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\",\"xml\":{\"attribute\":true}}}}", "attribute"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"xml\":{\"name\":\"c\"}},\"b\":{\"xml\":{\"name\":\"c\"}}}}",
+         "two properties become 'c'"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"xml\":{\"prefix\":\"c\"}}}}", "prefix"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"xml\":{\"nodeType\":\"text\"}}}}", "'nodeType'"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/properties/a/properties/b\",\"properties\":{\"b\":{"
+         "\"type\":\"string\",\"pattern\":\"(a)\\\\1\"}}}}}",
+         "at '#"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        refused(BN_GRAMMAR_XML, cases[i].schema, BN_STATUS_UNSUPPORTED, cases[i].part);
+    refused(BN_GRAMMAR_XML,
+            "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"object\",\"properties\":{\"b c\":{}}}}}",
+            BN_STATUS_UNSUPPORTED, "#/properties/a");
+    refused(BN_GRAMMAR_XML, "{\"xml\":{\"name\":1}}", BN_STATUS_BAD_ARGUMENT, "'name'");
+    refused(BN_GRAMMAR_XML, "{\"type\":\"string\",\"const\":\"\\u0001\"}", BN_STATUS_UNSUPPORTED, "no text satisfies");
+    refused(BN_GRAMMAR_XML, "{", BN_STATUS_BAD_ARGUMENT, "schema");
+}
+
+/* Calls whose arguments are elements: strings as they are, anything else as JSON. */
+static void calls_as_elements(void **state) {
+    (void)state;
+    static const char json[] = "[{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":{\"s\":{\"type\":"
+                               "\"string\"},\"n\":{\"type\":"
+                               "\"integer\"},\"u\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"integer\",\"minimum\":"
+                               "100},{\"type\":\"array\"}]}},"
+                               "\"required\":[\"s\"],\"additionalProperties\":false}},{\"name\":\"g\"}]";
+    bn_tools tools = {.size = sizeof tools, .json = json, .json_bytes = strlen(json), .parallel = true};
+    tools.syntax = bn_tool_syntax_of_template("… <tool_call>\n<function=x>\n<parameter=y> …");
+    assert_string_equal(tools.syntax->name, "qwen_xml");
+    bn_grammar *grammar = compile_tools(&tools);
+#define QWEN(inside)           "<tool_call>\n<function=f>\n" inside "</function>\n</tool_call>"
+#define PARAMETER(name, value) "<parameter=" name ">\n" value "\n</parameter>\n"
+    for (const char *const *text =
+             TEXTS("text <tool", "so: " QWEN(PARAMETER("s", "a <b> \"c\"\nd")), QWEN(PARAMETER("s", "12")),
+                   QWEN(PARAMETER("s", "")) "\n" QWEN(PARAMETER("s", "x") PARAMETER("n", "-3")),
+                   QWEN(PARAMETER("s", "") PARAMETER("u", "x1")), QWEN(PARAMETER("s", "") PARAMETER("u", "100")),
+                   QWEN(PARAMETER("s", "") PARAMETER("u", "[\"a\"]")), "<tool_call><function=g></function></tool_call>",
+                   "<tool_call><function=g><parameter=any thing>\n{\"a\": 1}\n</parameter></function></tool_call>");
+         *text; text++)
+        expect(grammar, *text, true);
+    for (const char *const *text =
+             TEXTS(QWEN(""), QWEN(PARAMETER("n", "1")), QWEN(PARAMETER("s", "") PARAMETER("n", "x")),
+                   QWEN(PARAMETER("s", "") PARAMETER("u", "99")), QWEN(PARAMETER("s", "") PARAMETER("u", " [x")),
+                   QWEN(PARAMETER("s", "") PARAMETER("x", "99")), QWEN(PARAMETER("s", "a</parameter>b")),
+                   "<tool_call>{\"name\": \"g\", \"arguments\": {}}</tool_call>",
+                   "<tool_call><function=h></function></tool_call>");
+         *text; text++)
+        expect(grammar, *text, false);
+    bn_grammar_release(grammar);
+    static const struct {
+        const char *mentioned, *good, *bad;
+    } others[] = {
+        {"<arg_key>",
+         "<tool_call>f\n<arg_key>s</arg_key>\n<arg_value>a b</arg_value>\n<arg_key>n</arg_key>\n<arg_value>1</"
+         "arg_value>\n</tool_call>",
+         "<tool_call>f\n<arg_key>n</arg_key><arg_value>1</arg_value></tool_call>"},
+        {"<minimax:tool_call>",
+         "<minimax:tool_call>\n<invoke name=\"f\">\n<parameter name=\"s\">a b</parameter>\n</invoke>\n<invoke "
+         "name=\"g\">\n</invoke>\n</minimax:tool_call>",
+         "<minimax:tool_call></minimax:tool_call>"},
+        {"<｜DSML｜function_calls>",
+         "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"f\">\n<｜DSML｜parameter name=\"s\" "
+         "string=\"true\">12</｜DSML｜parameter>\n<｜DSML｜parameter name=\"u\" "
+         "string=\"true\">12</｜DSML｜parameter>\n"
+         "</｜DSML｜invoke>\n</｜DSML｜function_calls>",
+         "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"f\">\n<｜DSML｜parameter name=\"s\" "
+         "string=\"false\">12</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>"},
+        {"[TOOL_CALLS] … [ARGS]", "[TOOL_CALLS]f[ARGS]{\"s\": \"x\"}[TOOL_CALLS]g[ARGS]{}", "[TOOL_CALLS]f[ARGS]{}"},
+    };
+    tools.required = true;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        tools.syntax = bn_tool_syntax_of_template(others[i].mentioned);
+        grammar = compile_tools(&tools);
+        expect(grammar, others[i].good, true);
+        expect(grammar, others[i].bad, false);
+        expect(grammar, "text", false);
+        bn_grammar_release(grammar);
+    }
+    tools.json =
+        "[{\"name\":\"f\",\"parameters\":{\"properties\":{\"a\":{\"type\":\"string\",\"pattern\":\"(x)\\\\1\"}}}}]";
+    tools.json_bytes = strlen(tools.json);
+    for (size_t i = 0; i < 2; i++) {
+        bn_error err;
+        tools.syntax = bn_tool_syntax_find(i ? "hermes" : "glm_xml");
+        assert_int_equal(bn_grammar_compile_tools(&tools, &grammar, &err), BN_STATUS_UNSUPPORTED);
+        assert_non_null(strstr(err.message, "at '#/$defs/f/properties/a/pattern'"));
+    }
+    static const char tag[] =
+        "{\"format\":{\"type\":\"tag\",\"begin\":\"<function=f>\",\"end\":\"</function>\",\"content\":{"
+        "\"type\":\"json_schema\",\"style\":\"%s\",\"json_schema\":{\"type\":\"object\","
+        "\"properties\":{\"a\":{\"type\":\"integer\"}},\"required\":[\"a\"]}}}}";
+    char text[400];
+    snprintf(text, sizeof text, tag, "qwen_xml");
+    check(BN_GRAMMAR_STRUCTURAL_TAG, text, TEXTS("<function=f>\n<parameter=a>\n1\n</parameter>\n</function>"),
+          TEXTS("<function=f></function>", "<function=f>{\"a\": 1}</function>"));
+    snprintf(text, sizeof text, tag, "xml");
+    check(BN_GRAMMAR_STRUCTURAL_TAG, text, TEXTS("<function=f><root><a>1</a></root></function>"),
+          TEXTS("<function=f><root></root></function>"));
+    snprintf(text, sizeof text, tag, "toml");
+    refused(BN_GRAMMAR_STRUCTURAL_TAG, text, BN_STATUS_UNSUPPORTED, "structural tag: the style 'toml'");
+}
+
 static void free_text_before_a_grammar(void **state) {
     (void)state;
     bn_grammar *inner = compile(BN_GRAMMAR_REGEX, "[0-9]+", false), *grammar, *twice;
@@ -507,6 +678,9 @@ int main(void) {
         cmocka_unit_test(calls_of_tools),
         cmocka_unit_test(calls_without_a_mark),
         cmocka_unit_test(structural_tags),
+        cmocka_unit_test(xml_documents),
+        cmocka_unit_test(xml_that_cannot_be_written),
+        cmocka_unit_test(calls_as_elements),
         cmocka_unit_test(free_text_before_a_grammar),
         cmocka_unit_test(languages_are_told_apart),
         cmocka_unit_test(masks_allow_exactly_what_can_follow),

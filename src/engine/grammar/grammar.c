@@ -12,6 +12,7 @@
 #include "engine/grammar/tags.h"
 #include "engine/grammar/tools.h"
 #include "engine/grammar/values.h"
+#include "engine/grammar/xml.h"
 
 /* What one grammar may use while it is compiled. */
 #define COMPILE_BYTES ((size_t)256 << 20)
@@ -96,6 +97,9 @@ bn_status bn_grammar_compile(bn_grammar_kind kind, const char *text, size_t text
         break;
     case BN_GRAMMAR_STRUCTURAL_TAG:
         tags_compile(&grammar->work, text, text_bytes, &grammar->rules, &grammar->schema);
+        break;
+    case BN_GRAMMAR_XML:
+        xml_compile(&grammar->work, text, text_bytes, own.any_form, &grammar->rules, &grammar->schema);
         break;
     default:
         work_fail(&grammar->work, BN_STATUS_BAD_ARGUMENT, "unknown kind of grammar: %d", (int)kind);

@@ -140,7 +140,7 @@ struct schema {
     json_t *json, *kept;      /* while it is compiled */
     bool any_form, old_draft; /* old: $ref stands alone */
     unsigned draft;           /* 3 … 7, 2019, 2020 */
-    const char *place;        /* what is being read, for messages */
+    const char *place;        /* what is being read, for messages; NULL: nothing of it */
     struct interner names;
     struct node *nodes;
     size_t n_nodes, nodes_capacity;
@@ -160,6 +160,11 @@ struct schema {
 
 /* The whole: nodes of everything that can be reached, worked out and made ready. */
 struct schema *schema_compile(struct work *work, const char *text, size_t n, bool any_form);
+/* The same in two parts, between which the document is there, nodes can be made, and distances aren't known. NULL, with nothing
+ * to close, if the text can't even be read; else it has to be closed, whether or not the work has failed, whose message then
+ * gets the place it is about. */
+struct schema *schema_open(struct work *work, const char *text, size_t n, bool any_form);
+void schema_close(struct schema *schema);
 /* Paths of a schema's parts, for messages. */
 const char *schema_place_in(struct schema *schema, const char *place, const char *key);
 const char *schema_place_at(struct schema *schema, const char *place, size_t index);

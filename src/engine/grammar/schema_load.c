@@ -378,7 +378,7 @@ static void check_dialect(struct schema *s) {
     work_fail(s->work, BN_STATUS_UNSUPPORTED, "unknown dialect '%.200s': what its keywords mean isn't known", dialect);
 }
 
-struct schema *schema_compile(struct work *work, const char *text, size_t n, bool any_form) {
+struct schema *schema_open(struct work *work, const char *text, size_t n, bool any_form) {
     struct schema *s = work_alloc(work, 1, sizeof *s);
     bn_error err;
     if (!s) return NULL;
@@ -403,8 +403,13 @@ struct schema *schema_compile(struct work *work, const char *text, size_t n, boo
     if (work_ok(work)) schema_index_create(s, s->json);
     if (work_ok(work)) s->root = schema_index_resolve(s, "#", "", false);
     if (work_ok(work)) schema_prepare(s, s->root);
+    return s;
+}
+
+void schema_close(struct schema *s) {
+    struct work *work = s->work;
     if (work_ok(work)) schema_measure(s);
-    if (!work_ok(work)) {
+    if (!work_ok(work) && s->place) {
         char message[sizeof work->error.message];
         snprintf(message, sizeof message, "%s", work->error.message);
         fail(&work->error, work->status, "at '%s': %s", s->place, message);
@@ -412,5 +417,10 @@ struct schema *schema_compile(struct work *work, const char *text, size_t n, boo
     json_decref(s->json);
     json_decref(s->kept);
     s->json = s->kept = NULL;
+}
+
+struct schema *schema_compile(struct work *work, const char *text, size_t n, bool any_form) {
+    struct schema *s = schema_open(work, text, n, any_form);
+    if (s) schema_close(s);
     return work_ok(work) ? s : NULL;
 }

@@ -4,7 +4,8 @@
  *     {"format": FORMAT}
  *
  * where FORMAT is an object with a "type": const_string, any_text, json_schema, regex, sequence, or, tag, triggered_tags,
- * tags_with_separator, as XGrammar documents them. Text is free until a trigger is complete; then one of the tags whose `begin`
+ * tags_with_separator, as XGrammar documents them; the style of a json_schema may be one of those that models write arguments in, or
+ * "xml", a document. Text is free until a trigger is complete; then one of the tags whose `begin`
  * starts with it follows. All schemas of the tags become one document, an array whose items they are, so that a single algebra
  * (schema.h) works them out; rules refer to the nodes of its items. */
 #include "engine/grammar/tags.h"
@@ -15,6 +16,8 @@
 #include "base/buffer.h"
 #include "base/json.h"
 #include "engine/grammar/free_text.h"
+#include "engine/grammar/tool_markup.h"
+#include "engine/grammar/xml.h"
 
 #define MOST_SCHEMAS  1000
 #define MOST_TRIGGERS 256
@@ -23,6 +26,7 @@
 struct tags {
     struct work *work;
     struct rules *rules;
+    struct schema *schema;  /* open; NULL: there are none */
     const json_t **schemas; /* [n] of the document, in the order they were met … */
     uint32_t *nodes;        /* … and what they have become */
     size_t n, schemas_capacity;
@@ -80,7 +84,8 @@ static void find_schemas(struct tags *tags, const json_t *format) {
         work_fail(tags->work, BN_STATUS_UNSUPPORTED, "structural tag: nested deeper than %d", DEEPEST);
     if (!work_spend(tags->work, 1)) return;
     tags->depth++;
-    if (strcmp(type_of(format), "json_schema") == 0 || json_object_get(format, "schema"))
+    if (strcmp(type_of(format), "json_schema") == 0 || strcmp(type_of(format), "qwen_xml_parameter") == 0 ||
+        json_object_get(format, "schema"))
         note_schema(tags, schema_of(format));
     if (content) find_schemas(tags, content);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -102,30 +107,41 @@ static json_t *document_of(const struct tags *tags) {
     return json_pack("{s:s, s:o}", "type", "array", "prefixItems", items);
 }
 
-static struct schema *compile_schemas(struct tags *tags) {
+static void open_schemas(struct tags *tags) {
     json_t *document = document_of(tags);
     char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
-    struct schema *schema = NULL;
     json_decref(document);
     if (text)
-        schema = schema_compile(tags->work, text, strlen(text), false);
+        tags->schema = schema_open(tags->work, text, strlen(text), false);
     else
         work_fail(tags->work, BN_STATUS_NO_MEMORY, "out of memory while structural tags are read");
     free(text); /* jansson's */
     tags->nodes = work_alloc(tags->work, tags->n, sizeof *tags->nodes);
-    if (!schema || !tags->nodes) return NULL;
-    const struct forms *forms = &schema->nodes[schema->root].forms;
+    struct schema *s = tags->schema;
+    if (!s || !tags->nodes) return;
+    s->place = NULL;
     for (size_t i = 0; i < tags->n; i++) {
-        tags->nodes[i] = array_node_of(forms->items[0]->array, (uint32_t)i);
-        if (schema->nodes[tags->nodes[i]].forms.n == 0)
+        tags->nodes[i] = array_node_of(s->nodes[s->root].forms.items[0]->array, (uint32_t)i);
+        if (s->nodes[tags->nodes[i]].forms.n == 0)
             work_fail(tags->work, BN_STATUS_UNSUPPORTED, "at '#/prefixItems/%zu': no value satisfies the schema", i);
     }
-    return schema;
 }
 
-static struct pattern_node *schema_body(struct tags *tags, const json_t *schema) {
-    for (size_t i = 0; i < tags->n; i++)
-        if (tags->schemas[i] == schema) return body_schema(tags->rules, tags->nodes[i]);
+/* A value of the schema, in one of the styles. */
+static struct pattern_node *schema_body(struct tags *tags, const json_t *schema, const char *style) {
+    const bn_tool_syntax *syntax = bn_tool_syntax_find(style);
+    for (size_t i = 0; i < tags->n; i++) {
+        if (tags->schemas[i] != schema) continue;
+        uint32_t node = tags->nodes[i];
+        if (strcmp(style, "json") == 0) return body_schema(tags->rules, node);
+        if (strcmp(style, "xml") == 0) return xml_body(tags->rules, tags->schema, node);
+        if (syntax && syntax->markup && syntax->markup->key_begin)
+            return body_both(tags->rules, markup_space(tags->rules),
+                             markup_body(tags->rules, tags->schema, node, schema, syntax->markup));
+        work_fail(tags->work, BN_STATUS_UNSUPPORTED, "structural tag: the style '%.40s' of a schema isn't supported",
+                  style);
+        return NULL;
+    }
     return complain(tags, "a schema must be an object");
 }
 
@@ -137,7 +153,7 @@ static struct pattern_node *format_body(struct tags *tags, const json_t *format)
 static struct pattern_node *content_body(struct tags *tags, const json_t *tag, const char *end) {
     const json_t *content = json_object_get(tag, "content");
     struct marks marks;
-    if (!content) return body_both(tags->rules, schema_body(tags, schema_of(tag)), body_mark(tags->rules, end));
+    if (!content) return body_both(tags->rules, schema_body(tags, schema_of(tag), "json"), body_mark(tags->rules, end));
     if (*end && strcmp(type_of(content), "any_text") == 0)
         return marks_init(&marks, tags->work, &end, 1, NULL) ? body_until(tags->rules, &marks, end) : NULL;
     return body_both(tags->rules, format_body(tags, content),
@@ -241,19 +257,10 @@ static struct pattern_node *separated_body(struct tags *tags, const json_t *form
     return one ? all : body_repeat(tags->rules, all, 0, 1);
 }
 
-static struct pattern_node *plain_schema_body(struct tags *tags, const json_t *format) {
-    const char *style = json_string_value(json_object_get(format, "style"));
-    if (style && strcmp(style, "json") != 0) {
-        work_fail(tags->work, BN_STATUS_UNSUPPORTED, "structural tag: the style '%.40s' of a schema isn't supported",
-                  style);
-        return NULL;
-    }
-    return schema_body(tags, schema_of(format));
-}
-
 static struct pattern_node *format_of_type(struct tags *tags, const json_t *format, const char *type) {
-    const char *text;
-    if (strcmp(type, "json_schema") == 0) return plain_schema_body(tags, format);
+    const char *text, *style = json_string_value(json_object_get(format, "style"));
+    if (strcmp(type, "json_schema") == 0) return schema_body(tags, schema_of(format), style ? style : "json");
+    if (strcmp(type, "qwen_xml_parameter") == 0) return schema_body(tags, schema_of(format), "qwen_xml");
     if (strcmp(type, "any_text") == 0) return body_dfa(tags->rules, dfa_everything(tags->work));
     if (strcmp(type, "sequence") == 0) return elements_body(tags, format, PATTERN_CONCAT);
     if (strcmp(type, "or") == 0) return elements_body(tags, format, PATTERN_ALTERNATIVES);
@@ -275,16 +282,17 @@ static struct pattern_node *format_body(struct tags *tags, const json_t *format)
     return format_of_type(tags, format, type_of(format)); /* as deep as find_schemas has gone */
 }
 
-static void compile(struct tags *tags, const json_t *root, struct schema **schema) {
+static void compile(struct tags *tags, const json_t *root) {
     const json_t *format = json_object_get(root, "format"), *structures = json_object_get(root, "structures");
+    struct pattern_node *body = NULL;
     find_schemas(tags, format ? format : root);
-    if (tags->n && work_ok(tags->work)) *schema = compile_schemas(tags);
+    if (tags->n && work_ok(tags->work)) open_schemas(tags);
     uint32_t start = rules_find(tags->rules, "answer", 6);
-    if (!work_ok(tags->work)) return;
-    struct pattern_node *body = structures ? free_body(tags, root, structures) : format_body(tags, format);
+    if (work_ok(tags->work)) body = structures ? free_body(tags, root, structures) : format_body(tags, format);
+    if (tags->schema) schema_close(tags->schema);
     if (!work_ok(tags->work)) return;
     tags->rules->items[start].body = body;
-    tags->rules->schema = *schema;
+    tags->rules->schema = tags->schema;
     rules_prepare(tags->rules, start);
 }
 
@@ -293,11 +301,11 @@ void tags_compile(struct work *work, const char *text, size_t n, struct rules **
     bn_error err;
     struct tags tags = {.work = work, .rules = rules_create(work)};
     bn_status status = json_parse(text, n, "structural tag", &root, &err);
-    *schema = NULL;
     if (status)
         work_fail(work, status == BN_STATUS_BAD_FILE ? BN_STATUS_BAD_ARGUMENT : status, "%s", err.message);
     else if (work_ok(work))
-        compile(&tags, root, schema);
+        compile(&tags, root);
     json_decref(root);
     *rules = work_ok(work) ? tags.rules : NULL;
+    *schema = work_ok(work) ? tags.schema : NULL;
 }

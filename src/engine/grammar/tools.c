@@ -8,17 +8,42 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "engine/grammar/free_text.h"
+#include "engine/grammar/tool_markup.h"
 
 #define MOST_TOOLS 1000
 
+static const bn_tool_markup qwen_markup = {"<function=",   ">",  "</function>", "<parameter=", ">", "",
+                                           "</parameter>", NULL, true};
+static const bn_tool_markup glm_markup = {"",   "",   "", "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>",
+                                          NULL, false};
+static const bn_tool_markup minimax_markup = {"<invoke name=\"", "\">", "</invoke>", "<parameter name=\"", "\">", "",
+                                              "</parameter>",    NULL,  false};
+static const bn_tool_markup deepseek_markup = {"<｜DSML｜invoke name=\"",
+                                               "\">",
+                                               "</｜DSML｜invoke>",
+                                               "<｜DSML｜parameter name=\"",
+                                               "\" string=\"true\">",
+                                               "",
+                                               "</｜DSML｜parameter>",
+                                               "\" string=\"false\">",
+                                               false};
+static const bn_tool_markup mistral_markup = {.call_begin = "", .name_end = "[ARGS]", .call_end = ""};
+
 static const struct {
     bn_tool_syntax syntax;
-    const char *mentioned; /* by templates that use it */
+    const char *mentioned; /* by templates that use it; the first row counts */
 } syntaxes[] = {
-    {{"hermes", "<tool_call>", "</tool_call>", "arguments", false, NULL}, "<tool_call>"},
-    {{"mistral", "[TOOL_CALLS]", NULL, "arguments", true, NULL}, "[TOOL_CALLS]"},
-    {{"llama3", NULL, NULL, "parameters", false, "<|python_tag|>"}, "\"parameters\": "},
-    {{"json", NULL, NULL, "arguments", false, NULL}, NULL},
+    {{"qwen_xml", "<tool_call>", "</tool_call>", NULL, false, NULL, &qwen_markup}, "<function="},
+    {{"glm_xml", "<tool_call>", "</tool_call>", NULL, false, NULL, &glm_markup}, "<arg_key>"},
+    {{"minimax_xml", "<minimax:tool_call>", "</minimax:tool_call>", NULL, true, NULL, &minimax_markup},
+     "minimax:tool_call"},
+    {{"deepseek_xml", "<｜DSML｜function_calls>", "</｜DSML｜function_calls>", NULL, true, NULL, &deepseek_markup},
+     "｜DSML｜"},
+    {{"mistral_args", "[TOOL_CALLS]", NULL, NULL, false, NULL, &mistral_markup}, "[ARGS]"},
+    {{"hermes", "<tool_call>", "</tool_call>", "arguments", false, NULL, NULL}, "<tool_call>"},
+    {{"mistral", "[TOOL_CALLS]", NULL, "arguments", true, NULL, NULL}, "[TOOL_CALLS]"},
+    {{"llama3", NULL, NULL, "parameters", false, "<|python_tag|>", NULL}, "\"parameters\": "},
+    {{"json", NULL, NULL, "arguments", false, NULL, NULL}, NULL},
 };
 enum { N_SYNTAXES = sizeof syntaxes / sizeof *syntaxes };
 
@@ -36,7 +61,15 @@ const bn_tool_syntax *bn_tool_syntax_of_template(const char *chat_template) {
 
 /* ---- the schema of a call ---- */
 
-/* One tool: its parameters go to `definitions`, the object that calls it to `calls`. */
+/* Of one tool's call: an object with name and arguments; with markup, of the arguments alone. */
+static json_t *schema_of_call(const bn_tool_syntax *syntax, const char *name, const char *id) {
+    if (syntax->markup) return json_pack("{s:s, s:s}", "type", "object", "$ref", id);
+    return json_pack("{s:s, s:{s:{s:s}, s:{s:s, s:s}}, s:[s, s], s:b}", "type", "object", "properties", "name", "const",
+                     name, syntax->arguments, "type", "object", "$ref", id, "required", "name", syntax->arguments,
+                     "additionalProperties", 0);
+}
+
+/* One tool: its parameters go to `definitions`, its call's schema to `calls`. */
 static void add_tool(struct work *work, const bn_tools *tools, json_t *tool, json_t *definitions, json_t *calls) {
     json_t *function = json_object_get(tool, "function");
     if (!json_is_object(function)) function = tool;
@@ -65,10 +98,7 @@ static void add_tool(struct work *work, const bn_tools *tools, json_t *tool, jso
     snprintf(id, sizeof id, "tool:%zu", json_object_size(definitions));
     json_object_set_new(schema, "$id", json_string(id));
     json_object_set_new(definitions, json_string_value(name), schema);
-    json_array_append_new(calls, json_pack("{s:s, s:{s:{s:s}, s:{s:s, s:s}}, s:[s, s], s:b}", "type", "object",
-                                           "properties", "name", "const", json_string_value(name),
-                                           tools->syntax->arguments, "type", "object", "$ref", id, "required", "name",
-                                           tools->syntax->arguments, "additionalProperties", 0));
+    json_array_append_new(calls, schema_of_call(tools->syntax, json_string_value(name), id));
 }
 
 static json_t *schema_of_calls(struct work *work, const bn_tools *tools) {
@@ -85,7 +115,9 @@ static json_t *schema_of_calls(struct work *work, const bn_tools *tools) {
         work_fail(work, BN_STATUS_BAD_ARGUMENT, tools->only ? "tools: there is no tool '%s'" : "tools: there are none",
                   tools->only ? tools->only : "");
     json_decref(list);
-    if (tools->syntax->list) {
+    if (tools->syntax->markup) {
+        root = json_pack("{s:o, s:s, s:o}", "$defs", definitions, "type", "array", "prefixItems", calls);
+    } else if (tools->syntax->list) {
         root = json_pack("{s:o, s:s, s:{s:o}, s:i}", "$defs", definitions, "type", "array", "items", "anyOf", calls,
                          "minItems", 1);
         if (!tools->parallel) json_object_set_new(root, "maxItems", json_integer(1));
@@ -95,24 +127,56 @@ static json_t *schema_of_calls(struct work *work, const bn_tools *tools) {
     return root;
 }
 
-static struct schema *compile_calls(struct work *work, const json_t *root) {
+static struct schema *open_calls(struct work *work, const json_t *root) {
     char *text = root && work_ok(work) ? json_dumps(root, JSON_COMPACT) : NULL;
     if (!text) {
         work_fail(work, BN_STATUS_NO_MEMORY, "out of memory while tools are read");
         return NULL;
     }
-    struct schema *schema = schema_compile(work, text, strlen(text), false);
+    struct schema *schema = schema_open(work, text, strlen(text), false);
     free(text); /* jansson's */
     return schema;
 }
 
 /* ---- the text around it ---- */
 
-/* A call behind its `begin`. */
-static struct pattern_node *call(struct rules *rules, const struct schema *schema, const bn_tool_syntax *syntax) {
-    struct pattern_node *body = body_both(rules, body_pattern(rules, "[ \\n]?"), body_schema(rules, schema->root));
+/* Calls of one of the tools, as markup. definitions: by name, in the order of the schema's items. */
+static struct pattern_node *marked_call(struct rules *rules, struct schema *schema, const bn_tool_markup *markup,
+                                        const json_t *definitions) {
+    struct pattern_node *any = body_new(rules, PATTERN_ALTERNATIVES);
+    const struct forms *forms = &schema->nodes[schema->root].forms;
+    const struct array_shape *array = work_ok(rules->work) && forms->n ? forms->items[0]->array : NULL;
+    const char *name;
+    json_t *definition;
+    uint32_t i = 0;
+    if (!array) return NULL;
+    schema->place = NULL;
+    json_object_foreach((json_t *)(uintptr_t)definitions, name, definition) {
+        uint32_t node = array_node_of(array, i++);
+        struct pattern_node *body = body_new(rules, PATTERN_CONCAT);
+        body_add(rules, body, markup_mark(rules, markup->call_begin));
+        body_add(rules, body, body_text(rules, name, strlen(name)));
+        body_add(rules, body, markup_mark(rules, markup->name_end));
+        body_add(rules, body, markup_space(rules));
+        body_add(rules, body,
+                 markup->key_begin ? markup_body(rules, schema, node, definition, markup) : body_schema(rules, node));
+        body_add(rules, body, markup_mark(rules, markup->call_end));
+        body_add(rules, any, body);
+    }
+    return any;
+}
+
+/* A call behind its `begin`, or as many as stand in one place. */
+static struct pattern_node *call(struct rules *rules, struct schema *schema, const bn_tools *tools,
+                                 const json_t *definitions) {
+    const bn_tool_syntax *syntax = tools->syntax;
+    struct pattern_node *space = body_pattern(rules, syntax->markup ? "\\n?" : "[ \\n]?");
+    struct pattern_node *body = body_both(rules, space,
+                                          syntax->markup ? marked_call(rules, schema, syntax->markup, definitions)
+                                                         : body_schema(rules, schema->root));
+    if (syntax->markup && syntax->list && tools->parallel) body = body_repeat(rules, body, 1, PATTERN_UNLIMITED);
     if (!syntax->end) return body;
-    return body_both(rules, body, body_both(rules, body_pattern(rules, "[ \\n]?"), body_mark(rules, syntax->end)));
+    return body_both(rules, body, body_both(rules, space, body_mark(rules, syntax->end)));
 }
 
 /* How a call begins where nothing stands before it: up to the name of a tool. */
@@ -166,10 +230,9 @@ static struct pattern_node *calls_of(struct rules *rules, const bn_tools *tools,
     return body_both(rules, one, body_repeat(rules, more, 0, PATTERN_UNLIMITED));
 }
 
-static struct pattern_node *answer(struct rules *rules, const struct schema *schema, const bn_tools *tools,
+static struct pattern_node *answer(struct rules *rules, const bn_tools *tools, struct pattern_node *one,
                                    const char *beginning, const char *except) {
     const bn_tool_syntax *syntax = tools->syntax;
-    struct pattern_node *one = call(rules, schema, syntax);
     struct marks marks;
     if (!syntax->begin) return bare_answer(rules, tools, beginning, one, except);
     struct pattern_node *calls = calls_of(rules, tools, one);
@@ -180,27 +243,31 @@ static struct pattern_node *answer(struct rules *rules, const struct schema *sch
 }
 
 /* The same behind thoughts, in which nothing begins, or without any. */
-static struct pattern_node *thoughtful_answer(struct rules *rules, const struct schema *schema, const bn_tools *tools,
+static struct pattern_node *thoughtful_answer(struct rules *rules, const bn_tools *tools, struct pattern_node *one,
                                               const char *beginning) {
     const char *const end = thoughts_end;
     struct marks marks;
-    if (!tools->thoughts || tools->required) return answer(rules, schema, tools, beginning, NULL);
+    if (!tools->thoughts || tools->required) return answer(rules, tools, one, beginning, NULL);
     if (!marks_init(&marks, rules->work, &end, 1, NULL)) return NULL;
     struct pattern_node *thinking =
         body_both(rules, body_pattern(rules, "\\s*<think>"), body_until(rules, &marks, end));
-    return body_either(rules, answer(rules, schema, tools, beginning, thoughts),
-                       body_both(rules, thinking, answer(rules, schema, tools, beginning, NULL)));
+    return body_either(rules, answer(rules, tools, one, beginning, thoughts),
+                       body_both(rules, thinking, answer(rules, tools, one, beginning, NULL)));
 }
 
 void tools_compile(struct work *work, const bn_tools *tools, struct rules **rules, struct schema **schema) {
     json_t *root = schema_of_calls(work, tools);
-    const char *beginning = bare_beginning(work, json_object_get(root, "$defs"));
-    *schema = compile_calls(work, root);
+    const json_t *definitions = json_object_get(root, "$defs");
+    const char *beginning = bare_beginning(work, definitions);
+    struct pattern_node *one = NULL;
+    *schema = open_calls(work, root);
     *rules = rules_create(work);
+    if (work_ok(work)) one = call(*rules, *schema, tools, definitions);
+    if (*schema) schema_close(*schema);
     json_decref(root);
     if (!work_ok(work)) return;
     uint32_t start = rules_find(*rules, "answer", 6);
-    struct pattern_node *body = thoughtful_answer(*rules, *schema, tools, beginning);
+    struct pattern_node *body = thoughtful_answer(*rules, tools, one, beginning);
     if (!work_ok(work)) return;
     (*rules)->items[start].body = body;
     (*rules)->schema = *schema;

@@ -63,12 +63,21 @@ static const struct output_events events = {on_text, on_reasoning, on_begin, on_
 static const char *const names[] = {"f", "get_weather", NULL};
 
 static void parse(const char *text, size_t size, size_t step, uint8_t choice, struct seen *seen) {
+    static const char *const syntaxes[] = {"qwen_xml", "glm_xml", "minimax_xml", "deepseek_xml"};
+    static const char tools[] =
+        "[{\"function\":{\"name\":\"f\",\"parameters\":{\"properties\":{\"s\":{\"type\":\"string\"},"
+        "\"u\":{\"type\":[\"string\",\"array\"]}}}}}]";
     struct output_parser parser;
-    output_parser_init(&parser, (enum tool_syntax)(choice & 3), names, choice & 4, (choice & 12) == 12, &events, seen);
+    enum tool_syntax syntax = choice & 16 ? TOOLS_MARKUP : (enum tool_syntax)(choice & 3);
+    json_t *functions = json_loads(tools, 0, NULL);
+    if (!functions) abort();
+    output_parser_init(&parser, syntax, names, choice & 4, (choice & 12) == 12, &events, seen);
+    output_parser_mark(&parser, bn_tool_syntax_find(syntaxes[choice & 3]), functions);
     for (size_t at = 0; at < size; at += step)
         if (!output_parser_push(&parser, text + at, size - at < step ? size - at : step)) abort();
     if (!output_parser_finish(&parser) || seen->in_call) abort();
     output_parser_release(&parser);
+    json_decref(functions);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
@@ -81,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     bool same = whole.log.size == pieces.log.size && whole.n_calls == pieces.n_calls &&
                 (whole.log.size == 0 || memcmp(whole.log.data, pieces.log.data, whole.log.size) == 0);
     if (!same) abort();
-    if (!(bytes[0] & 7) && whole.n_text != n) abort();
+    if (!(bytes[0] & 23) && whole.n_text != n) abort();
     buffer_release(&whole.log);
     buffer_release(&pieces.log);
     return 0;
