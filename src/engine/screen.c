@@ -4,9 +4,10 @@
  * exact logits of the ids with the largest lower bounds, which take the place of their bounds; ids whose upper bound
  * reaches a threshold; their exact logits; and the sampler on these. The threshold is a guess of how much the sampler
  * needs: that the result is the one of all logits is proven by the sampler, from the one fact that no other id exceeds
- * the threshold. */
+ * the threshold. What a grammar doesn't allow has no bounds that could count. */
 #include "engine/screen.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@
 #define N_DEPTHS      256 /* ids are counted by how far their upper bound lies below the largest, … */
 #define DEPTH_SCALE   4.0 /* … in quarters of the temperature */
 #define TAIL_WANTED   (1.0 / 128) /* of what top-p leaves out: mass that may stay unlisted … */
+#define FORBIDDEN     (-FLT_MAX)  /* the bounds of an id that can't come */
 #define TAIL_HOPELESS 0.25        /* … and how much leaves it hardly a chance to be decided */
 
 /* One row of the tile. An item's rows lie together, in order. */
@@ -143,6 +145,24 @@ static bool list_ids(const struct screen *screen, struct screen_row *row, const 
     return true;
 }
 
+/* Bounds of what is changed one by one, and of what the grammar doesn't allow, in all rows of an item: a matcher is for one
+ * thread at a time. */
+static void settle_chunk(void *context, size_t chunk, size_t slot) {
+    const bn_engine *engine = context;
+    struct screen_row *rows = &engine->screen->rows[chunk];
+    struct sequence *s = rows->item->sequence;
+    (void)slot;
+    if (rows->n_right) return; /* its item's first row sees to it */
+    for (struct screen_row *row = rows; row < rows + rows->item->n_rows; row++) {
+        if (!row->sound) continue;
+        struct sampler_input input = request_sampler_input(s->request, s, s->n_tokens + row->n_right, NULL);
+        sampler_touch(s->sampler, &input, row->lower, row->upper);
+        row->sound = request_allow(s->request, s, s->n_tokens + row->n_right, &input, NULL) == BN_OK;
+        for (size_t id = 0; row->sound && input.allowed && id < engine->vocab_size; id++)
+            if (!(input.allowed[id / 64] >> id % 64 & 1)) row->lower[id] = row->upper[id] = FORBIDDEN;
+    }
+}
+
 /* The ids that have the largest lower bounds: as many as the chain needs, and those that come with them. Half the
  * width of an interval is saved where the threshold is made of logits and not of bounds. */
 static void lead_chunk(void *context, size_t chunk, size_t slot) {
@@ -151,11 +171,8 @@ static void lead_chunk(void *context, size_t chunk, size_t slot) {
     struct screen_row *row = &engine->screen->rows[chunk];
     row->partial.n = 0;
     if (!row->sound) return;
-    const struct sequence *s = row->item->sequence;
-    const struct sampler_input input = request_sampler_input(s->request, s, s->n_tokens + row->n_right, NULL);
-    sampler_touch(s->sampler, &input, row->lower, row->upper);
     float kth = kth_lower_bound(screen, row->lower, row->need.k, scratch_candidates(engine, slot));
-    row->sound = isfinite(kth) && list_ids(screen, row, row->lower, kth);
+    row->sound = isfinite(kth) && kth > FORBIDDEN && list_ids(screen, row, row->lower, kth);
 }
 
 static void list_chunk(void *context, size_t chunk, size_t slot) {
@@ -176,7 +193,7 @@ static void list_chunk(void *context, size_t chunk, size_t slot) {
         threshold = nextafterf((float)((double)kth - row->need.depth), -INFINITY);
     }
     row->partial.floor = nextafterf(threshold, -INFINITY);
-    row->sound = isfinite(threshold) && list_ids(screen, row, row->upper, threshold);
+    row->sound = isfinite(threshold) && threshold > FORBIDDEN && list_ids(screen, row, row->upper, threshold);
 }
 
 /* ---- drawing ---- */
@@ -236,7 +253,6 @@ static bool tries(const bn_engine *engine, const struct plan_item *item, struct 
     struct sequence *s = item->sequence;
     const bn_request *request = s->request;
     size_t n_spelled;
-    if (s->matcher) return false; /* ids far below the largest count */
     if (s->sampler && request_heals(request, s, s->n_tokens, &n_spelled)) return false; /* few ids are possible */
     if (!s->sampler || request->logits || request->beams || request_wants_logprobs(request) ||
         s->n_computed + s->n_planned != s->n_tokens + s->n_drafts || item->n_rows != 1 + s->n_drafts)
@@ -279,6 +295,7 @@ static void run_tile(bn_engine *engine, const struct forward_options *options) {
     model_screen(engine->model, engine->workspace, options, numbers, screen->n_rows, screen->lower, screen->upper,
                  sound);
     for (size_t i = 0; i < screen->n_rows; i++) screen->rows[i].sound = sound[i];
+    thread_pool_run(engine->pool, settle_chunk, engine, screen->n_rows);
     thread_pool_run(engine->pool, lead_chunk, engine, screen->n_rows);
     rescore(engine, options, numbers);
     thread_pool_run(engine->pool, list_chunk, engine, screen->n_rows);

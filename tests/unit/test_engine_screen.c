@@ -84,12 +84,13 @@ static bn_request_options settings(size_t which, uint64_t seed) {
 }
 #define N_SETTINGS 17
 
-static void check_same(bn_engine *exact, bn_engine *screened, size_t which, uint64_t seed) {
+static void check_same(bn_engine *exact, bn_engine *screened, size_t which, uint64_t seed, bn_grammar *grammar) {
     int32_t prompt[7];
     struct answer a, b;
     bn_error err = {0};
     make_prompt(prompt, 7, (uint32_t)seed);
     bn_request_options options = settings(which, seed);
+    options.grammar = grammar;
     bn_request *first = submit(exact, prompt, 7, &options), *second = submit(screened, prompt, 7, &options);
     assert_ok(bn_request_wait(first, &err), err);
     assert_ok(bn_request_wait(second, &err), err);
@@ -110,7 +111,7 @@ static void test_every_sampler(void **state) {
     bn_engine *screened = make_engine(screened_model, &(bn_engine_options){.n_threads = 3});
     for (size_t which = 0; which < N_SETTINGS; which++) {
         bn_engine_stats before = stats_of(screened);
-        for (uint64_t seed = 0; seed < 12; seed++) check_same(exact, screened, which, seed);
+        for (uint64_t seed = 0; seed < 12; seed++) check_same(exact, screened, which, seed, NULL);
         bn_engine_stats after = stats_of(screened);
         uint64_t n = after.head_screened - before.head_screened,
                  fallbacks = after.head_fallbacks - before.head_fallbacks;
@@ -119,6 +120,42 @@ static void test_every_sampler(void **state) {
         if (which <= 2 || which == 5) assert_true(n > 100 && fallbacks * 20 <= n); /* hardly ever undecided */
     }
     assert_int_equal(stats_of(exact).head_screened + stats_of(exact).head_fallbacks, 0);
+    bn_engine_destroy(exact), bn_engine_destroy(screened);
+    bn_model_close(exact_model), bn_model_close(screened_model);
+}
+
+static bn_grammar *tools_grammar(void) {
+    static const char json[] = "[{\"name\": \"f\", \"parameters\": {\"type\": \"object\"}}]";
+    const bn_tools tools = {
+        .size = sizeof tools, .json = json, .json_bytes = strlen(json), .syntax = bn_tool_syntax_find("hermes")};
+    bn_grammar *grammar;
+    bn_error err = {0};
+    assert_ok(bn_grammar_compile_tools(&tools, &grammar, &err), err);
+    return grammar;
+}
+
+/* What a grammar doesn't allow can't be chosen, whatever its bounds; free text until a call begins is screened as ever. */
+static void test_under_a_grammar(void **state) {
+    (void)state;
+    static const char schema[] = "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"n\":{\"type\":"
+                                 "\"integer\"}},\"required\":[\"name\",\"n\"],\"additionalProperties\":false}";
+    bn_model *exact_model = open_with(BN_HEAD_EXACT), *screened_model = open_with(BN_HEAD_SCREEN);
+    bn_engine *exact = make_engine(exact_model, NULL);
+    bn_engine *screened = make_engine(screened_model, &(bn_engine_options){.n_threads = 3});
+    bn_grammar *held, *grammars[] = {tools_grammar(), NULL};
+    bn_error err = {0};
+    assert_ok(bn_grammar_compile(BN_GRAMMAR_JSON_SCHEMA, schema, strlen(schema), NULL, &held, &err), err);
+    grammars[1] = held;
+    for (size_t g = 0; g < 2; g++) {
+        bn_engine_stats before = stats_of(screened);
+        for (size_t which = 0; which < N_SETTINGS; which += which == 2 ? 3 : 1)
+            for (uint64_t seed = 0; seed < 5; seed++) check_same(exact, screened, which, seed, grammars[g]);
+        bn_engine_stats after = stats_of(screened);
+        uint64_t n = after.head_screened - before.head_screened,
+                 fallbacks = after.head_fallbacks - before.head_fallbacks;
+        assert_true(n > (g ? 0 : 4 * fallbacks));
+        bn_grammar_release(grammars[g]);
+    }
     bn_engine_destroy(exact), bn_engine_destroy(screened);
     bn_model_close(exact_model), bn_model_close(screened_model);
 }
@@ -240,7 +277,7 @@ static void test_confusing_heads(void **state) {
         bn_model *models[] = {open_bytes(bytes, size, BN_HEAD_EXACT), open_bytes(bytes, size, BN_HEAD_SCREEN)};
         bn_engine *engines[] = {make_engine(models[0], NULL), make_engine(models[1], NULL)};
         for (size_t which = 0; which < 12 && how != DAMAGED; which++)
-            for (uint64_t seed = 0; seed < 3; seed++) check_same(engines[0], engines[1], which, seed);
+            for (uint64_t seed = 0; seed < 3; seed++) check_same(engines[0], engines[1], which, seed, NULL);
         bn_engine_stats stats = stats_of(engines[1]);
         assert_int_equal(stats.head_screened + stats.head_fallbacks == 0, how == DAMAGED);
         for (int m = 0; m < 2 && how == DAMAGED; m++) { /* both say that the weights are damaged */
@@ -294,7 +331,7 @@ static void test_capped(void **state) {
             engines[m] = make_engine(models[m], NULL);
         }
         for (size_t which = 0; which < 8; which++)
-            for (uint64_t seed = 0; seed < 4; seed++) check_same(engines[0], engines[1], which, seed);
+            for (uint64_t seed = 0; seed < 4; seed++) check_same(engines[0], engines[1], which, seed, NULL);
         bn_engine_stats stats = stats_of(engines[1]);
         assert_true(stats.head_screened + stats.head_fallbacks > 0);
         for (int m = 0; m < 2; m++) bn_engine_destroy(engines[m]);
@@ -304,11 +341,9 @@ static void test_capped(void **state) {
 
 int main(void) {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_sampler),
-        cmocka_unit_test(test_everywhere_alike),
-        cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_confusing_heads),
-        cmocka_unit_test(test_softcap_is_monotone),
+        cmocka_unit_test(test_every_sampler),    cmocka_unit_test(test_under_a_grammar),
+        cmocka_unit_test(test_everywhere_alike), cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_confusing_heads),  cmocka_unit_test(test_softcap_is_monotone),
         cmocka_unit_test(test_capped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
