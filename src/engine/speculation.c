@@ -6,8 +6,10 @@
 #include "base/memory.h"
 #include "engine/draft_model.h"
 #include "engine/engine.h"
+#include "engine/grammar/matcher.h"
 
 #define DEFAULT_DRAFTS 8
+#define FORCED_BYTES   96 /* that are looked ahead for */
 #define LONGEST_MATCH  16 /* compared tokens; longer matches don't make a guess better */
 
 #define COST_DECAY  0.98
@@ -15,7 +17,7 @@
 #define LEARNING    0.15
 #define FORGETTING  0.01 /* back towards the prior for a kind of guess that isn't tried at present */
 
-static const double prior_acceptance[DRAFT_KINDS] = {0.3, 0.5, 0.7, 0.7};
+static const double prior_acceptance[DRAFT_KINDS] = {0.3, 0.5, 0.7, 0.7, 0.9};
 
 /* ---- what tokens cost ---- */
 
@@ -71,6 +73,40 @@ size_t lookup_drafts(const int32_t *tokens, size_t n_tokens, int32_t *drafts, si
     return n;
 }
 
+/* ---- guesses from the grammar ---- */
+
+/* What the tokenizer makes of a text, if its tokens spell just that. */
+static size_t encoded(const bn_tokenizer *tokenizer, const struct token_trie *trie, const char *text, size_t n,
+                      int32_t *drafts, size_t max) {
+    const bn_encode_options options = {.size = sizeof options};
+    int32_t *ids = NULL;
+    size_t n_ids = 0, at = 0, n_spelling;
+    if (bn_tokenizer_encode(tokenizer, text, n, &options, &ids, &n_ids, NULL)) return 0;
+    for (size_t i = 0; i < n_ids && at <= n; i++) {
+        const char *spelling = token_trie_spelling(trie, ids[i], &n_spelling);
+        bool same = n_spelling > 0 && n_spelling <= n - at && memcmp(spelling, text + at, n_spelling) == 0;
+        at = same ? at + n_spelling : n + 1;
+    }
+    size_t n_drafts = at == n ? min_size(n_ids, max) : 0;
+    if (n_drafts) memcpy(drafts, ids, n_drafts * sizeof *ids);
+    bn_free(ids);
+    return n_drafts;
+}
+
+size_t forced_drafts(const bn_tokenizer *tokenizer, const struct token_trie *trie, const char *bytes, size_t n,
+                     int32_t *drafts, size_t max) {
+    const char *special = memchr(bytes, SPECIAL_MARK, n);
+    size_t n_text = special ? (size_t)(special - bytes) : n;
+    size_t n_drafts = n_text ? encoded(tokenizer, trie, bytes, n_text, drafts, max) : 0;
+    size_t at = n_drafts ? n_text : 0, length;
+    for (; at < n && n_drafts < max; at += length) {
+        int32_t id = token_trie_longest(trie, bytes + at, n - at, &length);
+        if (id < 0) break;
+        drafts[n_drafts++] = id;
+    }
+    return n_drafts;
+}
+
 static int kind_of_match(size_t n_matched) {
     return n_matched >= 5 ? 2 : n_matched >= 3 ? 1 : 0;
 }
@@ -122,6 +158,22 @@ static size_t decoding_tokens(const bn_engine *engine) {
     return n;
 }
 
+/* False: the grammar, if there is one, leaves a choice. */
+static bool guess_by_grammar(const bn_engine *engine, struct sequence *s, double cost, size_t max) {
+    const bn_request *request = s->request;
+    char bytes[FORCED_BYTES];
+    if (!s->matcher || max == 0) return false;
+    size_t n_forced =
+        matcher_forced(s->matcher, s->tokens + request->n_prompt, s->n_tokens - request->n_prompt, bytes, sizeof bytes);
+    size_t n =
+        n_forced ? forced_drafts(engine->tokenizer, request->trie, bytes, n_forced, s->tokens + s->n_tokens, max) : 0;
+    if (!n) return false;
+    s->drafting.kind = DRAFT_OF_GRAMMAR;
+    s->n_drafts = min_size(n, depth_of(&s->drafting, DRAFT_OF_GRAMMAR, cost, max));
+    if (!s->n_drafts) forget(&s->drafting, DRAFT_OF_GRAMMAR);
+    return true;
+}
+
 static void guess_by_lookup(struct sequence *s, double cost, size_t max) {
     size_t n_matched, n = lookup_drafts(s->tokens, s->n_tokens, s->tokens + s->n_tokens, max, &n_matched);
     if (!n) return;
@@ -154,7 +206,7 @@ void speculation_guess(bn_engine *engine) {
         size_t max = min_size(min_size(speculation->max_drafts, room), share ? share - 1 : 0);
         if (speculation->model)
             plan_draft_model(s, cost, max);
-        else
+        else if (!guess_by_grammar(engine, s, cost, max))
             guess_by_lookup(s, cost, max);
         n_guessing += s->n_drafts > 0;
     }

@@ -4,8 +4,9 @@
  * strictest test). Each draw has its own random number and every row the same bits in any batch, so the output is the
  * one that decoding token by token gives, to the bit and at any temperature.
  *
- * Guesses come from a draft model, or else from the sequence itself: what followed the last occurrence of its last tokens
- * (Saxena, "Prompt Lookup Decoding", 2023). How many are worth their time follows from how often guesses of that kind
+ * Guesses come from a draft model, or else from the output's grammar, where it says which bytes have to come (the tokens that the
+ * tokenizer makes of them, since they may be spelled otherwise), or from the sequence itself: what followed the last
+ * occurrence of its last tokens (Saxena, "Prompt Lookup Decoding", 2023). How many are worth their time follows from how often guesses of that kind
  * came true and from what further tokens in a step cost, both measured while it runs.
  *
  * Belongs to the driving thread. */
@@ -23,9 +24,10 @@
 
 struct sequence;
 struct draft_model;
+struct token_trie;
 
-/* Guesses by how many tokens before them matched, and those of a draft model. */
-enum { DRAFT_KINDS = 4, DRAFT_OF_MODEL = 3 };
+/* Guesses by how many tokens before them matched, those of a draft model, and those of a grammar. */
+enum { DRAFT_KINDS = 5, DRAFT_OF_MODEL = 3, DRAFT_OF_GRAMMAR = 4 };
 
 /* A sequence's experience. */
 struct draft_record {
@@ -61,6 +63,9 @@ void speculation_note_result(struct speculation *speculation, struct sequence *s
 /* Share of a step of n_tokens that one token more would add, by that line, times n_tokens: 1 where time is
  * proportional to tokens, near 0 where tokens are free. */
 double step_cost_of_token(const struct step_cost *cost, size_t n_tokens);
+/* Tokens for bytes that have to come: at most `max` ids. Bytes that are special tokens are spelled as in token_trie.h. */
+size_t forced_drafts(const bn_tokenizer *tokenizer, const struct token_trie *trie, const char *bytes, size_t n,
+                     int32_t *drafts, size_t max);
 /* What followed the longest (then latest) earlier occurrence of the last tokens: at most `max` ids. *n_matched: how
  * many tokens matched, 0 and no guesses when fewer than 2 do. */
 size_t lookup_drafts(const int32_t *tokens, size_t n_tokens, int32_t *drafts, size_t max, size_t *n_matched);

@@ -92,6 +92,37 @@ static void lookups_change_nothing(void **state) {
     check_all_kinds(&(bn_engine_options){.n_threads = 1, .kv_bytes = 1 << 20, .no_prefix_cache = true}, false);
 }
 
+/* What a grammar leaves no choice about is guessed, as the tokenizer would write it; whatever is drawn stays the same. */
+static void forced_text_changes_nothing(void **state) {
+    (void)state;
+    static const char schema[] = "{\"type\":\"object\",\"properties\":{\"temperature\":{\"enum\":[20,30]},\"the little "
+                                 "house\":{\"type\":\"boolean\"},\"once upon a time\":{\"const\":\"there was a "
+                                 "girl\"}},\"required\":[\"temperature\",\"the little house\",\"once upon a "
+                                 "time\"],\"additionalProperties\":false}";
+    bn_grammar *grammar;
+    bn_error err = {0};
+    int32_t prompt[8];
+    make_prompt(prompt, 8, 3);
+    assert_ok(bn_grammar_compile(BN_GRAMMAR_JSON_SCHEMA, schema, strlen(schema), NULL, &grammar, &err), err);
+    bn_engine *plain = make_engine(model, &(bn_engine_options){.n_threads = 1, .no_speculation = true});
+    bn_engine *guessing = make_engine(model, &(bn_engine_options){.n_threads = 1});
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct answer expected, got;
+        bn_request_options o = seed ? sampled(200, seed) : greedy(200);
+        o.sampling.temperature = (float)(seed % 4) / 2;
+        o.grammar = grammar;
+        ask(plain, prompt, 8, &o, &expected);
+        ask(guessing, prompt, 8, &o, &got);
+        assert_same(&got, &expected);
+    }
+    bn_engine_stats before = stats_of(plain), after = stats_of(guessing);
+    assert_true(after.draft_tokens_accepted * 3 > after.draft_tokens);
+    assert_true(after.steps * 4 < before.steps * 3);
+    bn_grammar_release(grammar);
+    bn_engine_destroy(plain);
+    bn_engine_destroy(guessing);
+}
+
 /* A drafter that is always right about greedy tokens, and the same one in float16, which sometimes isn't. */
 static void a_draft_model_changes_nothing(void **state) {
     (void)state;
@@ -243,10 +274,11 @@ static void the_price_of_a_token_is_measured(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lookups_change_nothing),          cmocka_unit_test(a_draft_model_changes_nothing),
-        cmocka_unit_test(a_screened_head_follows_guesses), cmocka_unit_test(a_crowd_changes_nothing),
-        cmocka_unit_test(callbacks_see_single_tokens),     cmocka_unit_test(other_vocabularies_are_refused),
-        cmocka_unit_test(lookups_find_the_longest_match),  cmocka_unit_test(the_price_of_a_token_is_measured),
+        cmocka_unit_test(lookups_change_nothing),           cmocka_unit_test(forced_text_changes_nothing),
+        cmocka_unit_test(a_draft_model_changes_nothing),    cmocka_unit_test(a_screened_head_follows_guesses),
+        cmocka_unit_test(a_crowd_changes_nothing),          cmocka_unit_test(callbacks_see_single_tokens),
+        cmocka_unit_test(other_vocabularies_are_refused),   cmocka_unit_test(lookups_find_the_longest_match),
+        cmocka_unit_test(the_price_of_a_token_is_measured),
     };
     return cmocka_run_group_tests(tests, open_models, close_models);
 }

@@ -45,6 +45,7 @@ uint32_t lex_number(struct automaton *a, uint32_t lexeme, const struct lex_posit
                                     .lexeme = lexeme,
                                     .label = lexeme_label(&a->lexemes[lexeme], at),
                                     .distance = STATE_UNKNOWN,
+                                    .only = BYTES_UNKNOWN,
                                     .over = lexeme_is_over(&a->lexemes[lexeme], at)};
     return id;
 }
@@ -249,6 +250,30 @@ uint32_t automaton_next(struct automaton *a, uint32_t state, uint8_t byte) {
     uint32_t next = finish_closure(a);
     if (work_ok(&a->work) && remembered) row[byte] = next;
     return next;
+}
+
+static int lex_only_byte(struct automaton *a, uint32_t lex) {
+    struct lex_state *state = &a->lex[lex];
+    if (state->only != BYTES_UNKNOWN) return state->only;
+    struct lex_position to;
+    int found = BYTES_UNKNOWN;
+    bool escapes = a->lexemes[state->lexeme].kind == LEXEME_STRING;
+    for (int byte = 0; byte < 256 && found != MANY_BYTES && work_spend(&a->work, 1); byte++)
+        if (!(escapes && byte == '\\') && lexeme_next(&a->lexemes[state->lexeme], &state->at, (uint8_t)byte, &to))
+            found = found == BYTES_UNKNOWN ? byte : MANY_BYTES;
+    return state->only = (int16_t)found;
+}
+
+int automaton_only_byte(struct automaton *a, uint32_t state) {
+    size_t n;
+    interned_words(&a->state_names, state, &n);
+    int found = MANY_BYTES;
+    for (size_t i = 1; i + 1 < n && !a->states[state].ends; i += 2) {
+        int byte = lex_only_byte(a, interned_words(&a->state_names, state, &n)[i]);
+        if (byte < 0 || (i > 1 && byte != found)) return MANY_BYTES;
+        found = byte;
+    }
+    return found;
 }
 
 void automaton_note_item(struct automaton *a, const char *text, size_t n) {

@@ -20,6 +20,8 @@ struct bn_grammar;
 struct token_trie;
 struct local_mask;
 
+#define MANY_BYTES     (-1)
+#define BYTES_UNKNOWN  (-2)
 #define STATE_DEAD     0 /* no items, and not the end */
 #define STATE_UNKNOWN  UINT32_MAX
 #define DEEPEST_FRAMES 2000
@@ -31,6 +33,7 @@ struct lex_state {
     bool over; /* nothing can follow */
     bool stays_known;
     uint64_t stays; /* kinds of characters that lead nowhere else (byte_kinds.h), if it's known */
+    int16_t only;   /* the one byte that can follow, escapes aside; MANY_BYTES, or BYTES_UNKNOWN */
     uint32_t *next; /* [256] numbers, STATE_UNKNOWN for not yet; NULL: none yet. 0 is dead */
     struct local_mask *local;
 };
@@ -105,6 +108,9 @@ bool automaton_refresh(struct automaton *automaton);
 
 /* STATE_DEAD also when memory ran out: then work_ok() is false. */
 uint32_t automaton_next(struct automaton *automaton, uint32_t state, uint8_t byte);
+/* The one byte that can follow a state if nothing is spelled by an escape in vain; a negative number: there are others, or the
+ * text may end here. */
+int automaton_only_byte(struct automaton *automaton, uint32_t state);
 uint32_t lex_next(struct automaton *automaton, uint32_t lex, uint8_t byte);
 /* The number of a position. */
 uint32_t lex_number(struct automaton *automaton, uint32_t lexeme, const struct lex_position *at);

@@ -164,3 +164,18 @@ bool matcher_is_complete(struct matcher *m, const int32_t *ids, size_t n_ids) {
     pthread_mutex_unlock(&m->grammar->lock);
     return complete;
 }
+
+size_t matcher_forced(struct matcher *m, const int32_t *ids, size_t n_ids, char *bytes, size_t most) {
+    size_t n = 0;
+    pthread_mutex_lock(&m->grammar->lock);
+    struct automaton *a = m->automaton;
+    uint32_t state = follow(m, ids, n_ids) ? m->states[n_ids] : STATE_DEAD;
+    while (n < most && state != STATE_DEAD && work_ok(&a->work)) {
+        int byte = automaton_only_byte(a, state);
+        if (byte < 0) break;
+        bytes[n++] = (char)byte;
+        state = automaton_next(a, state, (uint8_t)byte);
+    }
+    pthread_mutex_unlock(&m->grammar->lock);
+    return n;
+}

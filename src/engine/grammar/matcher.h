@@ -23,6 +23,9 @@ void matcher_destroy(struct matcher *matcher); /* or NULL */
  * and only there. Where the output comes near its capacity, only what completes it in time may. */
 bn_status matcher_allowed(struct matcher *matcher, const int32_t *ids, size_t n_ids, const int32_t *end_ids,
                           size_t n_end_ids, const uint64_t **bits, bn_error *err);
+/* The bytes that come next, whatever else follows, if nothing is spelled by an escape in vain: at most `most`, with special tokens
+ * spelled as in token_trie.h. */
+size_t matcher_forced(struct matcher *matcher, const int32_t *ids, size_t n_ids, char *bytes, size_t most);
 /* Is the output complete, with nothing that could follow? False after a failure, too: the next call says which. */
 bool matcher_is_complete(struct matcher *matcher, const int32_t *ids, size_t n_ids);
 

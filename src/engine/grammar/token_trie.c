@@ -148,3 +148,24 @@ void token_trie_destroy(struct token_trie *trie) {
     mem_free(trie->tokens);
     mem_free(trie);
 }
+
+int32_t token_trie_longest(const struct token_trie *trie, const char *text, size_t n, size_t *length) {
+    int32_t found = -1;
+    size_t depth = 0; /* bytes that the node before i spells */
+    uint32_t end = trie->n_nodes;
+    for (uint32_t i = 0; i < end && depth < n;) {
+        const struct token_node *node = &trie->nodes[i];
+        if (node->byte != (uint8_t)text[depth]) {
+            i = node->end; /* its next sibling */
+            continue;
+        }
+        depth++;
+        if (node->first_token < trie->nodes[i + 1].first_token) {
+            found = trie->tokens[node->first_token];
+            *length = depth;
+        }
+        end = node->end;
+        i++;
+    }
+    return found;
+}

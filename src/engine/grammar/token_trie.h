@@ -38,6 +38,8 @@ struct token_trie {
 bn_status token_trie_create(const bn_tokenizer *tokenizer, const bn_token_bytes *bytes, size_t vocab_size,
                             struct token_trie **out, bn_error *err);
 void token_trie_destroy(struct token_trie *trie);
+/* The longest token that a text begins with, and its length; -1: none. */
+int32_t token_trie_longest(const struct token_trie *trie, const char *text, size_t n, size_t *length);
 /* What a grammar reads for an id; none for one that has no text and no name. */
 const char *token_trie_spelling(const struct token_trie *trie, int32_t id, size_t *n);
 
