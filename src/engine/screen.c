@@ -24,8 +24,8 @@
 #define N_DEPTHS      256 /* ids are counted by how far their upper bound lies below the largest, … */
 #define DEPTH_SCALE   4.0 /* … in quarters of the temperature */
 #define TAIL_WANTED   (1.0 / 128) /* of what top-p leaves out: mass that may stay unlisted … */
-#define FORBIDDEN     (-FLT_MAX)  /* the bounds of an id that can't come */
 #define TAIL_HOPELESS 0.25        /* … and how much leaves it hardly a chance to be decided */
+#define FORBIDDEN     (-FLT_MAX)  /* the bounds of an id that can't come */
 
 /* One row of the tile. An item's rows lie together, in order. */
 struct screen_row {
