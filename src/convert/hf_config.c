@@ -263,11 +263,14 @@ static void set_rope(struct config_writer *w) {
 }
 
 static void set_tokens(struct config_writer *w) {
-    if (!w->plan->model->tokenizer) return;
-    struct token_roles roles = tokenizer_roles(w->plan->model->tokenizer);
+    const bn_tokenizer *tokenizer = w->plan->model->tokenizer;
+    struct token_roles roles = {.bos = -1, .eos = -1, .pad = -1};
+    if (tokenizer) roles = tokenizer_roles(tokenizer);
     if (roles.bos >= 0) set_size(w, "bos_token_id", (size_t)roles.bos);
     if (roles.eos >= 0) set_size(w, "eos_token_id", (size_t)roles.eos);
-    set(w, "pad_token_id", roles.pad >= 0 ? json_integer(roles.pad) : json_null()); /* some classes have defaults */
+    set(w, "pad_token_id",
+        roles.pad >= 0 ? json_integer(roles.pad)
+                       : json_null()); /* some classes have a default, in a vocabulary of theirs */
 }
 
 bn_status hf_config_make(const struct plan *plan, json_t **out, bn_error *err) {

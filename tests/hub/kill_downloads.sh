@@ -26,6 +26,7 @@ for i in $(seq "${KILLS:-20}"); do
     [ $((i % 2)) = 0 ] || { name=large bytes=30000000; }
     "$BITNET" model download "ours/$name" -q >/dev/null 2>&1 &
     victim=$!
+    until [ "$(requests True)" -gt 0 ] || ! kill -0 $victim 2>/dev/null; do sleep 0.02; done # a busy machine starts it late
     sleep "0.$((RANDOM % 900 + 50))"
     kill -9 $victim 2>/dev/null
     wait $victim 2>/dev/null
