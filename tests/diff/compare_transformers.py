@@ -55,7 +55,7 @@ def rope(r, kinds=("default",)):
 
 def llama(r):
     return decoder(r, rope_parameters=rope(r, ("default", "default", "linear", "llama3", "yarn")), attention_bias=r.random() < 0.3,
-                   mlp_bias=r.random() < 0.3, hidden_act=r.choice(["silu", "silu", "gelu", "relu"]), rms_norm_eps=r.choice([1e-5, 1e-6]))
+                   mlp_bias=r.random() < 0.3, hidden_act=r.choice(["silu"] * 4 + ["gelu"]), rms_norm_eps=r.choice([1e-5, 1e-6]))
 
 
 def mistral(r):
@@ -107,7 +107,7 @@ def starcoder2(r):
 def gpt2(r):
     heads, head_dim = r.choice([2, 3, 4]), r.choice([8, 16])
     return dict(vocab_size=r.choice([97, 256]), n_positions=64, n_embd=heads * head_dim, n_layer=r.choice([1, 2, 3]), n_head=heads,
-                n_inner=r.choice([None, 80]), activation_function=r.choice(["gelu_new", "gelu", "relu"]), tie_word_embeddings=r.random() < 0.7,
+                n_inner=r.choice([None, 80]), activation_function=r.choice(["gelu_new", "gelu_new", "gelu_new", "gelu"]), tie_word_embeddings=r.random() < 0.7,
                 bos_token_id=1, eos_token_id=2, initializer_range=r.choice([0.02, 0.2]))
 
 
@@ -117,7 +117,7 @@ def gpt_neox(r):
     parameters["partial_rotary_factor"] = r.choice([0.25, 0.5, 1.0])
     return dict(vocab_size=r.choice([97, 256]), hidden_size=heads * head_dim, num_hidden_layers=r.choice([1, 2, 3]), num_attention_heads=heads,
                 intermediate_size=r.choice([64, 96]), max_position_embeddings=128, use_parallel_residual=r.random() < 0.5,
-                rope_parameters=parameters, attention_bias=r.random() < 0.7, hidden_act=r.choice(["gelu", "gelu_new", "relu"]),
+                rope_parameters=parameters, attention_bias=r.random() < 0.7, hidden_act=r.choice(["gelu", "gelu", "gelu", "gelu_new"]),
                 tie_word_embeddings=r.random() < 0.3, bos_token_id=1, eos_token_id=2, initializer_range=r.choice([0.02, 0.2]))
 
 
