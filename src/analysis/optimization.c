@@ -65,6 +65,7 @@ static bn_status convert(struct optimization *job, bn_error *err) {
     const struct convert_options converting = {
         .source = o->source,
         .output = job->converted,
+        .name = o->name,
         .target = CONVERT_TO_GGUF,
         .type = o->layers,
         .head_type = o->head,

@@ -9,6 +9,7 @@
 
 struct optimization_options {
     const char *source, *output; /* paths */
+    const char *name;            /* as in struct convert_options */
     bn_model_options model;      /* how the source is opened; `head`: whether a copy of the head is stored */
     enum ternary_layout layout;
     /* Not given: as in the source, which loses nothing. */

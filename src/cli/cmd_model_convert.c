@@ -182,6 +182,8 @@ static bn_status convert(const struct invocation *invocation, struct convert_rep
     struct convert_options converting = options_of(settings, source);
     struct audience audience = {.invocation = invocation};
     converting.context = &audience;
+    char name[256];
+    converting.name = model_short_name(invocation->arguments[0], source, name, sizeof name);
     json_t *card = source_card(invocation, source);
     converting.card = card;
     progress_begin(&audience.progress, invocation);

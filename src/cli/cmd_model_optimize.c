@@ -179,6 +179,8 @@ static bn_status optimize(const struct invocation *invocation, struct optimizati
         return status;
     }
     optimizing.source = source;
+    char name[256];
+    optimizing.name = model_short_name(invocation->arguments[0], source, name, sizeof name);
     json_t *card = source_card(invocation, source);
     optimizing.card = card;
     signals_name_mapped_file(source);

@@ -132,6 +132,16 @@ static void visit_folder(const struct visitor *visitor, const char *folder, cons
     names_release(names, n);
 }
 
+#ifdef BITNET_HUB
+/* What the registry has comes from there. */
+static void visit_unregistered(void *context, const char *name, const char *path) {
+    const struct visitor *visitor = context;
+    json_t *facts = model_facts(name);
+    if (!facts) visitor->visit(visitor->context, name, path);
+    json_decref(facts);
+}
+#endif
+
 void models_visit(void (*visit)(void *context, const char *name, const char *path), void *context) {
 #ifdef BITNET_HUB
     registry_names_visit(visit, context);
@@ -141,7 +151,8 @@ void models_visit(void (*visit)(void *context, const char *name, const char *pat
     if (folder) visit_folder(&visitor, folder, "", 2);
     mem_free(folder);
 #ifdef BITNET_HUB
-    hub_cache_visit(visit, context);
+    struct visitor cached = {visit, context};
+    hub_cache_visit(visit_unregistered, &cached);
 #endif
 }
 
@@ -153,6 +164,13 @@ json_t *model_facts(const char *name) {
     (void)name;
 #endif
     return facts;
+}
+
+const char *model_short_name(const char *name, const char *path, char *out, size_t size) {
+    if (strcmp(name, path) == 0) return NULL;
+    const char *slash = strchr(name, '/'), *begin = slash ? slash + 1 : name;
+    snprintf(out, size, "%.*s", (int)strcspn(begin, "@:"), begin);
+    return out;
 }
 
 /* ---- resolving ---- */

@@ -12,6 +12,9 @@ bn_status model_path_resolve(const char *name, char **path, bn_error *err);
 /* The same; a version of the registry stays only until *lease (a descriptor; -1: none) is closed. */
 bn_status model_path_take(const char *name, char **path, int *lease, bn_error *err);
 
+/* What a model may be called whose files don't say it: NAME of [OWNER/]NAME[@…][:…]. NULL when `name` is its path. */
+const char *model_short_name(const char *name, const char *path, char *out, size_t size);
+
 /* For names that others send: a model of the registry, the models folder or the hub's cache, or the demo, but no path; and
  * what isn't found is told without a word on what there is. */
 bn_status model_name_take(const char *name, char **path, int *lease, bn_error *err);

@@ -174,16 +174,17 @@ bn_status option_assign(const struct option *option, void *group, const char *te
 
 /* ---- the command line ---- */
 
-static bn_status unknown_option(struct invocation *invocation, const char *given, bn_error *err) {
+/* dashes: as it was given, "-" or "--" */
+static bn_status unknown_option(struct invocation *invocation, const char *dashes, const char *given, bn_error *err) {
     struct suggestion suggestion = suggestion_for(given);
     void *group;
     const struct option *option;
     for (size_t i = 0; (option = invocation_option_at(invocation, i, &group)); i++)
         suggestion_consider(&suggestion, option->name);
     if (suggestion.best)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "unknown option '--%s' (did you mean '--%s'?)", given,
+        return fail(err, BN_STATUS_BAD_ARGUMENT, "unknown option '%s%s' (did you mean '--%s'?)", dashes, given,
                     suggestion.best);
-    return fail(err, BN_STATUS_BAD_ARGUMENT, "unknown option '--%s' (see 'bitnet %s --help')", given,
+    return fail(err, BN_STATUS_BAD_ARGUMENT, "unknown option '%s%s' (see 'bitnet %s --help')", dashes, given,
                 invocation->command->name);
 }
 
@@ -228,7 +229,7 @@ static bn_status parse_letters(struct invocation *invocation, const char *letter
     for (const char *p = letters; *p; p++) {
         void *group;
         const struct option *option = find_by_letter(invocation, *p, &group);
-        if (!option) return unknown_option(invocation, letters, err);
+        if (!option) return unknown_option(invocation, "-", letters, err);
         const char origin[3] = {'-', *p, 0};
         bool flag = option->kind == OPTION_FLAG;
         bn_status status = assign_given(invocation, option, group, flag || !p[1] ? NULL : p + 1, cursor, origin, err);
@@ -256,7 +257,7 @@ static bn_status parse_argument(struct invocation *invocation, struct cursor *cu
         size_t n = min_size(strcspn(argument + 2, "="), sizeof name - 1);
         memcpy(name, argument + 2, n);
         name[n] = 0;
-        return unknown_option(invocation, name, err);
+        return unknown_option(invocation, "--", name, err);
     }
     if (argument[2]) { /* -temp 0.7, before -t emp */
         bn_status status = parse_long(invocation, argument + 1, cursor, &known, err);

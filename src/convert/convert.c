@@ -66,6 +66,7 @@ static void name_of_path(const char *path, char *out, size_t size) {
 
 static const char *model_name(const struct conversion *c, char *scratch, size_t size) {
     if (*c->model->config.name) return c->model->config.name;
+    if (c->options->name) return c->options->name;
     name_of_path(c->options->source, scratch, size);
     return scratch;
 }

@@ -28,6 +28,7 @@ enum ternary_granularity { TERNARY_PER_TENSOR, TERNARY_PER_ROW, TERNARY_PER_GROU
 
 struct convert_options {
     const char *source, *output; /* paths */
+    const char *name;            /* of the model, where its files don't say; NULL: as the source's path ends */
     enum convert_target target;
     struct convert_type type;           /* of the layers' matrices; ternary types round float weights */
     struct convert_type head_type;      /* of embedding and head */

@@ -92,5 +92,15 @@ check "convert: what the card said is in the file" same "$(json '[metadata.licen
 printf -- '---\nlicense: [\n---\n' >carded/README.md
 bitnet model convert carded --to gguf -o carded2.gguf
 check "convert: a card that can't be read is said" eval 'exits 0 && says "card isn.t carried over"'
+
+# what its files don't name is called as the hub calls it
+mkdir -p hub/ada/named/main
+cp "$DATA"/models/qwen2/*.* hub/ada/named/main
+bitnet model download ada/named
+bitnet model convert ada/named --to gguf -o named.gguf
+bitnet model show named.gguf --json
+check "convert: the model's name" same "$(json name)" named
+bitnet model list
+check "list: a downloaded model once" same "$(grep -c '^ada/named ' out)" 1
 check "no token in any output" eval '! grep -rq hf_write out err'
 finish
