@@ -33,6 +33,8 @@ PATTERNS = {"time": r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]([01]\d|2
             "email": r"[A-Za-z0-9!#$%%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%%&'*+/=?^_`{|}~-]+)*@%s(\.%s)*" % (LABEL, LABEL),
             "uri": r"[A-Za-z][A-Za-z0-9+.-]*:%s(#%s)?" % (PLAIN, PLAIN), "uri-reference": r"%s(#%s)?" % (PLAIN, PLAIN),
             "iri": r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]*", "iri-reference": r"[^\s<>\"{}|\\^`]*",
+            "idn-email": r"[^\s\"(),:;<>@\[\\\]\x00-\x1f]+@[^\s!-,/:-@\[-^`{-\x7f]+",
+            "uri-template": r"([^\x00-\x20\"'%<>\\^`{|}\x7f]|%[0-9A-Fa-f]{2}|\{[+#./;?&=,!@|]?VAR(,VAR)*\})*".replace("VAR", r"([A-Za-z0-9_.]|%[0-9A-Fa-f]{2})+(:[1-9]\d{0,3}|\*)?"),
             "json-pointer": r"(/([^~/]|~[01])*)*", "relative-json-pointer": r"(0|[1-9]\d*)(#|(/([^~/]|~[01])*)*)"}
 for name, expression in PATTERNS.items():
     CHECKER.checks(name)(lambda v, e=re.compile(expression, re.S | re.A): not isinstance(v, str) or e.fullmatch(v) is not None)
@@ -45,6 +47,14 @@ def is_date_time(v):
     return (len(v) > 11 and v[10] in "Tt" and v.isascii() and CHECKER.conforms(v[:10], "date") and v[4] == "-" and CHECKER.conforms(v[11:], "time"))
 
 
+def is_regex(v):
+    try:
+        return not isinstance(v, str) or re.compile(v) is not None
+    except (re.error, OverflowError):
+        return False
+
+
+CHECKER.checks("regex")(is_regex)
 CHECKER.checks("date-time")(is_date_time)
 
 

@@ -83,11 +83,10 @@ static const struct {
 };
 
 /* Regular expressions as a regular expression: groups in groups to some depth, and of ranges those that can be seen to be in
- * order. Back-references and braces that stand for themselves are left out. */
+ * order. Back-references are left out. */
 #define DEEPEST_GROUP 3
 #define ORDERED       "0-\\d|1-[1-9]|2-[2-9]|3-[3-9]|4-[4-9]|5-[5-9]|6-[6-9]|7-[7-9]|8-[89]|9-9"
-#define ESCAPE                                                                                                         \
-    "\\\\(?:[dDwWsSnrtfv0^$.|?*+()\\[\\]{}/\\\\-]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[pP]\\{(?:L|Lu|Ll|M|N|Nd|P|S|Z)\\})"
+#define ESCAPE        "\\\\(?:[^A-Za-z0-9]|[dDwWsSnrtfv0]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|[pP]\\{(?:L|Lu|Ll|M|N|Nd|P|S|Z)\\})"
 #define RANGES                                                                                                         \
     ORDERED "|a-[a-z]|b-[b-z]|c-[c-z]|d-[d-z]|[e-h]-[h-z]|[i-p]-[p-z]|A-[A-Z]|B-[B-Z]|C-[C-Z]|D-[D-Z]|[E-H]-[H-Z]|"    \
             "[I-P]-[P-Z]|[ !]-[/~]|[#-/]-[/:@_~]|[0-9]-[A-Za-z]|[A-Z]-[a-z]|\\\\x[0-7][0-9A-Fa-f]-\\\\x[89A-Fa-f]"     \
@@ -105,7 +104,7 @@ static const struct dfa *regular_expressions(struct work *work) {
     struct buffer text;
     buffer_init(&text);
     for (int i = 0; i < DEEPEST_GROUP; i++)
-        buffer_printf(&text, "(?:(?:[^\\\\^$.|?*+()\\[{]|\\.|%s|%s%s", ESCAPE, CLASS,
+        buffer_printf(&text, "(?:(?:[^\\\\^$.|?*+()\\[{]|\\.|\\{(?!\\d*,?\\d*\\})|%s|%s%s", ESCAPE, CLASS,
                       i + 1 < DEEPEST_GROUP ? "|\\((?:\\?(?:[:=!]|<[=!]|P?<[A-Za-z_]\\w*>))?" : "");
     for (int i = 0; i < DEEPEST_GROUP; i++) buffer_printf(&text, "%s)%s|[|^$]|\\\\[bB])*", i ? "\\)" : "", REPEAT);
     if (text.failed)
