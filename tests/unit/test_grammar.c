@@ -75,6 +75,7 @@ static void assertions_in_regular_expressions(void **state) {
     check(BN_GRAMMAR_REGEX, "(?s)a.b", TEXTS("a\nb", "a.b"), TEXTS("ab"));
     check(BN_GRAMMAR_REGEX, "a(?s:.)b.c", TEXTS("a\nb.c"), TEXTS("a\nb\nc"));
     refused(BN_GRAMMAR_REGEX, "(?<=a(?=b))b", BN_STATUS_UNSUPPORTED, "isn't supported here");
+    refused(BN_GRAMMAR_REGEX, "a(?<!1|b$)", BN_STATUS_UNSUPPORTED, "$ in look-behind");
 }
 
 static void choices(void **state) {

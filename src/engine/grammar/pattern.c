@@ -89,9 +89,17 @@ static uint32_t build_skip(struct nfa *nfa, uint32_t at) {
     return loop;
 }
 
+static bool asks_for_end(const struct pattern_node *node) {
+    bool asks = node->kind == PATTERN_END;
+    for (size_t i = 0; i < node->n_items && !asks; i++) asks = asks_for_end(node->items[i]);
+    return asks;
+}
+
 /* Texts that end with a match. */
 static const struct dfa *texts_before(struct work *work, const struct pattern_node *tree) {
     struct nfa nfa = {.work = work};
+    if (asks_for_end(tree)) /* of the whole text, which isn't what has been read */
+        work_fail(work, BN_STATUS_UNSUPPORTED, "$ in look-behind isn't supported");
     uint32_t end = nfa_add(&nfa, (struct nfa_node){NFA_MATCH, 0, 0, NULL});
     uint32_t at = build_skip(&nfa, nfa_build(&nfa, tree, end));
     return work_ok(work) ? nfa_determinize(&nfa, at, (struct nfa_place){.at_start = true}) : NULL;

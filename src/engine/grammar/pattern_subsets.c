@@ -32,6 +32,7 @@ struct subsets {
 
 static uint32_t item_of(struct subsets *s, uint32_t node, uint32_t duties) {
     if (duties == 0) return node;
+    if (!work_spend(s->work, 4)) return 0;
     uint32_t pair = intern_words(s->work, &s->pairs, (uint32_t[]){node, duties}, 2, NULL);
     return pair == INTERN_FAILED ? 0 : (uint32_t)s->nfa->n + pair;
 }
@@ -54,6 +55,7 @@ static int compare_duties(const void *a, const void *b) {
 /* The number of a set of duties; words are automaton, state. Those that anything fulfils are left out. */
 static uint32_t duties_of(struct subsets *s, uint32_t *words, size_t n) {
     size_t kept = 0;
+    if (!work_spend(s->work, 10 + 8 * n)) return 0;
     qsort(words, n / 2, 2 * sizeof *words, compare_duties);
     for (size_t i = 0; i < n; i += 2) {
         const struct dfa *dfa = s->looks->duties[words[i]];
@@ -370,7 +372,8 @@ static void expand_subset(void *context, const uint32_t *name, size_t n_name, st
     for (size_t i = 0; s->n_behind && i < s->looks->n && work_ok(s->work); i++)
         if (s->looks->items[i].node->behind)
             add_edges(s, &events, s->looks->items[i].before, name[1 + s->looks->items[i].behind]);
-    if (events.n) qsort(events.items, events.n, sizeof *events.items, compare_events);
+    if (events.n && work_spend(s->work, 4 * events.n))
+        qsort(events.items, events.n, sizeof *events.items, compare_events);
     if (work_ok(s->work)) sweep(s, name, &events, active, places, to);
     mem_free(events.items);
     mem_free(active);
