@@ -100,6 +100,8 @@ bitnet model download ada/named
 bitnet model convert ada/named --to gguf -o named.gguf
 bitnet model show named.gguf --json
 check "convert: the model's name" same "$(json name)" named
+bitnet model card ada/named
+check "card: none is said" eval 'exits 0 && prints_nothing && says "has no card: --generate begins one"'
 bitnet model list
 check "list: a downloaded model once" same "$(grep -c '^ada/named ' out)" 1
 check "no token in any output" eval '! grep -rq hf_write out err'

@@ -226,6 +226,7 @@ static bn_status print_card(const struct invocation *invocation, const struct ca
             err);
     char *text = NULL;
     bn_status status = card_text(card, &text, err);
+    if (!status && !*text) say(invocation, "%s has no card: --generate begins one", invocation->arguments[0]);
     if (!status && settings->output)
         status = file_write_all(settings->output, text, strlen(text), err);
     else if (!status)
