@@ -57,6 +57,7 @@ static bn_status read_text(struct bundle *bundle, const char *name, size_t max_b
     struct archive_entry *entry;
     const char *found;
     *text = NULL;
+    *size = 0;
     bn_status status = next_member(bundle, &entry, &found, err);
     if (status) return status;
     if (!entry || strcmp(found, name) != 0)
