@@ -83,6 +83,9 @@ typedef struct bn_tools {
     bool required;    /* the answer is a call; off: free text until a call begins, if one does */
     bool parallel;    /* several calls may follow each other */
     bool thoughts;    /* text may begin with <think> … </think>, in which no call begins */
+    /* What an answer is held to that is no call; NULL: it's free text until a call begins. Of the kinds JSON_SCHEMA, XML and REGEX, for
+     * syntaxes that have a `begin`; not beside `required`. Held by the result. */
+    bn_grammar *text;
 } bn_tools;
 /* What may be answered where tools can be called. Arguments are held to the tools' schemas; errors name the place as
  * '#/$defs/TOOL/…', TOOL's parameters being there. */

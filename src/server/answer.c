@@ -211,6 +211,7 @@ static bool init_choices(struct answer *answer, const struct chat_request *reque
         choice->index = i;
         output_parser_init(&choice->parser, request->tools, request->tool_names, request->reasoning,
                            request->in_reasoning, &parser_events, choice);
+        choice->parser.calls_first = request->calls_first;
         output_parser_mark(&choice->parser, request->tool_syntax, request->functions);
         if (answer->settings.options.n_logprobs >= 0) choice->logprobs = json_array();
         if (request->tokens_wanted) choice->token_ids = json_array();

@@ -268,6 +268,22 @@ static bool thinks_aloud(const struct model *model) {
     return model->chat_template && strstr(model->chat_template, "<think>");
 }
 
+/* Both a call and text of a format may come. Where that can't be told apart, or held, the answer is what the format says: no call
+ * can begin, and nothing is taken for one. */
+static bool hold_calls_or_text(struct chat_request *request, struct tool_constraint *calls, struct failure *failure) {
+    bn_grammar **grammar = &request->settings.options.grammar, *text = *grammar, *both = NULL;
+    struct failure ignored = {0};
+    calls->text = text;
+    if (!request->tool_syntax->begin || !constraint_of_tools(request->model, calls, &both, &ignored)) {
+        request->tools = TOOLS_NONE;
+        return ignored.status < 500 || refuse(failure, "tools", "%s", ignored.message);
+    }
+    request->calls_first = true;
+    *grammar = both;
+    bn_grammar_release(text);
+    return true;
+}
+
 /* "auto": text until a call begins; "required", or {"function": {"name"}}: a call, whatever format text should have. */
 static bool hold_calls(struct chat_request *request, const json_t *body, struct failure *failure) {
     bn_grammar **grammar = &request->settings.options.grammar;
@@ -285,7 +301,7 @@ static bool hold_calls(struct chat_request *request, const json_t *body, struct 
     calls.required = strcmp(word, "required") == 0;
     if (!calls.required && strcmp(word, "auto") != 0)
         return refuse(failure, "tool_choice", "'tool_choice' must be none, auto, required or a function");
-    if (*grammar && !calls.required) return true; /* the answer is what the format says: no call can begin */
+    if (*grammar && !calls.required) return hold_calls_or_text(request, &calls, failure);
     bn_grammar_release(*grammar);
     *grammar = NULL;
     return constraint_of_tools(request->model, &calls, grammar, failure);

@@ -18,6 +18,7 @@ struct chat_request {
     const char **tool_names;           /* NULL-terminated, in the settings' arena */
     json_t *functions;                 /* the body's tools */
     bool parallel_calls;
+    bool calls_first;             /* calls begin the answer, or there are none */
     bool reasoning, in_reasoning; /* thoughts are told from text; the prompt ends among thoughts */
     bool tokens_wanted;           /* return_token_ids */
 };

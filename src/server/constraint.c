@@ -62,8 +62,8 @@ static bn_status find(const struct model *model, const struct wish *wish, bn_gra
     buffer_init(&key);
     buffer_printf(&key, "%d ", (int)wish->kind);
     if (wish->kind == WISH_TOOLS)
-        buffer_printf(&key, "%s %d%d%d %zu:%s ", wish->tools->syntax->name, wish->tools->required,
-                      wish->tools->parallel, wish->tools->thoughts, strlen(only), only);
+        buffer_printf(&key, "%s %d%d%d %p %zu:%s ", wish->tools->syntax->name, wish->tools->required,
+                      wish->tools->parallel, wish->tools->thoughts, (void *)wish->tools->text, strlen(only), only);
     buffer_append(&key, wish->text, wish->n);
     bn_status status = key.failed ? fail_no_memory(err, wish->n)
                                   : grammar_cache_get(model->grammars, key.data, key.size, make, wish, out, err);
@@ -338,7 +338,8 @@ static bn_status find_tools(const struct model *model, const struct tool_constra
                               .only = c->only,
                               .required = c->required,
                               .parallel = c->parallel,
-                              .thoughts = c->thoughts};
+                              .thoughts = c->thoughts,
+                              .text = c->text}; /* what is kept of it holds the text's grammar */
     const struct wish wish = {.kind = WISH_TOOLS, .text = text, .n = n, .tools = &options};
     bn_status status = find(model, &wish, out, err);
     free(text); /* jansson's own memory */

@@ -18,6 +18,7 @@ struct tool_constraint {
     const bn_tool_syntax *syntax;
     const char *only; /* NULL: any */
     bool required, parallel, thoughts;
+    bn_grammar *text; /* what an answer is held to that is no call; NULL: it's free */
 };
 /* Calls of tools, or text if they aren't required. */
 bool constraint_of_tools(const struct model *model, const struct tool_constraint *tools, bn_grammar **out,

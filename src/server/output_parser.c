@@ -315,6 +315,14 @@ static bool step_start(struct output_parser *parser) {
         parser->state = REASONING;
         return true;
     }
+    if (parser->calls_first && *trigger_of(parser)) {
+        size_t n_trigger = strlen(trigger_of(parser));
+        bool begins = memcmp(front, trigger_of(parser), min_size(n, n_trigger)) == 0;
+        if (begins && n < n_trigger) return false;
+        if (begins) drop_front(pending, blanks);
+        parser->state = begins ? TEXT : PLAIN;
+        return true;
+    }
     parser->state = TEXT;
     if (parser->tools == TOOLS_JSON && *front == '{') parser->state = CALL_OPEN;
     return true;
@@ -649,7 +657,7 @@ static bool step(struct output_parser *parser) {
         return step_start(parser);
     case REASONING:
         if (!give_until(parser, THINK_END, give_reasoning)) return false;
-        parser->state = parser->tools == TOOLS_JSON ? START : TEXT;
+        parser->state = parser->tools == TOOLS_JSON || parser->calls_first ? START : TEXT;
         parser->reasoning = false;
         parser->skip_blanks = true;
         return true;

@@ -45,6 +45,7 @@ struct output_parser {
     const bn_tool_syntax *markup; /* TOOLS_MARKUP: how calls are written, and … */
     const json_t *functions;      /* … tools as chats have them, whose schemas say which types values have */
     const char *const *names; /* of tools, NULL-terminated: what TOOLS_JSON takes for a call must be of one of these */
+    bool calls_first;         /* set by the owner: what doesn't begin with a call is text, whatever it has */
     bool reasoning;           /* <think>…</think> at the beginning are thoughts */
     int state;
     bool skip_blanks;      /* before the next text: behind a call or the thoughts */

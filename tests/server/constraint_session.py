@@ -193,6 +193,24 @@ def check_text_until_a_call_begins():
     assert len(free["choices"][0]["message"]["content"]) > 10
 
 
+def check_a_call_or_text_of_a_format():
+    """With "auto" and a format both may come: a bias decides which, and each is held to its own."""
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "array", "items": {"type": "integer"}, "maxItems": 3}}}
+    for which in ("hermes", "qwen"):
+        for begin in ("<", "[", None):
+            ids = servers[which].json("POST", "/tokenize", {"content": begin or "", "add_special": False})["tokens"]
+            answer, calls = calls_of(which, response_format=form, max_tokens=250, temperature=1.5, seed=2, parallel_tool_calls=False,
+                                     logit_bias={str(ids[-1]): 60} if ids else {})
+            assert begin is None or bool(calls) == (begin == "<"), (which, begin, answer)
+            if calls:
+                assert is_schema(calls[0][1]) and answer["message"]["content"] is None, (which, answer)
+            else:
+                assert all(type(i) is int for i in json.loads(answer["message"]["content"])), (which, answer)
+    form["json_schema"]["schema"] = {"const": 'a <tool_call>{"name": "f", "arguments": {"a": 50}}</tool_call>'}
+    answer, calls = calls_of("hermes", response_format=form, max_tokens=250, logit_bias={"3": 50})
+    assert not calls and json.loads(answer["message"]["content"]) == form["json_schema"]["schema"]["const"], answer
+
+
 def check_thoughts_come_before():
     answer = servers["thinking"].json("POST", "/v1/chat/completions",
                                       {"messages": PROMPT, "json_schema": SCHEMA, "max_tokens": 60, "temperature": 1.5})

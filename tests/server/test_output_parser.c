@@ -170,6 +170,33 @@ static void test_markup(void **state) {
                  "c(f|{\"u\": \"[1]\", \"n\": 1})");
 }
 
+/* Text that is held to a format may have anything in it; a call that begins the answer is one. */
+static void test_calls_first(void **state) {
+    (void)state;
+    static const struct {
+        const char *said, *expected;
+    } cases[] = {
+        {"{\"a\": \"<tool_call>{}\"}", "t({\"a\": \"<tool_call>{}\"})"},
+        {"<tool_call x", "t(<tool_call x)"},
+        {"\n <tool_call>{\"name\":\"f\"}</tool_call>\n<tool_call>{\"name\":\"g\"}</tool_call>", "c(f|{})c(g|{})"},
+        {"<think>so</think> <tool_call>{\"name\":\"f\"}</tool_call>", "r(so)c(f|{})"},
+        {"<think>so</think>[1]", "r(so)t([1])"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t piece = 1, size = strlen(cases[i].said); piece <= size; piece++) {
+            struct seen seen = {0};
+            struct output_parser parser;
+            output_parser_init(&parser, TOOLS_HERMES, names, true, false, &events, &seen);
+            parser.calls_first = true;
+            for (size_t at = 0; at < size; at += piece)
+                assert_true(output_parser_push(&parser, cases[i].said + at, size - at < piece ? size - at : piece));
+            assert_true(output_parser_finish(&parser));
+            if (seen.last) buffer_append_char(&seen.log, ')');
+            assert_string_equal(seen.log.data, cases[i].expected);
+            buffer_release(&seen.log);
+            output_parser_release(&parser);
+        }
+}
+
 static void test_syntax_of_templates(void **state) {
     (void)state;
     static const struct {
@@ -192,6 +219,7 @@ int main(void) {
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_mistral),
         cmocka_unit_test(test_markup),
+        cmocka_unit_test(test_calls_first),
         cmocka_unit_test(test_syntax_of_templates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

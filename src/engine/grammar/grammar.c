@@ -73,6 +73,17 @@ static bn_status conclude(bn_grammar *grammar, bn_grammar **out, bn_error *err) 
 
 /* ---- compiling ---- */
 
+/* Kinds that a part of another grammar can be made of (tools.c). */
+static void keep_source(bn_grammar *grammar, bn_grammar_kind kind, const char *text, size_t n, bool any_form) {
+    if (any_form || (kind != BN_GRAMMAR_JSON_SCHEMA && kind != BN_GRAMMAR_XML && kind != BN_GRAMMAR_REGEX)) return;
+    char *source = work_alloc(&grammar->work, n + 1, 1);
+    if (!source) return;
+    memcpy(source, text, n);
+    grammar->kind = kind;
+    grammar->source = source;
+    grammar->n_source = n;
+}
+
 bn_status bn_grammar_compile(bn_grammar_kind kind, const char *text, size_t text_bytes,
                              const bn_grammar_options *options, bn_grammar **out, bn_error *err) {
     bn_grammar_options own = {0};
@@ -104,6 +115,7 @@ bn_status bn_grammar_compile(bn_grammar_kind kind, const char *text, size_t text
     default:
         work_fail(&grammar->work, BN_STATUS_BAD_ARGUMENT, "unknown kind of grammar: %d", (int)kind);
     }
+    keep_source(grammar, kind, text, text_bytes, own.any_form);
     return conclude(grammar, out, err);
 }
 
@@ -119,11 +131,16 @@ bn_status bn_grammar_compile_choices(const char *const *texts, const size_t *tex
 }
 
 bn_status bn_grammar_compile_tools(const bn_tools *tools, bn_grammar **out, bn_error *err) {
-    if (!tools || !tools->json || !tools->syntax)
-        return fail(err, BN_STATUS_BAD_ARGUMENT, "tools: json and syntax must be given");
+    bn_tools own = {0};
+    if (tools) memcpy(&own, tools, min_size(tools->size, sizeof own));
+    if (!own.json || !own.syntax) return fail(err, BN_STATUS_BAD_ARGUMENT, "tools: json and syntax must be given");
+    if (own.text && (own.required || !own.syntax->begin || !own.text->source))
+        return fail(err, BN_STATUS_UNSUPPORTED,
+                    "tools: an answer that may be a call can't be held to this kind of grammar otherwise");
     bn_grammar *grammar = create();
     if (!grammar) return fail_no_memory(err, sizeof *grammar);
-    tools_compile(&grammar->work, tools, &grammar->rules, &grammar->schema);
+    if (own.text) grammar->inner = bn_grammar_retain(own.text);
+    tools_compile(&grammar->work, &own, &grammar->rules, &grammar->schema);
     return conclude(grammar, out, err);
 }
 

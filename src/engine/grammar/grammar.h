@@ -32,6 +32,9 @@ struct bn_grammar {
     atomic_uint references;
     struct work work;  /* everything below lies in it, or in: */
     bn_grammar *inner; /* held; NULL: none */
+    bn_grammar_kind kind;
+    const char *source; /* [n_source] what it was made of, if it can be a part of others; NULL: it can't */
+    size_t n_source;
     /* What it begins with is the first of these that is there: */
     const struct dfa *before; /* free text; what follows is in the others */
     struct rules *rules;

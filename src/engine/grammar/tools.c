@@ -8,7 +8,9 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "engine/grammar/free_text.h"
+#include "engine/grammar/grammar.h"
 #include "engine/grammar/tool_markup.h"
+#include "engine/grammar/xml.h"
 
 #define MOST_TOOLS 1000
 
@@ -101,8 +103,23 @@ static void add_tool(struct work *work, const bn_tools *tools, json_t *tool, jso
     json_array_append_new(calls, schema_of_call(tools->syntax, json_string_value(name), id));
 }
 
+static bool has_schema(const bn_grammar *text) {
+    return text && text->kind != BN_GRAMMAR_REGEX;
+}
+
+/* What the answer is if it's no call. */
+static json_t *schema_of_text(struct work *work, const bn_grammar *text) {
+    json_t *schema = NULL;
+    bn_error err;
+    if (json_parse(text->source, text->n_source, "schema", &schema, &err))
+        work_fail(work, BN_STATUS_NO_MEMORY, "%s", err.message); /* it has been read before */
+    if (json_is_object(schema)) json_object_set_new(schema, "$id", json_string("text:0"));
+    return schema;
+}
+
+/* An array: of the tools' arguments where calls are markup, else of what calls are, and of what text is. */
 static json_t *schema_of_calls(struct work *work, const bn_tools *tools) {
-    json_t *list = NULL, *definitions = json_object(), *calls = json_array(), *root;
+    json_t *list = NULL, *definitions = json_object(), *calls = json_array();
     bn_error err;
     bn_status status = json_parse(tools->json, tools->json_bytes, "tools", &list, &err);
     if (status)
@@ -115,16 +132,14 @@ static json_t *schema_of_calls(struct work *work, const bn_tools *tools) {
         work_fail(work, BN_STATUS_BAD_ARGUMENT, tools->only ? "tools: there is no tool '%s'" : "tools: there are none",
                   tools->only ? tools->only : "");
     json_decref(list);
-    if (tools->syntax->markup) {
-        root = json_pack("{s:o, s:s, s:o}", "$defs", definitions, "type", "array", "prefixItems", calls);
-    } else if (tools->syntax->list) {
-        root = json_pack("{s:o, s:s, s:{s:o}, s:i}", "$defs", definitions, "type", "array", "items", "anyOf", calls,
-                         "minItems", 1);
-        if (!tools->parallel) json_object_set_new(root, "maxItems", json_integer(1));
-    } else {
-        root = json_pack("{s:o, s:o}", "$defs", definitions, "anyOf", calls);
+    if (!tools->syntax->markup) {
+        json_t *any = json_pack("{s:o}", "anyOf", calls);
+        if (tools->syntax->list) any = json_pack("{s:s, s:o, s:i}", "type", "array", "items", any, "minItems", 1);
+        if (tools->syntax->list && !tools->parallel) json_object_set_new(any, "maxItems", json_integer(1));
+        calls = json_pack("[o]", any);
     }
-    return root;
+    if (has_schema(tools->text)) json_array_append_new(calls, schema_of_text(work, tools->text));
+    return json_pack("{s:o, s:s, s:o}", "$defs", definitions, "type", "array", "prefixItems", calls);
 }
 
 static struct schema *open_calls(struct work *work, const json_t *root) {
@@ -140,19 +155,22 @@ static struct schema *open_calls(struct work *work, const json_t *root) {
 
 /* ---- the text around it ---- */
 
+/* A node of the document's items. */
+static uint32_t item_node(const struct schema *schema, size_t i) {
+    const struct forms *forms = &schema->nodes[schema->root].forms;
+    return forms->n ? array_node_of(forms->items[0]->array, (uint32_t)i) : (uint32_t)NEVER;
+}
+
 /* Calls of one of the tools, as markup. definitions: by name, in the order of the schema's items. */
 static struct pattern_node *marked_call(struct rules *rules, struct schema *schema, const bn_tool_markup *markup,
                                         const json_t *definitions) {
     struct pattern_node *any = body_new(rules, PATTERN_ALTERNATIVES);
-    const struct forms *forms = &schema->nodes[schema->root].forms;
-    const struct array_shape *array = work_ok(rules->work) && forms->n ? forms->items[0]->array : NULL;
     const char *name;
     json_t *definition;
-    uint32_t i = 0;
-    if (!array) return NULL;
+    size_t i = 0;
     schema->place = NULL;
     json_object_foreach((json_t *)(uintptr_t)definitions, name, definition) {
-        uint32_t node = array_node_of(array, i++);
+        uint32_t node = item_node(schema, i++);
         struct pattern_node *body = body_new(rules, PATTERN_CONCAT);
         body_add(rules, body, markup_mark(rules, markup->call_begin));
         body_add(rules, body, body_text(rules, name, strlen(name)));
@@ -173,7 +191,7 @@ static struct pattern_node *call(struct rules *rules, struct schema *schema, con
     struct pattern_node *space = body_pattern(rules, syntax->markup ? "\\n?" : "[ \\n]?");
     struct pattern_node *body = body_both(rules, space,
                                           syntax->markup ? marked_call(rules, schema, syntax->markup, definitions)
-                                                         : body_schema(rules, schema->root));
+                                                         : body_schema(rules, item_node(schema, 0)));
     if (syntax->markup && syntax->list && tools->parallel) body = body_repeat(rules, body, 1, PATTERN_UNLIMITED);
     if (!syntax->end) return body;
     return body_both(rules, body, body_both(rules, space, body_mark(rules, syntax->end)));
@@ -230,44 +248,65 @@ static struct pattern_node *calls_of(struct rules *rules, const bn_tools *tools,
     return body_both(rules, one, body_repeat(rules, more, 0, PATTERN_UNLIMITED));
 }
 
-static struct pattern_node *answer(struct rules *rules, const bn_tools *tools, struct pattern_node *one,
-                                   const char *beginning, const char *except) {
+/* An answer that is no call, where that isn't free; NULL: it is. */
+static struct pattern_node *held_text(struct rules *rules, struct schema *schema, const bn_tools *tools,
+                                      const json_t *definitions) {
+    const bn_grammar *text = tools->text;
+    if (!text) return NULL;
+    if (!has_schema(text))
+        return body_dfa(rules, pattern_compile(rules->work, text->source, text->n_source, PATTERN_WHOLE));
+    uint32_t node = item_node(schema, tools->syntax->markup ? json_object_size(definitions) : 1);
+    return text->kind == BN_GRAMMAR_XML ? xml_body(rules, schema, node) : body_schema(rules, node);
+}
+
+struct answer {
+    struct pattern_node *call, *text; /* text NULL: free */
+    const char *beginning;            /* of a call that no mark begins */
+};
+
+static struct pattern_node *answer(struct rules *rules, const bn_tools *tools, const struct answer *a,
+                                   const char *except) {
     const bn_tool_syntax *syntax = tools->syntax;
     struct marks marks;
-    if (!syntax->begin) return bare_answer(rules, tools, beginning, one, except);
-    struct pattern_node *calls = calls_of(rules, tools, one);
+    if (!syntax->begin) return bare_answer(rules, tools, a->beginning, a->call, except);
+    struct pattern_node *calls = calls_of(rules, tools, a->call);
     if (tools->required) return body_both(rules, body_mark(rules, syntax->begin), calls);
+    if (a->text) {
+        struct pattern_node *mark = body_both(rules, body_pattern(rules, "\\s{0,8}"), body_mark(rules, syntax->begin));
+        return body_either(rules, a->text, body_both(rules, mark, calls));
+    }
     if (!marks_init(&marks, rules->work, &syntax->begin, 1, except)) return NULL;
     return body_either(rules, body_dfa(rules, marks.without),
                        body_both(rules, body_until(rules, &marks, syntax->begin), calls));
 }
 
 /* The same behind thoughts, in which nothing begins, or without any. */
-static struct pattern_node *thoughtful_answer(struct rules *rules, const bn_tools *tools, struct pattern_node *one,
-                                              const char *beginning) {
+static struct pattern_node *thoughtful_answer(struct rules *rules, const bn_tools *tools, const struct answer *a) {
     const char *const end = thoughts_end;
     struct marks marks;
-    if (!tools->thoughts || tools->required) return answer(rules, tools, one, beginning, NULL);
+    if (!tools->thoughts || tools->required) return answer(rules, tools, a, NULL);
     if (!marks_init(&marks, rules->work, &end, 1, NULL)) return NULL;
     struct pattern_node *thinking =
         body_both(rules, body_pattern(rules, "\\s*<think>"), body_until(rules, &marks, end));
-    return body_either(rules, answer(rules, tools, one, beginning, thoughts),
-                       body_both(rules, thinking, answer(rules, tools, one, beginning, NULL)));
+    return body_either(rules, answer(rules, tools, a, thoughts),
+                       body_both(rules, thinking, answer(rules, tools, a, NULL)));
 }
 
 void tools_compile(struct work *work, const bn_tools *tools, struct rules **rules, struct schema **schema) {
     json_t *root = schema_of_calls(work, tools);
     const json_t *definitions = json_object_get(root, "$defs");
-    const char *beginning = bare_beginning(work, definitions);
-    struct pattern_node *one = NULL;
+    struct answer a = {.beginning = bare_beginning(work, definitions)};
     *schema = open_calls(work, root);
     *rules = rules_create(work);
-    if (work_ok(work)) one = call(*rules, *schema, tools, definitions);
+    if (work_ok(work)) {
+        a.call = call(*rules, *schema, tools, definitions);
+        a.text = held_text(*rules, *schema, tools, definitions);
+    }
     if (*schema) schema_close(*schema);
     json_decref(root);
     if (!work_ok(work)) return;
     uint32_t start = rules_find(*rules, "answer", 6);
-    struct pattern_node *body = thoughtful_answer(*rules, tools, one, beginning);
+    struct pattern_node *body = thoughtful_answer(*rules, tools, &a);
     if (!work_ok(work)) return;
     (*rules)->items[start].body = body;
     (*rules)->schema = *schema;
