@@ -76,6 +76,7 @@ static void assertions_in_regular_expressions(void **state) {
     check(BN_GRAMMAR_REGEX, "a(?s:.)b.c", TEXTS("a\nb.c"), TEXTS("a\nb\nc"));
     refused(BN_GRAMMAR_REGEX, "(?<=a(?=b))b", BN_STATUS_UNSUPPORTED, "isn't supported here");
     refused(BN_GRAMMAR_REGEX, "a(?<!1|b$)", BN_STATUS_UNSUPPORTED, "$ in look-behind");
+    refused(BN_GRAMMAR_REGEX, "(?i)[^a\xd0", BN_STATUS_BAD_ARGUMENT, "invalid UTF-8");
 }
 
 static void choices(void **state) {

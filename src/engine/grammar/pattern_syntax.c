@@ -278,12 +278,13 @@ static uint32_t parse_escape(struct parser *p, struct code_set *set) {
 
 /* Letters of the other case beside those of the set. */
 static void add_other_cases(struct parser *p, struct code_set *set) {
-    for (size_t i = 0, n = set->n; i < n && work_spend(p->work, (set->ranges[i].last - set->ranges[i].first) / 8);
-         i++) {
+    size_t n = set->n;
+    for (size_t i = 0; i < n && work_ok(p->work); i++) {
         const struct code_range range = set->ranges[i];
+        if (!work_spend(p->work, (range.last - range.first) / 8)) return;
         for (uint32_t c = range.first; c <= range.last && work_ok(p->work); c++) {
-            uint32_t lower = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c),
-                     upper = (uint32_t)utf8proc_toupper((utf8proc_int32_t)c);
+            uint32_t lower = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
+            uint32_t upper = (uint32_t)utf8proc_toupper((utf8proc_int32_t)c);
             if (lower < range.first || lower > range.last) code_set_add(p->work, set, lower, lower);
             if (upper < range.first || upper > range.last) code_set_add(p->work, set, upper, upper);
         }
