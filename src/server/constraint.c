@@ -170,9 +170,13 @@ struct format {
     reader read;
 };
 static const struct format FORMATS[] = {
-    {"json_object", {"schema"}, read_schema},        {"json_schema", {"schema"}, read_schema},
-    {"structural_tag", {NULL}, read_tags},           {"regex", {"regex", "pattern", "value"}, read_regex},
-    {"grammar", {"grammar", "value"}, read_grammar}, {"xml", {"schema"}, read_xml},
+    {"json_object", {"schema", "value"}, read_schema}, /* value: Text Generation Inference's, whose clients rewrite it so */
+    {"json", {"schema", "value"}, read_schema},
+    {"json_schema", {"schema"}, read_schema},
+    {"structural_tag", {NULL}, read_tags},
+    {"regex", {"regex", "pattern", "value"}, read_regex},
+    {"grammar", {"grammar", "value"}, read_grammar},
+    {"xml", {"schema"}, read_xml},
 };
 
 static bool read_format_value(const struct model *model, const struct format *format, const json_t *value,
@@ -194,7 +198,7 @@ static bool read_format(const struct model *model, const json_t *value, const ch
     const json_t *wrapped = json_member(json_member(value, "json_schema"), "schema");
     (void)place;
     if (strcmp(type, "text") == 0) return true;
-    if (strcmp(type, "json_object") == 0 && !json_member(value, "schema"))
+    if (strcmp(type, "json_object") == 0 && !json_member(value, "schema") && !json_member(value, "value"))
         return read_any_object(model, NULL, "response_format.type", out, failure);
     if (strcmp(type, "json_schema") == 0 && wrapped)
         return read_schema(model, wrapped, "response_format.json_schema.schema", out, failure);

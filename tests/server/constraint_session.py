@@ -52,6 +52,8 @@ def is_word(text):
 FORMS = [
     ({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}}, is_schema),
     ({"response_format": {"type": "json_object", "schema": SCHEMA}}, is_schema),
+    ({"response_format": {"type": "json_object", "value": SCHEMA}}, is_schema),
+    ({"response_format": {"type": "json", "value": SCHEMA}}, is_schema),
     ({"response_format": {"type": "json_object"}}, lambda t: isinstance(json.loads(t), dict)),
     ({"response_format": {"type": "regex", "regex": "yes|no|[0-9]{3}"}}, is_word),
     ({"response_format": {"type": "grammar", "grammar": GBNF}}, is_word),
