@@ -248,6 +248,17 @@ static struct entry *find_entry(struct models *models, const char *name) {
     return NULL;
 }
 
+/* Likewise, where a client may know the name from Ollama's routes, which write NAME:latest; *name: without it. */
+static struct entry *find_named(struct models *models, const char **name, char plain[256]) {
+    static const char latest[] = ":latest";
+    struct entry *entry = find_entry(models, *name);
+    size_t n = strlen(*name);
+    if (entry || n < sizeof latest || n >= 256 || strcmp(*name + n - (sizeof latest - 1), latest) != 0) return entry;
+    snprintf(plain, 256, "%.*s", (int)(n - (sizeof latest - 1)), *name);
+    *name = plain;
+    return find_entry(models, plain);
+}
+
 static bn_status add_entry(struct models *models, struct entry *entry, bn_error *err) {
     if (models->n_entries == MAX_NAMES) return fail(err, BN_STATUS_BUSY, "%d names of models are known", MAX_NAMES);
     struct entry **entries = mem_realloc_array(models->entries, models->n_entries + 1, sizeof(struct entry *));
@@ -484,7 +495,8 @@ static bn_status load(struct models *models, struct entry *entry, bn_error *err)
 
 /* The entry of a name that a client gave; under the lock. */
 static struct entry *entry_of(struct models *models, const char *name, bn_error *err) {
-    struct entry *entry = find_entry(models, name);
+    char plain[256];
+    struct entry *entry = find_named(models, &name, plain);
     if (entry) return entry;
     bool anonymous = models->options.known_only || !*name;
     if (anonymous && models->n_entries == 1) return models->entries[0];
@@ -701,8 +713,9 @@ bn_status models_list(struct models *models, struct model_status **out, size_t *
 }
 
 bool models_find(struct models *models, const char *name, struct model_status *out) {
+    char plain[256];
     pthread_mutex_lock(&models->lock);
-    struct entry *entry = find_entry(models, name);
+    const struct entry *entry = find_named(models, &name, plain);
     if (entry) describe(entry, out);
     pthread_mutex_unlock(&models->lock);
     return entry != NULL;

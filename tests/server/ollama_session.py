@@ -305,6 +305,10 @@ def check_library():
                                            "parameters": {"temperature": 0, "stop": ["fox"], "num_predict": 6},
                                            "messages": [{"role": "user", "content": "Hi"}], "license": ["a", "b"]})
     assert created[-1] == {"status": "success"} and names(server) == ["demo:latest", "small:talk"], names(server)
+    # what knows a name from these routes may ask others with it
+    assert server.json("POST", "/v1/completions", {"model": "demo:latest", "prompt": "Once", "max_tokens": 1})["model"] == "demo"
+    assert server.json("GET", "/v1/models/demo:latest")["id"] == "demo"
+    server.json("POST", "/v1/completions", {"model": "nobody:latest", "prompt": "Once"}, 404)
     shown = server.json("POST", "/api/show", {"model": "small:talk"})
     assert shown["system"] == "Speak." and shown["template"] == TEMPLATE and shown["license"] == "a\nb"
     assert shown["capabilities"] == ["completion", "tools", "thinking"] and "stop" in shown["parameters"]
