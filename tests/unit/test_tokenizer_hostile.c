@@ -138,14 +138,14 @@ static void test_huge_token(void **state) {
     buffer_append_text(&json, "b\", \"normalized\": false, \"special\": true}]}");
     bn_tokenizer *tokenizer;
     bn_error err = {0};
-    uint64_t start = clock_now_ns();
+    double start = clock_thread_seconds();
     assert_int_equal(tokenizer_from_json(json.data, json.size, "test", &tokenizer, &err), BN_OK);
     int32_t *ids;
     size_t n;
     assert_int_equal(bn_tokenizer_encode(tokenizer, run, N, NULL, &ids, &n, &err), BN_OK);
     assert_int_equal(n, N);
     bn_free(ids);
-    assert_true(clock_now_ns() - start < 20000000000u);
+    assert_true(clock_thread_seconds() - start < 20);
     bn_tokenizer_close(tokenizer);
     buffer_release(&json);
     mem_free(run);
@@ -165,10 +165,10 @@ static void test_catastrophic_regex(void **state) {
     memset(text, 'a', sizeof text);
     memcpy(text + 50, "bbbbbbbbbcabbb", 14);
     assert_int_equal(open_text(json, &tokenizer, &err), BN_OK);
-    uint64_t start = clock_now_ns();
+    double start = clock_thread_seconds();
     bn_status status = bn_tokenizer_encode(tokenizer, text, sizeof text, NULL, &ids, &n, &err);
     assert_true(status == BN_STATUS_UNSUPPORTED || status == BN_OK);
-    assert_true(clock_now_ns() - start < 20000000000u);
+    assert_true(clock_thread_seconds() - start < 20);
     if (!status) bn_free(ids);
     bn_tokenizer_close(tokenizer);
 }
@@ -211,9 +211,9 @@ static void test_long_runs(void **state) {
         for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
             size_t n;
             char *text = repeated(units[i], 200000, &n);
-            uint64_t start = clock_now_ns();
+            double start = clock_thread_seconds();
             round_trip(tokenizer, text, n, true);
-            double seconds = (double)(clock_now_ns() - start) * 1e-9;
+            double seconds = clock_thread_seconds() - start;
             if (seconds > 2) print_message("%s, unit %zu: %.1f s\n", folders[f], i, seconds);
             assert_true(seconds < 20);
             mem_free(text);
