@@ -1,7 +1,7 @@
 /* Any bytes as the preset beside a model: what is let through says what it says in texts, begins conversations with whole
  * messages, and has parameters that every request can be answered with. */
+#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "server/preset.h"
 #include "server/settings.h"
@@ -23,7 +23,14 @@ static void check_messages(const json_t *preset, const char *asked) {
 }
 
 static void check_parameters(const json_t *preset) {
-    const struct model model = {.preset = preset, .info.vocab_size = 100};
+    const struct model model = {.preset = preset,
+                                .info.vocab_size = 100,
+                                .defaults = {.temperature = NAN,
+                                             .top_p = NAN,
+                                             .min_p = NAN,
+                                             .repetition_penalty = NAN,
+                                             .top_k = -1,
+                                             .do_sample = -1}}; /* the model has none of its own */
     struct settings settings;
     struct failure failure = {0};
     json_t *body = json_object();
