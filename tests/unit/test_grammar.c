@@ -131,6 +131,12 @@ static void numbers_with_exponents(void **state) {
           TEXTS("1e1", "5.0", "1.5e1", "50e-1", "1e400"), TEXTS("12", "15e-1", "-5"));
     check(BN_GRAMMAR_JSON_SCHEMA, "{\"$schema\":\"http://json-schema.org/draft-04/schema#\",\"type\":\"integer\"}",
           TEXTS("1"), TEXTS("1.0", "1e2"));
+    /* what is written has a length, bounds or not */
+    bn_grammar *written =
+        compile(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"integer\",\"multipleOf\":10,\"minimum\":0}", false);
+    expect(written, "1234567890123450", true);
+    expect(written, "12345678901234560", false);
+    bn_grammar_release(written);
 }
 
 /* Alternatives that exclude each other, however many there are and wherever they lead. */

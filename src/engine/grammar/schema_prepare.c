@@ -55,12 +55,23 @@ static const struct dfa *simple_numbers(struct schema *s, const struct number_se
     return dfa_combine(s->work, numbers, pattern_compile(s->work, pattern, strlen(pattern), PATTERN_SEARCH), DFA_AND);
 }
 
+/* Numbers without a bound are written with at most 16 digits before the point, where there are such. */
+static bool limit_digits(const struct number_set *all, struct number_automaton *out) {
+    struct number_set set = *all;
+    struct decimal most, least;
+    if (!decimal_parse("9999999999999999", 16, &most) || !decimal_parse("-9999999999999999", 17, &least)) return false;
+    if (!set.max.given) set.max = (struct number_bound){true, false, most};
+    if (!set.min.given) set.min = (struct number_bound){true, false, least};
+    return number_automaton_init(out, &set) && number_automaton_inhabited(out);
+}
+
 static void prepare_number(struct schema *s, struct shape *shape) {
     shape->text = simple_numbers(s, &shape->number);
     if (shape->text || !work_ok(s->work)) return;
     struct number_automaton *automaton = work_alloc(s->work, 1, sizeof *automaton);
     if (!automaton) return;
-    if (!number_automaton_init(automaton, &shape->number))
+    bool limited = !s->any_form && limit_digits(&shape->number, automaton);
+    if (!limited && !number_automaton_init(automaton, &shape->number))
         work_fail(s->work, BN_STATUS_UNSUPPORTED, "numbers with more digits than are computed with");
     for (uint32_t i = 0; i < shape->number.n_multiples && !s->any_form; i++)
         automaton->no_fraction |= !shape->number.multiples[i].negated && shape->number.multiples[i].of.scale == 0;
