@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "engine/grammar/tool_markup.h"
 
 enum parser_state {
@@ -610,6 +611,7 @@ static bool step_value(struct output_parser *parser) {
     bool over = at != SIZE_MAX;
     if (!over && !string) return false;
     size_t n = over ? at : pending->size - tail_of(pending, markup->value_end);
+    if (!over && n == pending->size) n -= utf8_incomplete_tail(pending->data, n);
     if (markup->padded && n && pending->data[n - 1] == '\n') n--;
     if (string) {
         if (!scan->value_begun) give_arguments(parser, "\"", 1);

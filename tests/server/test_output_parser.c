@@ -150,6 +150,9 @@ static void test_markup(void **state) {
         "<tool_call><function=f><parameter=u>null</parameter><parameter=b>true</parameter></function></tool_call>"
         "\n<tool_call><function=f><parameter=b>yes</parameter><parameter=x>1e2</parameter></function></tool_call>",
         "c(f|{\"u\": null, \"b\": true})c(f|{\"b\": \"yes\", \"x\": 1e2})");
+    check_marked("qwen_xml",
+                 "<tool_call><function=f><parameter=s>\n\xe2\x82\xac\xe2<\n</parameter></function></tool_call>",
+                 "c(f|{\"s\": \"\xe2\x82\xac\xef\xbf\xbd<\"})");
     check_marked("qwen_xml", "<tool_call>\n<function=f>\n</function>\n</tool_call>", "c(f|{})");
     check_marked("qwen_xml", "<tool_call>\n<function=f>\n<parameter=s>\nab", "c(f|{\"s\": \"ab)");
     check_marked("qwen_xml", "<tool_call>{\"name\"", "t(<tool_call>{\"name\")");
