@@ -408,6 +408,10 @@ static void xml_documents(void **state) {
           TEXTS("<root><b>2</b></root>", "<root><a>1</a><c>3</c></root>", "<root><b>2</b><c>3</c></root>"),
           TEXTS("<root></root>", "<root><a>1</a></root>", "<root><a>1</a><b>2</b></root>",
                 "<root><a>1</a><b>2</b><c>3</c></root>"));
+    /* an object that only members without a known name could make valid is never written */
+    check(BN_GRAMMAR_XML,
+          "{\"type\":\"object\",\"properties\":{\"o\":{\"type\":\"object\",\"minProperties\":1},\"n\":{\"const\":1}}}",
+          TEXTS("<root><n>1</n></root>", "<root></root>"), TEXTS("<root><o></o></root>"));
     check(BN_GRAMMAR_XML,
           "{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}},\"maxItems\":2}",
           TEXTS("<root></root>", "<root><item><item>1</item></item><item></item></root>"),

@@ -54,6 +54,7 @@ uint32_t nfa_build(struct nfa *nfa, const struct pattern_node *node, uint32_t ne
         for (size_t i = node->n_items; i-- > 0;) at = nfa_build(nfa, node->items[i], at);
         return at;
     case PATTERN_ALTERNATIVES:
+        if (node->n_items == 0) return nfa_add(nfa, (struct nfa_node){NFA_CHARS, next, 0, &node->set}); /* no text */
         at = nfa_build(nfa, node->items[node->n_items - 1], next);
         for (size_t i = node->n_items - 1; i-- > 0;)
             at = nfa_add(nfa, (struct nfa_node){NFA_SPLIT, nfa_build(nfa, node->items[i], next), at, NULL});
