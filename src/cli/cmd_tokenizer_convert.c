@@ -224,7 +224,8 @@ const struct command command_tokenizer_convert = {
     .summary = "a tokenizer as tokenizer.json or GGUF",
     .description =
         "Writes the tokenizer of TOK, whatever form it has (tokenizer.json, vocab.json and merges.txt, SentencePiece, "
-        "tiktoken, tekken.json, vocab.txt, ByT5, GGUF), as a tokenizer.json that Hugging Face tokenizers load, or as the "
+        "tiktoken, tekken.json, vocab.txt, ByT5, GGUF), as a tokenizer.json that Hugging Face tokenizers load, or as "
+        "the "
         "vocabulary of a GGUF file.\n\n"
         "What was written is opened again and compared with the source: built-in texts of many scripts, special "
         "tokens, every token of the vocabulary, and the lines of --check, encoded and decoded by both. If any text "

@@ -170,7 +170,9 @@ struct format {
     reader read;
 };
 static const struct format FORMATS[] = {
-    {"json_object", {"schema", "value"}, read_schema}, /* value: Text Generation Inference's, whose clients rewrite it so */
+    {"json_object",
+     {"schema", "value"},
+     read_schema}, /* value: Text Generation Inference's, whose clients rewrite it so */
     {"json", {"schema", "value"}, read_schema},
     {"json_schema", {"schema"}, read_schema},
     {"structural_tag", {NULL}, read_tags},

@@ -432,7 +432,8 @@ static bool take_blanks(struct output_parser *parser) {
 
 static void end_marked_call(struct output_parser *parser) {
     struct call_scan *scan = &parser->call;
-    give_arguments(parser, "{}" + (scan->n_parameters > 0), scan->n_parameters ? 1 : 2);
+    const char *end = scan->n_parameters ? "}" : "{}";
+    give_arguments(parser, end, strlen(end));
     scan->arguments_done = true;
     end_call(parser);
     if (parser->markup->list && parser->state == BETWEEN) {

@@ -11,7 +11,7 @@
 #include "engine/grammar/xml_text.h"
 
 #define DEEPEST_ELEMENT 60 /* elements in elements of different schemas */
-#define DEEPEST_FIND 20 /* references to references, until an `xml` object is found */
+#define DEEPEST_FIND    20 /* references to references, until an `xml` object is found */
 
 #define SPACE       "(?:\\n[ \\t]{0,40})?"
 #define DECLARATION "(?:<\\?xml version=\"1\\.0\"(?: encoding=\"UTF-8\")?\\?>\\n?)?"
