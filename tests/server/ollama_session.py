@@ -17,6 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 DEMO = os.path.join(HERE, "../../assets/demo/demo.gguf")
 TEMPLATE = ("{% if tools %}{{ tools | tojson }}{% endif %}{% for m in messages %}{{ m.role }}: {{ m.content }}\n"
             "{% endfor %}assistant:{% if enable_thinking %}<think>{% endif %}")
+CALLER = "{% if tools %}{{ tools | tojson }} <tool_call>{% endif %}{% for m in messages %}{{ m.content }}{% endfor %}"
 FEW = {"num_predict": 8, "temperature": 0}
 
 
@@ -321,18 +322,23 @@ def check_library():
     assert server.chat(model="small:talk", max_tokens=None, temperature=None)["usage"]["completion_tokens"] <= 6
     thought = chat(model="small:talk", think=True, options={})["message"]
     assert thought["thinking"] and thought["content"] == ""
-    call = {"type": "object", "properties": {"name": {"const": "f"}, "arguments": {
-        "type": "object", "properties": {"n": {"enum": [41, 42]}}, "required": ["n"], "additionalProperties": False}},
-            "required": ["name", "arguments"], "additionalProperties": False}
-    asked = {"model": "small:talk", "messages": PROMPT, "format": call, "options": {"num_predict": 90},
-             "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]}
-    called = chat(**asked)
-    function = called["message"]["tool_calls"][0]["function"]
-    assert function["name"] == "f" and function["arguments"]["n"] in (41, 42) and called["done_reason"] == "stop"
+    server.json("POST", "/api/create", {"model": "caller", "from": "demo", "stream": False, "template": CALLER})
+    n = {"type": "object", "properties": {"n": {"enum": [41, 42]}}, "required": ["n"], "additionalProperties": False}
+    asked = {"model": "caller", "messages": PROMPT, "format": {"const": {}},
+             "tools": [{"type": "function", "function": {"name": "f", "parameters": n}}]}
+    for seed in range(40):  # a call, or what the format says
+        asked["options"] = {"num_predict": 90, "temperature": 1.5, "seed": seed}
+        called = chat(**asked)
+        if "tool_calls" in called["message"]:
+            break
+        assert called["done_reason"] == "length" or json.loads(called["message"]["content"]) == {}, called
+    functions = [c["function"] for c in called["message"]["tool_calls"]]
+    assert all(f["name"] == "f" and f["arguments"]["n"] in (41, 42) for f in functions)
     told = [c for o in server.lines("/api/chat", asked) for c in o["message"].get("tool_calls", [])]
-    assert [c["function"] for c in told] == [function]
+    assert [c["function"] for c in told] == functions
     history = PROMPT + [called["message"], {"role": "tool", "tool_name": "f", "content": "yes"}]
     assert chat(model="small:talk", messages=history)["done"]
+    assert server.ask("DELETE", "/api/delete", {"model": "caller"})[0].status == 200
 
     assert server.ask("POST", "/api/copy", {"source": "small:talk", "destination": "ours/copy"})[0].status == 200
     assert server.ask("POST", "/api/copy", {"source": "nobody", "destination": "x"})[0].status == 404
