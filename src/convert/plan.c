@@ -470,6 +470,7 @@ static bn_status add_matrix(struct planner *p, const struct role *role, size_t l
     if (!status) t.name = result_name(p, role, layer, ".weight", tensor, &status);
     if (!status) status = read_matrix(p, role, layer, module, &t);
     if (!status) status = decide_type(p, role, &t);
+    tensor_set_drop_pages(p->set); /* all of a master is read for its scale */
     if (!status && transposed && p->config->is_gguf && !p->to_gguf) {
         exchange_sides(&t);
         status = transpose(p, &t);
