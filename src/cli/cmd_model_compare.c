@@ -38,7 +38,7 @@ struct table {
     json_t *rows;
     const json_t *models;
     struct column columns[COMPARISON_MAX_MODELS + 2];
-    char keys[COMPARISON_MAX_MODELS][8];
+    char keys[COMPARISON_MAX_MODELS][24];
 };
 
 static void table_init(struct table *table, const json_t *models) {

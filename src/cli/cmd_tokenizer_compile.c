@@ -99,7 +99,7 @@ static bn_status compile(const struct invocation *invocation, bn_error *err) {
     const char *output = ((const struct compile_settings *)invocation->settings)->output,
                *name = invocation->arguments[0];
     if (!output) return fail(err, BN_STATUS_BAD_ARGUMENT, "say with -o where the compiled tokenizer goes");
-    size_t n = strlen(output), vocab_size;
+    size_t n = strlen(output), vocab_size = 0;
     bool into_gguf = n > 5 && strcmp(output + n - 5, ".gguf") == 0;
     bn_status status =
         into_gguf ? compile_gguf(name, output, &vocab_size, err) : compile_file(name, output, &vocab_size, err);
