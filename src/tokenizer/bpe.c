@@ -435,7 +435,7 @@ static void encode_symbols(const struct bpe *bpe, const char *word, size_t size,
         merge_part(bpe, word, scratch, begin, end, out);
     }
     const bool dropped = bpe->byte_level && bpe->unknown_id < 0 && n < size;
-    if (dropped && !out->failed) place_in_alphabet(bpe, word, out->items + first, out->n - first);
+    if (dropped && out->n > first && !out->failed) place_in_alphabet(bpe, word, out->items + first, out->n - first);
 }
 
 void bpe_merge_symbols(const struct bpe *bpe, const int32_t *symbols, size_t n, struct bpe_scratch *scratch,

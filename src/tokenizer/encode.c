@@ -86,8 +86,8 @@ static bn_status encode_new_word(struct encode_work *work, const struct word *wo
     tokens->n = 0;
     bn_status status = encode_word(work, word->text, word->size, tokens, err);
     if (status) return status;
-    int32_t *ids = id_list_reserve(out, tokens->n);
-    if (tokens->failed || out->failed) return fail_no_memory(err, word->size); /* ids may be NULL for no tokens */
+    int32_t *ids = id_list_reserve(out, max_size(tokens->n, 1)); /* there may be none, which isn't lack of memory */
+    if (tokens->failed || !ids) return fail_no_memory(err, word->size);
     for (size_t i = 0; i < tokens->n; i++) ids[i] = tokens->items[i].id;
     out->n += tokens->n;
     if (key && tokens->n <= WORD_CACHE_MAX_IDS) word_cache_keep(&work->tokenizer->words, key, ids, tokens->n);
