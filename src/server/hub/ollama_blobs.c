@@ -29,10 +29,10 @@ char *ollama_blob_path(const char *digest) {
     return path;
 }
 
-/* What lies in the folder: complete files, and those that are still being written. */
+/* The complete files of the folder. */
 struct uploads {
-    uint64_t bytes; /* a small file counts LEAST_FILE_BYTES, so that there can't be any number of them */
-    char *oldest;   /* path of the oldest complete one; NULL: there is none */
+    uint64_t bytes;
+    char *oldest; /* path of the oldest; NULL: there is none */
     struct timespec oldest_time;
 };
 
@@ -40,9 +40,15 @@ static bool is_earlier(const struct timespec *a, const struct timespec *b) {
     return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
 }
 
+/* A small file counts LEAST_FILE_BYTES, so that there can't be any number of them. */
+static uint64_t counted_bytes(uint64_t size) {
+    return size > LEAST_FILE_BYTES ? size : LEAST_FILE_BYTES;
+}
+
 static void count_file(struct uploads *uploads, const char *name, char *path, const struct stat *info) {
-    uploads->bytes += info->st_size > LEAST_FILE_BYTES ? (uint64_t)info->st_size : LEAST_FILE_BYTES;
-    if (!sha256_valid(name) || (uploads->oldest && !is_earlier(&info->st_mtim, &uploads->oldest_time))) {
+    bool complete = sha256_valid(name);
+    if (complete) uploads->bytes += counted_bytes((uint64_t)info->st_size);
+    if (!complete || (uploads->oldest && !is_earlier(&info->st_mtim, &uploads->oldest_time))) {
         mem_free(path);
         return;
     }
@@ -70,7 +76,7 @@ static void sweep(const char *folder, struct uploads *out) {
 }
 
 /* Is there room for n bytes more? The oldest complete files are removed for them. */
-static bool make_room(const char *folder, size_t n, uint64_t most) {
+static bool make_room(const char *folder, uint64_t n, uint64_t most) {
     struct uploads uploads;
     sweep(folder, &uploads);
     while (uploads.bytes + n > most && uploads.oldest && unlink(uploads.oldest) == 0) {
@@ -94,7 +100,8 @@ struct upload {
     struct exchange *exchange;
     const struct api *api;
     char digest[80];
-    char *folder, *path; /* where it goes; the thread's */
+    char *folder, *path;    /* where it goes; the thread's, as are the next two */
+    uint64_t size, counted; /* bytes that were written, and as what they count */
     pthread_mutex_t lock;
     pthread_cond_t news;
     struct buffer waiting; /* guarded by lock, as are the next three */
@@ -153,19 +160,37 @@ static bool next_bytes(struct upload *upload, struct buffer *bytes, bn_status *s
     return !*status && bytes->size;
 }
 
+/* What the uploads that are still coming count as: their files needn't have names yet. */
+static struct {
+    pthread_mutex_t lock;
+    uint64_t counted;
+} coming = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
 /* Writes within the bound of all uploads, one of them at a time. */
 static bn_status write_bytes(struct upload *upload, FILE *stream, const struct buffer *bytes, bn_error *err) {
-    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+    uint64_t size = upload->size + bytes->size, counted = counted_bytes(size);
     bool written = false;
-    pthread_mutex_lock(&one_at_a_time);
-    bool room = make_room(upload->folder, bytes->size, upload->api->upload_bytes);
-    if (room) written = fwrite(bytes->data, 1, bytes->size, stream) == bytes->size && fflush(stream) == 0;
-    pthread_mutex_unlock(&one_at_a_time);
+    pthread_mutex_lock(&coming.lock);
+    bool room = make_room(upload->folder, coming.counted - upload->counted + counted, upload->api->upload_bytes);
+    if (room) {
+        written = fwrite(bytes->data, 1, bytes->size, stream) == bytes->size && fflush(stream) == 0;
+        coming.counted += counted - upload->counted;
+        upload->counted = counted;
+        upload->size = size;
+    }
+    pthread_mutex_unlock(&coming.lock);
     if (!room)
         return fail(err, BN_STATUS_BUSY,
                     "uploads may have %" PRIu64 " MiB in all (--max-uploads-mib): there is no room",
                     upload->api->upload_bytes >> 20);
     return written ? BN_OK : fail(err, BN_STATUS_IO, "%s: can't write", upload->path);
+}
+
+/* The upload has come, and lies in the folder, or broke off. */
+static void forget_coming(struct upload *upload) {
+    pthread_mutex_lock(&coming.lock);
+    coming.counted -= upload->counted;
+    pthread_mutex_unlock(&coming.lock);
 }
 
 static bn_status receive(struct upload *upload, bn_error *err) {
@@ -186,8 +211,11 @@ static bn_status receive(struct upload *upload, bn_error *err) {
     digest_release(&digest);
     if (!status && strcmp(hex, upload->digest + 7) != 0)
         status = fail(err, BN_STATUS_BAD_ARGUMENT, "digest mismatch: the body's is sha256:%s", hex);
-    if (!status) return atomic_file_commit(&file, err);
-    atomic_file_abort(&file);
+    if (!status)
+        status = atomic_file_commit(&file, err);
+    else
+        atomic_file_abort(&file);
+    forget_coming(upload);
     return status;
 }
 
