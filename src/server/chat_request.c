@@ -263,9 +263,10 @@ bool chat_request_settle(struct chat_request *request, struct failure *failure) 
 
 /* ---- the rest ---- */
 
-/* Does the model begin answers with thoughts, in which a mark of calls may be talked about? */
-static bool thinks_aloud(const struct model *model) {
-    return model->chat_template && strstr(model->chat_template, "<think>");
+/* May the answer begin with thoughts, in which a mark of calls may be talked about? */
+static bool thinks_aloud(const struct model *model, const json_t *body) {
+    const json_t *enabled = json_object_get(json_member(body, "chat_template_kwargs"), "enable_thinking");
+    return !json_is_false(enabled) && model->chat_template && strstr(model->chat_template, "<think>");
 }
 
 /* Both a call and text of a format may come. Where that can't be told apart, or held, the answer is what the format says: no call
@@ -291,7 +292,7 @@ static bool hold_calls(struct chat_request *request, const json_t *body, struct 
     struct tool_constraint calls = {.tools = json_member(body, "tools"),
                                     .syntax = request->tool_syntax,
                                     .parallel = request->parallel_calls,
-                                    .thoughts = thinks_aloud(request->model)};
+                                    .thoughts = thinks_aloud(request->model, body)};
     const char *word = json_is_string(choice) ? json_string_value(choice) : choice ? "required" : "auto";
     if (json_is_object(choice)) {
         calls.only = json_text_or(json_object_get(choice, "function"), "name", json_text_or(choice, "name", NULL));

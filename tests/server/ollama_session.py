@@ -338,6 +338,10 @@ def check_library():
     assert [c["function"] for c in told] == functions
     history = PROMPT + [called["message"], {"role": "tool", "tool_name": "f", "content": "yes"}]
     assert chat(model="small:talk", messages=history)["done"]
+    server.json("POST", "/api/create", {"model": "caller", "from": "demo", "stream": False, "template": CALLER + "{# <think> #}"})
+    for seed in range(6):  # who doesn't want thoughts gets none, in the text neither
+        message = chat(**{**asked, "think": False, "options": {"num_predict": 90, "temperature": 1.5, "seed": seed}})["message"]
+        assert "tool_calls" in message or json.loads(message["content"]) == {}, message
     assert server.ask("DELETE", "/api/delete", {"model": "caller"})[0].status == 200
 
     assert server.ask("POST", "/api/copy", {"source": "small:talk", "destination": "ours/copy"})[0].status == 200

@@ -286,8 +286,8 @@ static struct pattern_node *thoughtful_answer(struct rules *rules, const bn_tool
     struct marks marks;
     if (!tools->thoughts || tools->required) return answer(rules, tools, a, NULL);
     if (!marks_init(&marks, rules->work, &end, 1, NULL)) return NULL;
-    struct pattern_node *thinking =
-        body_both(rules, body_pattern(rules, "\\s*<think>"), body_until(rules, &marks, end));
+    struct pattern_node *thinking = body_both(rules, body_pattern(rules, a->text ? "\\s{0,8}<think>" : "\\s*<think>"),
+                                              body_until(rules, &marks, end));
     return body_either(rules, answer(rules, tools, a, thoughts),
                        body_both(rules, thinking, answer(rules, tools, a, NULL)));
 }
