@@ -41,7 +41,7 @@ def check_errors_name_their_place():
                            ({"stop": ["x"] * 1000}, "stop"), ({"logprobs": 3}, "logprobs"),
                            ({"messages": "hi"}, "messages"), ({"stream": "yes"}, "stream"),
                            ({"tool_choice": "required"}, "tool_choice"),
-                           ({"response_format": {"type": "xml"}}, "response_format.type"),
+                           ({"response_format": {"type": "yaml"}}, "response_format.type"),
                            ({"guided_grammar": "root ::= x"}, "guided_grammar"),
                            ({"guided_regex": "("}, "guided_regex")]:
         error = server.chat(400, **options)["error"]
