@@ -146,6 +146,7 @@ bitnet bench -hf ours/small-gguf:i2_s -p 1 -n 1 -r 1
 check "-hf: in bench" exits 0
 # served ARGUMENT…: `serve` with them, until it listens; its first model's id in the file out.
 served() {
+    rm -f listening # of a server before
     "$BITNET" serve --port 0 "$@" >listening 2>err </dev/null &
     local server=$!
     for _ in $(seq 600); do
