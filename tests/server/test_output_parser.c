@@ -45,12 +45,15 @@ static void on_end(void *context) {
 static const struct output_events events = {on_text, on_reasoning, on_begin, on_arguments, on_end};
 static const char *const names[] = {"get_weather", "f", NULL};
 
-static void check(enum tool_syntax syntax, const char *said, const char *expected) {
+/* What is said, in pieces of every size. markup and functions: of TOOLS_MARKUP, else NULL. */
+static void check_pieces(enum tool_syntax syntax, const bn_tool_syntax *markup, const json_t *functions,
+                         const char *said, const char *expected) {
     size_t size = strlen(said);
     for (size_t piece = 1; piece <= size; piece++) {
         struct seen seen = {0};
         struct output_parser parser;
         output_parser_init(&parser, syntax, names, true, false, &events, &seen);
+        if (markup) output_parser_mark(&parser, markup, functions);
         for (size_t at = 0; at < size; at += piece)
             assert_true(output_parser_push(&parser, said + at, size - at < piece ? size - at : piece));
         assert_true(output_parser_finish(&parser));
@@ -60,6 +63,10 @@ static void check(enum tool_syntax syntax, const char *said, const char *expecte
         buffer_release(&seen.log);
         output_parser_release(&parser);
     }
+}
+
+static void check(enum tool_syntax syntax, const char *said, const char *expected) {
+    check_pieces(syntax, NULL, NULL, said, expected);
 }
 
 static void test_text_and_thoughts(void **state) {
@@ -121,21 +128,7 @@ static void check_marked(const char *syntax, const char *said, const char *expec
     json_t *functions = json_loads(tools, 0, NULL);
     const bn_tool_syntax *found = bn_tool_syntax_find(syntax);
     assert_int_equal(tool_syntax_of(found), TOOLS_MARKUP);
-    size_t size = strlen(said);
-    for (size_t piece = 1; piece <= size; piece++) {
-        struct seen seen = {0};
-        struct output_parser parser;
-        output_parser_init(&parser, TOOLS_MARKUP, names, true, false, &events, &seen);
-        output_parser_mark(&parser, found, functions);
-        for (size_t at = 0; at < size; at += piece)
-            assert_true(output_parser_push(&parser, said + at, size - at < piece ? size - at : piece));
-        assert_true(output_parser_finish(&parser));
-        if (seen.last) buffer_append_char(&seen.log, ')');
-        if (strcmp(seen.log.data ? seen.log.data : "", expected) != 0)
-            test_fail("pieces of %zu of '%s':\n  got      %s\n  expected %s", piece, said, seen.log.data, expected);
-        buffer_release(&seen.log);
-        output_parser_release(&parser);
-    }
+    check_pieces(TOOLS_MARKUP, found, functions, said, expected);
     json_decref(functions);
 }
 
