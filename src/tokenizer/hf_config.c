@@ -1,10 +1,12 @@
 /* Companion files: what transformers reads beside the tokenizer itself. */
 #include "tokenizer/hf_config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "tokenizer/sentencepiece.h"
 
 bn_status hf_optional_json(const char *folder, const char *name, json_t **out, bn_error *err) {
     *out = NULL;
@@ -15,21 +17,140 @@ bn_status hf_optional_json(const char *folder, const char *name, json_t **out, b
     return status;
 }
 
-/* "bos_token": "<s>" or {"content": "<s>", …} */
-static const char *token_text(const json_t *config, const char *key) {
+const char *hf_token_text(const json_t *config, const char *key) {
     const json_t *value = json_object_get(config, key);
-    if (json_is_object(value)) value = json_object_get(value, "content");
-    return json_string_value(value);
+    return json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
 }
 
 static void take_special(bn_tokenizer *tokenizer, const json_t *config) {
-    const char *bos = token_text(config, "bos_token"), *eos = token_text(config, "eos_token");
-    const char *pad = token_text(config, "pad_token");
+    const char *bos = hf_token_text(config, "bos_token"), *eos = hf_token_text(config, "eos_token");
+    const char *pad = hf_token_text(config, "pad_token");
     int32_t id;
     if (bos && (id = bn_tokenizer_find(tokenizer, bos)) >= 0) tokenizer->bos = id;
     if (eos && (id = bn_tokenizer_find(tokenizer, eos)) >= 0) tokenizer->eos = id;
     if (pad && (id = bn_tokenizer_find(tokenizer, pad)) >= 0) tokenizer->pad = id;
 }
+
+/* ---- tokens that only these files name ---- */
+
+const char *const hf_roles[HF_N_ROLES] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                          "pad_token", "cls_token", "mask_token"};
+
+/* Tokens on their way behind those of the tokenizer's own file. */
+struct late_tokens {
+    bn_tokenizer *tokenizer;
+    size_t next;  /* the id that a new one gets */
+    bool changed; /* what is derived from the added tokens has to be built again */
+};
+
+static struct added_token *find_added(const struct late_tokens *late, const char *text, size_t size) {
+    struct added_tokens *added = &late->tokenizer->added;
+    for (size_t i = 0; i < added->n; i++)
+        if (added->items[i].size == size && memcmp(added->items[i].content, text, size) == 0) return &added->items[i];
+    return NULL;
+}
+
+/* A text that is new gets the next id, whatever the files say, as the reference counts. An entry with settings replaces
+ * those that a known token has. */
+static bn_status add_late(struct late_tokens *late, const json_t *entry, bn_error *err) {
+    const json_t *content = json_object_get(entry, "content");
+    const char *text = json_string_value(content);
+    if (!text) return fail(err, BN_STATUS_BAD_FILE, "an added token has no 'content'");
+    int32_t known = vocabulary_find(&late->tokenizer->vocabulary, text, json_string_length(content));
+    late->changed = true;
+    return hf_add_token(late->tokenizer, entry, known >= 0 ? (size_t)known : late->next++, err);
+}
+
+/* A role's or a further special token, as text or with settings, which count only where the token is new. */
+static bn_status add_special(struct late_tokens *late, const json_t *value, bn_error *err) {
+    const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
+    const char *text = json_string_value(content);
+    if (!text || !*text) return BN_OK;
+    struct added_token *known = find_added(late, text, json_string_length(content));
+    if (known) {
+        known->special = true;
+        late->tokenizer->vocabulary.records[known->id].flags |= TOKEN_SPECIAL;
+        return BN_OK;
+    }
+    json_t *entry =
+        json_is_object(value) ? json_copy((json_t *)(uintptr_t)value) : json_pack("{s:O}", "content", value);
+    bn_status status = !entry || json_object_set_new(entry, "special", json_true()) ? fail_no_memory(err, strlen(text))
+                                                                                    : add_late(late, entry, err);
+    json_decref(entry);
+    return status;
+}
+
+static bn_status add_specials(struct late_tokens *late, const json_t *config, bn_error *err) {
+    static const char *const lists[] = {"additional_special_tokens", "extra_special_tokens"};
+    bn_status status = BN_OK;
+    for (size_t i = 0; i < HF_N_ROLES && !status; i++)
+        status = add_special(late, json_object_get(config, hf_roles[i]), err);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists && !status; i++) {
+        json_t *list = json_object_get(config, lists[i]), *value;
+        const char *name;
+        size_t at;
+        json_array_foreach(list, at, value) if (!status) status = add_special(late, value, err);
+        json_object_foreach(list, name, value) if (!status) status = add_special(late, value, err);
+    }
+    return status;
+}
+
+/* Adds the members of an object in the order of ids: {"7": {"content": …}}, or {TEXT: 7} where the ids are values. */
+static bn_status add_by_id(struct late_tokens *late, const json_t *tokens, bool ids_are_keys, bn_error *err) {
+    const size_t n = json_object_size(tokens);
+    struct numbered {
+        json_int_t id;
+        const char *key;
+        json_t *value;
+    } *sorted = mem_alloc_array(n + 1, sizeof *sorted);
+    if (!sorted) return fail_no_memory(err, n * sizeof *sorted);
+    size_t i = 0;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)tokens, key, value) {
+        json_int_t id = ids_are_keys ? strtoll(key, NULL, 10) : json_integer_value(value);
+        size_t at = i++;
+        for (; at > 0 && sorted[at - 1].id > id; at--) sorted[at] = sorted[at - 1]; /* they come sorted, as a rule */
+        sorted[at] = (struct numbered){id, key, value};
+    }
+    bn_status status = BN_OK;
+    for (i = 0; i < n && !status; i++) {
+        json_t *entry = ids_are_keys ? json_incref(sorted[i].value) : json_pack("{s:s}", "content", sorted[i].key);
+        status = entry ? add_late(late, entry, err) : fail_no_memory(err, strlen(sorted[i].key));
+        json_decref(entry);
+    }
+    mem_free(sorted);
+    return status;
+}
+
+/* As transformers does it: added_tokens_decoder, or the older added_tokens.json, then the roles' tokens and further
+ * special ones. */
+static bn_status add_tokens(bn_tokenizer *tokenizer, const char *folder, size_t n_model, const json_t *config,
+                            const json_t *map, bn_error *err) {
+    struct late_tokens late = {.tokenizer = tokenizer, .next = n_model};
+    const json_t *numbered = json_object_get(config, "added_tokens_decoder");
+    json_t *older = NULL;
+    for (size_t i = 0; i < tokenizer->added.n; i++)
+        late.next = max_size(late.next, (size_t)tokenizer->added.items[i].id + 1);
+    bn_status status = numbered ? BN_OK : hf_optional_json(folder, "added_tokens.json", &older, err);
+    if (!status) status = add_by_id(&late, numbered ? numbered : older, numbered != NULL, err);
+    if (!status) status = add_specials(&late, config, err);
+    if (!status && !numbered) status = add_specials(&late, map, err);
+    json_decref(older);
+    if (status || !late.changed) return status;
+    return tokenizer_finish_added(tokenizer, err);
+}
+
+/* add_bos_token and add_eos_token, where one of them is there, say what goes around a text. */
+static bn_status take_around(bn_tokenizer *tokenizer, const json_t *config, bn_error *err) {
+    const json_t *bos = json_object_get(config, "add_bos_token"), *eos = json_object_get(config, "add_eos_token");
+    if (!bos && !eos) return BN_OK;
+    postprocessor_release(&tokenizer->postprocessor);
+    return template_around(&tokenizer->postprocessor, json_is_true(bos) ? tokenizer->bos : -1,
+                           json_is_true(eos) ? tokenizer->eos : -1, 1, err);
+}
+
+/* ---- templates, ends ---- */
 
 /* chat_template: a string, or a list of named ones of which "default" is taken. */
 static bn_status take_template(bn_tokenizer *tokenizer, const json_t *config, bn_error *err) {
@@ -78,18 +199,22 @@ static bn_status read_generation_config(bn_tokenizer *tokenizer, const char *fol
     return status;
 }
 
-bn_status hf_read_companions(bn_tokenizer *tokenizer, const char *folder, bn_error *err) {
-    static const char *const names[] = {"special_tokens_map.json", "tokenizer_config.json"};
+bn_status hf_read_companions(bn_tokenizer *tokenizer, size_t n_model, bool around, const char *folder, bn_error *err) {
+    json_t *config = NULL, *map = NULL;
     bn_status status = read_template_file(tokenizer, folder, err);
-    for (size_t i = 0; i < sizeof names / sizeof *names && !status; i++) {
-        json_t *config;
-        status = hf_optional_json(folder, names[i], &config, err);
-        if (status) break;
+    if (!status) status = hf_optional_json(folder, "special_tokens_map.json", &map, err);
+    if (!status) status = hf_optional_json(folder, "tokenizer_config.json", &config, err);
+    if (!status) status = add_tokens(tokenizer, folder, n_model, config, map, err);
+    if (!status) {
+        take_special(tokenizer, map);
         take_special(tokenizer, config);
-        status = take_template(tokenizer, config, err);
-        json_decref(config);
+        if (around) status = take_around(tokenizer, config, err);
     }
+    if (!status) status = take_template(tokenizer, map, err);
+    if (!status) status = take_template(tokenizer, config, err);
     if (!status) status = read_generation_config(tokenizer, folder, err);
     if (!status && tokenizer->eos >= 0) tokenizer->vocabulary.records[tokenizer->eos].flags |= TOKEN_END;
+    json_decref(config);
+    json_decref(map);
     return status;
 }

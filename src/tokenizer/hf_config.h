@@ -9,9 +9,16 @@ enum { HF_MAX_FILE = 1 << 29, HF_MAX_CONFIG = 1 << 26 };
 
 /* Parses folder/name if it is there; *out NULL if not. */
 bn_status hf_optional_json(const char *folder, const char *name, json_t **out, bn_error *err);
-/* BOS, EOS, chat template and further tokens that end a generation: tokenizer_config.json, special_tokens_map.json,
- * generation_config.json, chat_template.jinja, as far as they are there. */
-bn_status hf_read_companions(bn_tokenizer *tokenizer, const char *folder, bn_error *err);
+/* The roles that tokens have in these files: "bos_token" and so on. */
+enum { HF_N_ROLES = 7 };
+extern const char *const hf_roles[HF_N_ROLES];
+/* The text of a role's token ("<s>" or {"content": "<s>", …}); NULL where config (which may be NULL) has none. */
+const char *hf_token_text(const json_t *config, const char *key);
+/* Added tokens, BOS, EOS, what goes around a text, chat template and further tokens that end a generation:
+ * tokenizer_config.json, special_tokens_map.json, added_tokens.json, generation_config.json, chat_template.jinja, as far
+ * as they are there. The tokenizer is finished; n_model: entries of its model, from where new tokens are counted.
+ * around: add_bos_token and add_eos_token count; they don't where a tokenizer.json says what goes around a text. */
+bn_status hf_read_companions(bn_tokenizer *tokenizer, size_t n_model, bool around, const char *folder, bn_error *err);
 /* vocab.json with the merges.txt beside it. */
 bn_status hf_from_vocab(const json_t *vocab, const char *folder, const char *name, bn_tokenizer **out, bn_error *err);
 /* BERT's vocab.txt: a token a line. */

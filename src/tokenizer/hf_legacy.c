@@ -40,31 +40,31 @@ static bn_status read_merges(const char *folder, json_t **merges, bn_error *err)
     return *merges ? BN_OK : fail(err, BN_STATUS_BAD_FILE, "merges.txt isn't UTF-8");
 }
 
-enum { N_ROLES = 7 };
-static const char *const special_keys[N_ROLES] = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                                  "pad_token", "cls_token", "mask_token"};
-static const char *const gpt2_tokens[N_ROLES] = {"<|endoftext|>", "<|endoftext|>", "<|endoftext|>"};
-static const char *const bert_tokens[N_ROLES] = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
+/* What the classes of transformers call their tokens where no file says it; in the order of hf_roles. */
+static const char *const gpt2_tokens[HF_N_ROLES] = {"<|endoftext|>", "<|endoftext|>", "<|endoftext|>"};
+static const char *const qwen2_tokens[HF_N_ROLES] = {NULL, "<|endoftext|>", "<|endoftext|>", NULL, "<|endoftext|>"};
+static const char *const roberta_tokens[HF_N_ROLES] = {"<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"};
+static const char *const bert_tokens[HF_N_ROLES] = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
+enum { ROLE_BOS = 0, ROLE_EOS = 1, ROLE_UNK = 2, ROLE_SEP = 3, ROLE_PAD = 4, ROLE_CLS = 5 };
 
-/* The name that tokenizer_config.json has for a role: a text, or an object with one. */
-static const char *configured_token(const json_t *config, const char *key) {
-    const json_t *value = json_object_get(config, key);
-    return json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
+static const char *token_of_role(const json_t *config, size_t role, const char *const usual[HF_N_ROLES]) {
+    const char *text = hf_token_text(config, hf_roles[role]);
+    return text ? text : usual[role];
 }
 
-static const char *token_of_role(const json_t *config, size_t role, const char *const usual[N_ROLES]) {
-    const char *text = configured_token(config, special_keys[role]);
-    return text ? text : usual[role];
+static json_t *named_token(const json_t *vocab, const char *text) {
+    json_t *id = text ? json_object_get(vocab, text) : NULL;
+    return id ? json_pack("[s, O]", text, id) : NULL;
 }
 
 /* Special tokens as far as the vocabulary has them: those of the class, then those that tokenizer_config.json names, since
  * of one text the last entry counts. */
-static json_t *special_tokens(const json_t *vocab, const json_t *config, const char *const usual[N_ROLES]) {
+static json_t *special_tokens(const json_t *vocab, const json_t *config, const char *const usual[HF_N_ROLES]) {
     json_t *tokens = json_array();
-    for (size_t i = 0; tokens && i < 2 * N_ROLES; i++) {
-        const char *key = special_keys[i % N_ROLES], *configured = configured_token(config, key);
-        if ((i >= N_ROLES) != (configured != NULL)) continue;
-        const char *text = configured ? configured : usual[i % N_ROLES];
+    for (size_t i = 0; tokens && i < 2 * HF_N_ROLES; i++) {
+        const char *key = hf_roles[i % HF_N_ROLES], *configured = hf_token_text(config, key);
+        if ((i >= HF_N_ROLES) != (configured != NULL)) continue;
+        const char *text = configured ? configured : usual[i % HF_N_ROLES];
         const json_t *value = json_object_get(config, key);
         json_t *id = text ? json_object_get(vocab, text) : NULL;
         if (!id) continue;
@@ -87,24 +87,96 @@ static bn_status read_root(const json_t *root, const char *name, bn_tokenizer **
     return status;
 }
 
+/* How a class of transformers that has its vocabulary in these two files cuts texts, and what it puts around them. */
+enum vocab_kind { VOCAB_GPT2, VOCAB_ROBERTA, VOCAB_QWEN2 };
+static const struct vocab_class {
+    const char *name; /* without the "Fast" behind it that there may be */
+    enum vocab_kind kind;
+} vocab_classes[] = {
+    {"GPT2Tokenizer", VOCAB_GPT2},          {"CodeGenTokenizer", VOCAB_GPT2},    {"PreTrainedTokenizer", VOCAB_GPT2},
+    {"TokenizersBackend", VOCAB_GPT2},      {"RobertaTokenizer", VOCAB_ROBERTA}, {"BartTokenizer", VOCAB_ROBERTA},
+    {"LongformerTokenizer", VOCAB_ROBERTA}, {"LEDTokenizer", VOCAB_ROBERTA},     {"Qwen2Tokenizer", VOCAB_QWEN2},
+};
+static const char qwen2_pattern[] =
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|"
+    "\\s+(?!\\S)|\\s+";
+
+static bn_status vocab_kind_of(const json_t *config, const char *name, enum vocab_kind *kind, bn_error *err) {
+    const char *class = json_string_value(json_object_get(config, "tokenizer_class"));
+    *kind = VOCAB_GPT2;
+    if (!class) return BN_OK;
+    size_t n = strlen(class);
+    if (n > 4 && strcmp(class + n - 4, "Fast") == 0) n -= 4;
+    for (size_t i = 0; i < sizeof vocab_classes / sizeof *vocab_classes; i++) {
+        if (strncmp(vocab_classes[i].name, class, n) != 0 || vocab_classes[i].name[n]) continue;
+        *kind = vocab_classes[i].kind;
+        return BN_OK;
+    }
+    return fail(err, BN_STATUS_UNSUPPORTED,
+                "%s: a vocab.json of a %.60s (tokenizer_config.json) can't be read: only those of GPT-2, RoBERTa, BART "
+                "and Qwen 2 can, others need their tokenizer.json",
+                name, class);
+}
+
+/* The steps before and behind the model, into root. */
+static bool add_vocab_steps(json_t *root, enum vocab_kind kind, const json_t *config, const json_t *vocab) {
+    const bool prefix = json_is_true(json_object_get(config, "add_prefix_space")), qwen2 = kind == VOCAB_QWEN2;
+    json_t *bytes = json_pack("{s:s, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", prefix, "use_regex", !qwen2);
+    json_t *split = qwen2 ? json_pack("{s:s, s:{s:s}, s:s, s:b}", "type", "Split", "pattern", "Regex", qwen2_pattern,
+                                      "behavior", "Isolated", "invert", 0)
+                          : NULL;
+    json_t *normalizer = qwen2 ? json_pack("{s:s}", "type", "NFC") : NULL;
+    json_t *steps = qwen2 ? json_pack("{s:s, s:[o, o]}", "type", "Sequence", "pretokenizers", split, bytes) : bytes;
+    json_t *around = NULL;
+    if (kind == VOCAB_ROBERTA) {
+        json_t *sep = named_token(vocab, token_of_role(config, ROLE_SEP, roberta_tokens));
+        json_t *cls = named_token(vocab, token_of_role(config, ROLE_CLS, roberta_tokens));
+        around =
+            json_pack("{s:s, s:o, s:o, s:b, s:b}", "type", "RobertaProcessing", "sep", sep, "cls", cls, "trim_offsets",
+                      !json_is_false(json_object_get(config, "trim_offsets")), "add_prefix_space", prefix);
+    }
+    int failed = json_object_set_new(root, "pre_tokenizer", steps);
+    if (qwen2) failed |= json_object_set_new(root, "normalizer", normalizer);
+    if (kind == VOCAB_ROBERTA) failed |= json_object_set_new(root, "post_processor", around);
+    return !failed;
+}
+
+static bn_status from_bpe(const json_t *vocab, const json_t *merges, const json_t *config, const char *name,
+                          bn_tokenizer **out, bn_error *err) {
+    enum vocab_kind kind;
+    bn_status status = vocab_kind_of(config, name, &kind, err);
+    if (status) return status;
+    const char *const *usual = kind == VOCAB_ROBERTA ? roberta_tokens
+                               : kind == VOCAB_QWEN2 ? qwen2_tokens
+                                                     : gpt2_tokens;
+    for (size_t role = ROLE_SEP; kind == VOCAB_ROBERTA && role <= ROLE_CLS; role += ROLE_CLS - ROLE_SEP)
+        if (!json_object_get(vocab, token_of_role(config, role, usual)))
+            return fail(err, BN_STATUS_BAD_FILE, "%s: the vocabulary lacks '%.60s', which goes around every text", name,
+                        token_of_role(config, role, usual));
+    json_t *root =
+        json_pack("{s:{s:s, s:O, s:O}, s:o, s:{s:s}}", "model", "type", "BPE", "vocab", vocab, "merges", merges,
+                  "added_tokens", special_tokens(vocab, config, usual), "decoder", "type", "ByteLevel");
+    if (root && !add_vocab_steps(root, kind, config, vocab)) {
+        json_decref(root);
+        root = NULL;
+    }
+    status = read_root(root, name, out, err);
+    json_decref(root);
+    if (status) return status;
+    int32_t *const ids[] = {[ROLE_BOS] = &(*out)->bos, [ROLE_EOS] = &(*out)->eos, [ROLE_PAD] = &(*out)->pad};
+    for (size_t role = 0; role <= ROLE_PAD; role++)
+        if (ids[role] && usual[role]) *ids[role] = bn_tokenizer_find(*out, usual[role]);
+    return BN_OK;
+}
+
 bn_status hf_from_vocab(const json_t *vocab, const char *folder, const char *name, bn_tokenizer **out, bn_error *err) {
     json_t *merges = NULL, *config = NULL;
     bn_status status = read_merges(folder, &merges, err);
-    if (status) error_prefix(err, "%s needs the merges.txt beside it", name);
+    if (status)
+        error_prefix(err, "%s: neither a tokenizer.json nor a tekken.json, and a vocab.json needs merges.txt beside it",
+                     name);
     if (!status) status = hf_optional_json(folder, "tokenizer_config.json", &config, err);
-    json_t *special = status ? NULL : special_tokens(vocab, config, gpt2_tokens);
-    if (!status && special) {
-        json_t *root =
-            json_pack("{s:{s:s, s:O, s:O}, s:O, s:{s:s, s:b}, s:{s:s, s:b}, s:{s:s}}", "model", "type", "BPE", "vocab",
-                      (json_t *)vocab, "merges", merges, "added_tokens", special, "pre_tokenizer", "type", "ByteLevel",
-                      "add_prefix_space", json_is_true(json_object_get(config, "add_prefix_space")), "post_processor",
-                      "type", "ByteLevel", "trim_offsets", 0, "decoder", "type", "ByteLevel");
-        status = read_root(root, name, out, err);
-        json_decref(root);
-    } else if (!status) {
-        status = fail_no_memory(err, 0);
-    }
-    json_decref(special);
+    if (!status) status = from_bpe(vocab, merges, config, name, out, err);
     json_decref(merges);
     json_decref(config);
     return status;
@@ -129,23 +201,18 @@ static bn_status token_lines(const char *text, size_t size, const char *name, js
     return *vocab ? BN_OK : fail_no_memory(err, size);
 }
 
-static json_t *named_token(const json_t *vocab, const char *text) {
-    json_t *id = text ? json_object_get(vocab, text) : NULL;
-    return id ? json_pack("[s, O]", text, id) : NULL;
-}
-
 /* As transformers makes it of a BertTokenizer's vocabulary and settings. */
 static bn_status from_bert(const json_t *vocab, const json_t *config, const char *name, bn_tokenizer **out,
                            bn_error *err) {
     const json_t *lower = json_object_get(config, "do_lower_case"), *accents = json_object_get(config, "strip_accents"),
                  *chinese = json_object_get(config, "tokenize_chinese_chars");
     json_t *special = special_tokens(vocab, config, bert_tokens);
-    json_t *sep = named_token(vocab, token_of_role(config, 3, bert_tokens));
-    json_t *cls = named_token(vocab, token_of_role(config, 5, bert_tokens));
+    json_t *sep = named_token(vocab, token_of_role(config, ROLE_SEP, bert_tokens));
+    json_t *cls = named_token(vocab, token_of_role(config, ROLE_CLS, bert_tokens));
     json_t *around = sep && cls ? json_pack("{s:s, s:O, s:O}", "type", "BertProcessing", "sep", sep, "cls", cls) : NULL;
     json_t *root = json_pack(
         "{s:{s:s, s:O, s:s, s:s, s:i}, s:O, s:{s:s, s:b, s:b, s:O?, s:b}, s:{s:s}, s:O?, s:{s:s, s:s, s:b}}", "model",
-        "type", "WordPiece", "vocab", vocab, "unk_token", token_of_role(config, 2, bert_tokens),
+        "type", "WordPiece", "vocab", vocab, "unk_token", token_of_role(config, ROLE_UNK, bert_tokens),
         "continuing_subword_prefix", "##", "max_input_chars_per_word", 100, "added_tokens", special, "normalizer",
         "type", "BertNormalizer", "clean_text", 1, "handle_chinese_chars", !json_is_false(chinese), "strip_accents",
         json_is_boolean(accents) ? accents : NULL, "lowercase", !json_is_false(lower), "pre_tokenizer", "type",
@@ -186,8 +253,8 @@ static bn_status add_bytes(struct vocabulary *vocabulary, bn_error *err) {
 }
 
 static bool is_named_special(const json_t *config, const char *text) {
-    for (size_t i = 0; i < N_ROLES; i++) {
-        const char *name = configured_token(config, special_keys[i]);
+    for (size_t i = 0; i < HF_N_ROLES; i++) {
+        const char *name = hf_token_text(config, hf_roles[i]);
         if (name && strcmp(name, text) == 0) return true;
     }
     return false;

@@ -107,11 +107,12 @@ static bn_status open_other_json(const char *text, size_t size, const char *path
 
 static bn_status open_json(const char *text, size_t size, const char *path, const char *folder, bn_tokenizer **out,
                            bn_error *err) {
-    bool is_hf;
+    bool is_tokenizer_json, is_hf = true;
     bn_tokenizer *tokenizer = NULL;
-    bn_status status = hf_read_text(text, size, path, &is_hf, &tokenizer, err);
-    if (!is_hf) status = open_other_json(text, size, path, folder, &is_hf, &tokenizer, err);
-    if (!status && is_hf) status = hf_read_companions(tokenizer, folder, err);
+    bn_status status = hf_read_text(text, size, path, &is_tokenizer_json, &tokenizer, err);
+    if (!is_tokenizer_json) status = open_other_json(text, size, path, folder, &is_hf, &tokenizer, err);
+    if (!status && is_hf)
+        status = hf_read_companions(tokenizer, tokenizer->vocabulary.expected, !is_tokenizer_json, folder, err);
     if (status)
         bn_tokenizer_close(tokenizer);
     else
@@ -128,11 +129,21 @@ static bn_status open_tiktoken(const char *text, size_t size, const char *path, 
     return status;
 }
 
+/* A SentencePiece model is what is left when nothing else fits; as written by the trainer, it begins with a piece's text. */
+static bool begins_with_piece(const char *text, size_t size) {
+    return size > 2 && text[0] == '\n' && text[2] == '\n';
+}
+
 static bn_status open_sentencepiece(const char *text, size_t size, const char *path, const char *folder,
                                     bn_tokenizer **out, bn_error *err) {
     bn_tokenizer *tokenizer = NULL;
     bn_status status = tokenizer_from_sentencepiece((const uint8_t *)text, size, path, &tokenizer, err);
-    if (!status) status = hf_read_companions(tokenizer, folder, err);
+    if (status == BN_STATUS_BAD_FILE && !begins_with_piece(text, size))
+        return fail(err, status,
+                    "%s: not a tokenizer of a known kind (tokenizer.json, vocab.json with merges.txt, vocab.txt with "
+                    "[UNK], SentencePiece model, tiktoken, tekken.json, GGUF)",
+                    path);
+    if (!status) status = hf_read_companions(tokenizer, tokenizer->vocabulary.size, true, folder, err);
     if (status)
         bn_tokenizer_close(tokenizer);
     else
@@ -144,7 +155,7 @@ static bn_status open_wordpiece(const char *text, size_t size, const char *path,
                                 bn_error *err) {
     bn_tokenizer *tokenizer = NULL;
     bn_status status = hf_from_vocab_lines(text, size, folder, path, &tokenizer, err);
-    if (!status) status = hf_read_companions(tokenizer, folder, err);
+    if (!status) status = hf_read_companions(tokenizer, tokenizer->vocabulary.expected, true, folder, err);
     if (status)
         bn_tokenizer_close(tokenizer);
     else
@@ -172,6 +183,7 @@ static bn_status open_content(const struct mapped_file *file, enum content conte
 static const char *const companions[] = {"merges.txt",
                                          "encoding.json",
                                          "special_tokens_map.json",
+                                         "added_tokens.json",
                                          "tokenizer_config.json",
                                          "generation_config.json",
                                          "chat_template.jinja",

@@ -166,6 +166,29 @@ bn_status tokenizer_finish(bn_tokenizer *tokenizer, bn_error *err) {
     return BN_OK;
 }
 
+/* Scores are one for each id. */
+static bn_status extend_scores(bn_tokenizer *tokenizer, size_t had, bn_error *err) {
+    const size_t n = tokenizer->vocabulary.size;
+    if (!tokenizer->scores || n == had) return BN_OK;
+    float *scores = mem_realloc_array(tokenizer->scores, n, sizeof *scores);
+    if (!scores) return fail_no_memory(err, n * sizeof *scores);
+    memset(scores + had, 0, (n - had) * sizeof *scores);
+    tokenizer->bpe.scores = tokenizer->scores = scores;
+    return BN_OK;
+}
+
+bn_status tokenizer_finish_added(bn_tokenizer *tokenizer, bn_error *err) {
+    struct added_tokens *added = &tokenizer->added;
+    bn_status status = extend_scores(tokenizer, tokenizer->vocabulary.by_text.n_ids, err);
+    trie_release(&added->raw);
+    trie_release(&added->normalized);
+    if (!status) status = added_tokens_finish(added, &tokenizer->normalizer, &tokenizer->vocabulary, err);
+    if (status) return status;
+    mark_ends(tokenizer);
+    vocabulary_finish(&tokenizer->vocabulary);
+    return BN_OK;
+}
+
 /* ---- the vocabulary ---- */
 
 static bool has_id(const bn_tokenizer *tokenizer, int32_t id) {
