@@ -73,6 +73,7 @@ struct bn_engine {
     struct prefix_tree prefixes;
     bn_token_bytes *token_bytes;   /* for healing; NULL until a request asks for it, then it stays */
     struct token_trie *token_trie; /* for grammars, likewise */
+    uint64_t token_ns;             /* what a token costs in steps with prompts, of late; 0: not known yet */
     uint64_t drives;               /* how often a thread has driven, cancellations included */
     uint64_t steps, prompt_tokens, output_tokens, cached_tokens;
     uint64_t head_screened, head_rescored, head_fallbacks;
@@ -100,6 +101,8 @@ static inline bool engine_is_end(const bn_engine *engine, int32_t id) {
 
 /* Chooses what the next step computes; the plan is empty when there is nothing to do. */
 void scheduler_plan(bn_engine *engine);
+/* What a step with chunks of prompts took. */
+void scheduler_note_step(bn_engine *engine, uint64_t elapsed_ns);
 /* May one more sequence run? */
 bool scheduler_has_slot(const bn_engine *engine);
 /* Puts a request's sequences into the order of service; there is room for them. */

@@ -3,9 +3,9 @@
  * Sequences are served in one fixed order: by their request's turn, then arrival, then number of the choice. The turn is
  * the time of arrival; a step of priority counts as having come earlier, each request that the same client has here
  * already as having come later. So priorities age, no client keeps others out, and nobody starves. A step takes one
- * token of every running sequence that decodes, then fills the token budget with chunks of prompts, of which each gets
- * its share and the first the rest: neither tokens nor short prompts wait for a long one. A waiting sequence is
- * admitted when there is a slot and its tokens fit the free pages; the first in line is never overtaken.
+ * token of every running sequence that decodes, then chunks of prompts: as many tokens as the budget has room for, or
+ * while others decode those of a bounded time. Neither tokens nor short prompts wait for a long one. A waiting sequence
+ * is admitted when there is a slot and its tokens fit the free pages; the first in line is never overtaken.
  *
  * Pages are taken as sequences grow. When none is left, the last running sequence in the order gives up all of its
  * pages and waits again; later it computes its tokens anew (which costs time but not a bit: the forward pass gives the
@@ -184,30 +184,55 @@ static bool follows_another(const bn_engine *engine, size_t place) {
     return false;
 }
 
-/* Each prompt gets its share of the tokens or what it needs, whichever is less; the first gets what is left. */
-static void share_among_prompts(bn_engine *engine, size_t tokens_left, size_t rows_left) {
-    size_t n = 0, reserved = 0, share;
-    for (size_t i = 0; i < engine->n_live && tokens_left; i++) {
+/* The prompts that compute in this step. Returns the first in line (NULL: there are none) and what all others need. */
+static struct sequence *gather_prompts(bn_engine *engine, size_t *others_need) {
+    struct sequence *first = NULL;
+    *others_need = 0;
+    for (size_t i = 0; i < engine->n_live; i++) {
         struct sequence *s = engine->live[i];
         if (!is_prompt(s)) continue;
-        s->deferred = n > 0 && follows_another(engine, i);
+        s->deferred = first && follows_another(engine, i);
         if (s->deferred) continue;
         if (s->fresh) take_prefix(engine, s);
-        n++;
+        if (first)
+            *others_need += sequence_pending(s);
+        else
+            first = s;
     }
-    share = n ? tokens_left / n : 0;
+    return first;
+}
+
+static struct sequence *shortest_unplanned_prompt(const bn_engine *engine) {
+    struct sequence *shortest = NULL;
     for (size_t i = 0; i < engine->n_live; i++) {
-        const struct sequence *s = engine->live[i];
-        if (is_prompt(s) && !s->deferred) reserved += min_size(sequence_pending(s), share);
-    }
-    for (size_t i = 0; i < engine->n_live && tokens_left; i++) {
         struct sequence *s = engine->live[i];
-        if (s->n_planned || s->state != SEQUENCE_RUNNING || s->deferred) continue;
-        size_t own = min_size(sequence_pending(s), share);
-        size_t most = own + (tokens_left - min_size(tokens_left, reserved));
-        reserved -= min_size(reserved, own);
-        plan_chunk(s, most, &tokens_left, &rows_left);
+        if (!is_prompt(s) || s->deferred || s->n_planned) continue;
+        if (!shortest || sequence_pending(s) < sequence_pending(shortest)) shortest = s;
     }
+    return shortest;
+}
+
+/* The first in line has half of the tokens for sure, so that every prompt gets on in its turn; the other half goes to
+ * those that need the fewest, since a short prompt holds a long one up by little, and the other way round by much. */
+static void share_among_prompts(bn_engine *engine, size_t tokens_left, size_t rows_left) {
+    size_t others_need, all = tokens_left;
+    struct sequence *s = gather_prompts(engine, &others_need);
+    if (!s) return;
+    plan_chunk(s, max_size((all + 1) / 2, all - min_size(all, others_need)), &tokens_left, &rows_left);
+    while (tokens_left && (s = shortest_unplanned_prompt(engine))) {
+        plan_chunk(s, tokens_left, &tokens_left, &rows_left);
+        if (!s->n_planned) return; /* no rows are left */
+    }
+}
+
+#define PROMPTS_NS        (UINT64_C(250) * 1000000)
+#define MIN_PROMPT_TOKENS 16 /* from here on a token costs about what it does in a full chunk */
+
+/* While sequences decode, the tokens of prompts in a step are a gap between two tokens of each of them. So there are
+ * only as many as take PROMPTS_NS at the pace of the last steps. Prompts among themselves have the whole budget. */
+static size_t prompt_budget(const bn_engine *engine, size_t tokens_left) {
+    size_t affordable = engine->token_ns ? PROMPTS_NS / engine->token_ns : 0;
+    return min_size(tokens_left, max_size(affordable, MIN_PROMPT_TOKENS));
 }
 
 static void share_budget(bn_engine *engine) {
@@ -218,7 +243,13 @@ static void share_budget(bn_engine *engine) {
         if (s->state == SEQUENCE_RUNNING && sequence_pending(s) == 1)
             plan_chunk(s, tokens_left, &tokens_left, &rows_left);
     }
+    if (tokens_left < engine->batch_tokens) tokens_left = prompt_budget(engine, tokens_left);
     share_among_prompts(engine, tokens_left, rows_left);
+}
+
+void scheduler_note_step(bn_engine *engine, uint64_t elapsed_ns) {
+    uint64_t ns = elapsed_ns / engine->plan.n_tokens;
+    engine->token_ns = engine->token_ns ? (engine->token_ns + ns) / 2 : ns;
 }
 
 /* ---- pages ---- */

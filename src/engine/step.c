@@ -253,7 +253,10 @@ static void compute_and_book(bn_engine *engine) {
     engine->head_screened += plan->screened;
     engine->head_rescored += plan->rescored;
     engine->head_fallbacks += plan->fallbacks;
-    if (only_decodes) speculation_note_step(&engine->speculation, plan->n_tokens, now_ns - begun_ns);
+    if (only_decodes)
+        speculation_note_step(&engine->speculation, plan->n_tokens, now_ns - begun_ns);
+    else
+        scheduler_note_step(engine, now_ns - begun_ns);
     for (size_t i = 0; i < plan->n_items; i++) book_item(engine, plan->items[i].sequence, now_ns);
     keep_items_with_more(plan);
 }

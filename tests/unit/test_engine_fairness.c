@@ -1,6 +1,8 @@
 /* Who is served when. None of it changes an answer, which other tests hold; here it's the order that counts. */
 #include "engine_run.h"
 
+#include "engine/engine.h"
+
 #include <stdlib.h>
 
 static bn_model *model;
@@ -112,6 +114,56 @@ static void test_long_prompt_stalls_nobody(void **state) {
     bn_engine_destroy(engine);
 }
 
+/* The number of steps until a prompt of 400 tokens has its first, on a machine that needs so long for one. */
+static size_t steps_of_prompt(uint64_t token_ns, bool beside_a_stream) {
+    bn_engine *engine = make_engine(model, &(bn_engine_options){.n_threads = 1, .no_speculation = true});
+    struct trace stream = {0}, prompt = {0};
+    bn_request *requests[2];
+    size_t step = 0, n = 0;
+    bool busy;
+    stream.step = prompt.step = &step;
+    if (beside_a_stream) requests[n++] = traced(engine, &stream, 5, 1, 60, 0, 0);
+    for (; step < 3; step++) assert_int_equal(bn_engine_step(engine, &busy, NULL), BN_OK);
+    requests[n++] = traced(engine, &prompt, 400, 2, 1, 0, 0);
+    for (; !bn_request_finished(requests[n - 1]); step++) {
+        engine->token_ns = token_ns;
+        assert_int_equal(bn_engine_step(engine, &busy, NULL), BN_OK);
+    }
+    run_all(engine, &step, requests, n);
+    if (beside_a_stream) assert_int_equal(stream.longest_wait, 1);
+    bn_engine_destroy(engine);
+    return prompt.first - 2;
+}
+
+/* Where tokens are slow, those who wait for their next one get it between small pieces of a prompt. */
+static void test_prompts_hold_streams_up_for_a_bounded_time(void **state) {
+    (void)state;
+    assert_int_equal(steps_of_prompt(10000, true), 2);
+    assert_int_equal(steps_of_prompt(5000000, true), 8);     /* 50 tokens are a quarter of a second */
+    assert_int_equal(steps_of_prompt(5000000000, true), 25); /* and the fewest are 16 */
+    assert_int_equal(steps_of_prompt(5000000000, false), 2);
+}
+
+/* Half of a step is the first prompt's, however many short ones overtake those behind it. */
+static void test_short_prompts_overtake_long_ones(void **state) {
+    (void)state;
+    enum { N = 12 };
+    bn_engine *engine =
+        make_engine(model, &(bn_engine_options){.n_threads = 1, .batch_tokens = 32, .no_speculation = true});
+    struct trace traces[N] = {0};
+    bn_request *requests[N];
+    size_t step = 0;
+    for (size_t i = 0; i < N; i++) {
+        traces[i].step = &step;
+        requests[i] = traced(engine, &traces[i], i < 2 ? 400 : 16, (uint32_t)i + 1, 1, 0, 0);
+    }
+    run_all(engine, &step, requests, N);
+    for (size_t i = 2; i < N; i++) assert_int_equal(traces[i].first, i - 2); /* one a step, in the order they came */
+    assert_int_equal(traces[0].first, 24);                                   /* 400 tokens, 16 a step */
+    assert_int_equal(traces[1].first, 29); /* 16 a step from the tenth on, then all 32 */
+    bn_engine_destroy(engine);
+}
+
 /* Prompts that begin alike still compute their beginning once. */
 static void test_equal_beginnings_are_computed_once(void **state) {
     (void)state;
@@ -175,6 +227,8 @@ int main(void) {
         cmocka_unit_test(test_clients_take_turns),
         cmocka_unit_test(test_priority),
         cmocka_unit_test(test_long_prompt_stalls_nobody),
+        cmocka_unit_test(test_prompts_hold_streams_up_for_a_bounded_time),
+        cmocka_unit_test(test_short_prompts_overtake_long_ones),
         cmocka_unit_test(test_equal_beginnings_are_computed_once),
         cmocka_unit_test(test_embeddings),
     };
