@@ -216,6 +216,7 @@ static const char *const categories[][2] = {
     {"othernumber", "No"},
     {"p", "P"},
     {"punctuation", "P"},
+    {"punct", "P"}, /* without symbols, unlike [:punct:] */
     {"pc", "Pc"},
     {"connectorpunctuation", "Pc"},
     {"pd", "Pd"},

@@ -49,7 +49,7 @@ enum { PROPERTY_NAME = 64 };
 static void read_property(struct translation *t, struct buffer *out, bool in_brackets, bool *negated) {
     char name[PROPERTY_NAME] = "";
     size_t n = 0;
-    if (!take(t, "{")) {
+    if (!take(t, "{")) { /* Rust's; in Ruby's syntax see begins_property */
         if (t->at < t->size) name[n++] = (char)(t->pattern[t->at++] | 0x20);
     } else {
         if (take(t, "^")) *negated = !*negated;
@@ -68,6 +68,11 @@ static void read_property(struct translation *t, struct buffer *out, bool in_bra
     regex_put_property(out, name, regex_word_extras(t->syntax, in_brackets), negated);
 }
 
+/* Is the letter, which the text goes on behind, that of a property? In Ruby's syntax \pL is a p and an L. */
+static bool begins_property(const struct translation *t, uint32_t letter) {
+    return (letter == 'p' || letter == 'P') && (t->syntax == REGEX_RUST || peek(t, "{"));
+}
+
 /* ---- single characters ---- */
 
 static uint32_t read_hex(struct translation *t, size_t most) {
@@ -84,6 +89,25 @@ static uint32_t read_braced_hex(struct translation *t, size_t digits) {
     return value;
 }
 
+static uint32_t read_octal(struct translation *t, size_t most) {
+    uint32_t value = 0;
+    for (size_t i = 0; i < most && t->at < t->size && t->pattern[t->at] >= '0' && t->pattern[t->at] <= '7'; i++)
+        value = value * 8 + (uint32_t)(t->pattern[t->at++] - '0');
+    return value;
+}
+
+/* Ruby's \o{101}, \cA and \C-A; else the letter itself. */
+static uint32_t read_ruby_escaped(struct translation *t, uint32_t letter) {
+    if (letter == 'o' && take(t, "{")) {
+        uint32_t value = read_octal(t, 8);
+        take(t, "}");
+        return value;
+    }
+    if ((letter != 'c' && (letter != 'C' || !take(t, "-"))) || t->at >= t->size) return letter;
+    char control = t->pattern[t->at++];
+    return control == '?' ? 0x7f : (uint32_t)control & 0x9f;
+}
+
 /* The character of an escape whose letter has been read. */
 static uint32_t read_escaped(struct translation *t, uint32_t letter) {
     static const char named[][2] = {{'n', '\n'}, {'t', '\t'}, {'r', '\r'}, {'f', '\f'},
@@ -93,7 +117,7 @@ static uint32_t read_escaped(struct translation *t, uint32_t letter) {
     if (letter == 'x') return read_braced_hex(t, 2);
     if (letter == 'u') return read_braced_hex(t, 4);
     if (letter == 'U' && t->syntax == REGEX_RUST) return read_braced_hex(t, 8);
-    return letter;
+    return t->syntax == REGEX_RUBY ? read_ruby_escaped(t, letter) : letter;
 }
 
 static uint32_t read_code_point(struct translation *t) {
@@ -190,18 +214,19 @@ static bool read_posix(struct translation *t, struct operand *operand) {
 static bool read_set_class(struct translation *t, struct operand *operand) {
     struct buffer class;
     bool negated;
-    char letter = t->pattern[t->at];
+    char letter = t->pattern[t->at++];
     buffer_init(&class);
-    bool is_class = letter == 'p' || letter == 'P';
+    bool is_class = begins_property(t, (uint32_t)letter);
     if (is_class) {
-        t->at++;
         negated = letter == 'P';
         read_property(t, &class, true, &negated);
-    } else if (regex_put_letter_class(&class, letter, regex_word_extras(t->syntax, true), &negated)) {
-        is_class = true;
-        t->at++;
+    } else {
+        is_class = regex_put_letter_class(&class, letter, regex_word_extras(t->syntax, true), &negated);
     }
-    if (is_class) add_class(operand, &class, negated);
+    if (is_class)
+        add_class(operand, &class, negated);
+    else
+        t->at--;
     operand->plain.failed |= class.failed;
     buffer_release(&class);
     return is_class;
@@ -210,6 +235,7 @@ static bool read_set_class(struct translation *t, struct operand *operand) {
 static uint32_t read_set_character(struct translation *t) {
     uint32_t c = read_code_point(t);
     if (c != '\\' || t->at >= t->size) return c;
+    if (t->syntax == REGEX_RUBY && t->pattern[t->at] >= '0' && t->pattern[t->at] <= '7') return read_octal(t, 3);
     c = read_code_point(t);
     return c == 'b' ? 8 : read_escaped(t, c);
 }
@@ -313,7 +339,7 @@ static void translate_escape(struct translation *t) {
     }
     uint32_t c = read_code_point(t);
     buffer_init(&class);
-    if (c == 'p' || c == 'P') {
+    if (begins_property(t, c)) {
         negated = c == 'P';
         read_property(t, &class, false, &negated);
         put_class(t->out, &class, negated);
