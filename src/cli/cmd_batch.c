@@ -156,7 +156,7 @@ static bn_status submit_line(const struct batch_run *run, const json_t *line, si
 static struct job start_job(const struct batch_run *run, size_t number) {
     struct job job = {0};
     json_t *line = NULL;
-    bn_status status = json_parse(run->in.text, run->in.size, "line", &line, &job.error);
+    bn_status status = json_parse_exactly(run->in.text, run->in.size, "line", &line, &job.error);
     if (!status && !json_is_object(line))
         status = fail(&job.error, BN_STATUS_BAD_FILE, "the line must be a JSON object");
     if (!status) {

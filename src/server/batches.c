@@ -224,7 +224,7 @@ static bool read_lines(struct work *work, char *text, size_t size) {
             at += n + 1;
             continue;
         }
-        if (json_parse(at, n, "line", &line, &error))
+        if (json_parse_exactly(at, n, "line", &line, &error))
             problem = error.message;
         else if (!json_is_string(json_object_get(line, "custom_id")))
             problem = "'custom_id' must be a string";

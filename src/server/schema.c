@@ -203,7 +203,7 @@ bn_status schema_parse(const struct schema *schema, const char *text, size_t siz
     if (nests_too_deep(text, size))
         return fail(err, BN_STATUS_BAD_FILE, "%s nests deeper than %d levels", what, SCHEMA_MAX_DEPTH);
     json_t *value;
-    bn_status status = json_parse(text, size, what, &value, err);
+    bn_status status = json_parse_exactly(text, size, what, &value, err);
     if (status) return status;
     if (schema) status = schema_validate(schema, value, path, err);
     if (status)

@@ -47,6 +47,8 @@ def check_errors_name_their_place():
         error = server.chat(400, **options)["error"]
         assert error["param"] == param and error["type"] == "invalid_request_error", (options, error)
     assert server.ask("POST", "/v1/chat/completions", b"{")[0].status == 400
+    error = server.chat(400, chat_template_kwargs={"n": 2**64})["error"]  # a template would show another number
+    assert "beyond 64 bits" in error["message"], error
     assert server.ask("POST", "/v1/chat/completions", b"[" * 10000)[0].status == 400
 
 
