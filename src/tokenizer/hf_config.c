@@ -43,22 +43,23 @@ struct late_tokens {
     bool changed; /* what is derived from the added tokens has to be built again */
 };
 
-static struct added_token *find_added(const struct late_tokens *late, const char *text, size_t size) {
-    struct added_tokens *added = &late->tokenizer->added;
-    for (size_t i = 0; i < added->n; i++)
-        if (added->items[i].size == size && memcmp(added->items[i].content, text, size) == 0) return &added->items[i];
-    return NULL;
-}
-
 /* A text that is new gets the next id, whatever the files say, as the reference counts. An entry with settings replaces
  * those that a known token has. */
 static bn_status add_late(struct late_tokens *late, const json_t *entry, bn_error *err) {
     const json_t *content = json_object_get(entry, "content");
     const char *text = json_string_value(content);
     if (!text) return fail(err, BN_STATUS_BAD_FILE, "an added token has no 'content'");
-    int32_t known = vocabulary_find(&late->tokenizer->vocabulary, text, json_string_length(content));
+    if (!*text) return BN_OK;
+    struct vocabulary *vocabulary = &late->tokenizer->vocabulary;
+    int32_t known = vocabulary_find(vocabulary, text, json_string_length(content));
     late->changed = true;
-    return hf_add_token(late->tokenizer, entry, known >= 0 ? (size_t)known : late->next++, err);
+    bn_status status = hf_add_token(late->tokenizer, entry, known >= 0 ? (size_t)known : late->next++, err);
+    if (status) return status;
+    vocabulary_finish(vocabulary); /* for it to be found */
+    const struct added_token *token = &late->tokenizer->added.items[late->tokenizer->added.n - 1];
+    if (known < 0 && token->special && late->tokenizer->text_is_plain)
+        vocabulary->records[token->id].flags |= TOKEN_CONTROL; /* as SentencePiece calls what never comes out of text */
+    return BN_OK;
 }
 
 /* A role's or a further special token, as text or with settings, which count only where the token is new. */
@@ -66,10 +67,10 @@ static bn_status add_special(struct late_tokens *late, const json_t *value, bn_e
     const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
     const char *text = json_string_value(content);
     if (!text || !*text) return BN_OK;
-    struct added_token *known = find_added(late, text, json_string_length(content));
-    if (known) {
-        known->special = true;
-        late->tokenizer->vocabulary.records[known->id].flags |= TOKEN_SPECIAL;
+    struct vocabulary *vocabulary = &late->tokenizer->vocabulary;
+    int32_t known = vocabulary_find(vocabulary, text, json_string_length(content));
+    if (known >= 0 && vocabulary->records[known].flags & TOKEN_ADDED) {
+        vocabulary->records[known].flags |= TOKEN_SPECIAL;
         return BN_OK;
     }
     json_t *entry =
@@ -95,26 +96,29 @@ static bn_status add_specials(struct late_tokens *late, const json_t *config, bn
     return status;
 }
 
-/* Adds the members of an object in the order of ids: {"7": {"content": …}}, or {TEXT: 7} where the ids are values. */
-static bn_status add_by_id(struct late_tokens *late, const json_t *tokens, bool ids_are_keys, bn_error *err) {
-    const size_t n = json_object_size(tokens);
-    struct numbered {
-        json_int_t id;
-        const char *key;
-        json_t *value;
-    } *sorted = mem_alloc_array(n + 1, sizeof *sorted);
-    if (!sorted) return fail_no_memory(err, n * sizeof *sorted);
-    size_t i = 0;
+struct numbered_token {
+    json_int_t id;
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)tokens, key, value) {
-        json_int_t id = ids_are_keys ? strtoll(key, NULL, 10) : json_integer_value(value);
-        size_t at = i++;
-        for (; at > 0 && sorted[at - 1].id > id; at--) sorted[at] = sorted[at - 1]; /* they come sorted, as a rule */
-        sorted[at] = (struct numbered){id, key, value};
-    }
+};
+
+static int by_id(const void *a, const void *b) {
+    json_int_t left = ((const struct numbered_token *)a)->id, right = ((const struct numbered_token *)b)->id;
+    return (left > right) - (left < right);
+}
+
+/* Adds the members of an object in the order of ids: {"7": {"content": …}}, or {TEXT: 7} where the ids are values. */
+static bn_status add_by_id(struct late_tokens *late, const json_t *tokens, bool ids_are_keys, bn_error *err) {
+    size_t n = 0;
+    const char *key;
+    json_t *value;
+    struct numbered_token *sorted = mem_alloc_array(json_object_size(tokens) + 1, sizeof *sorted);
+    if (!sorted) return fail_no_memory(err, json_object_size(tokens) * sizeof *sorted);
+    json_object_foreach((json_t *)(uintptr_t)tokens, key, value) sorted[n++] =
+        (struct numbered_token){ids_are_keys ? strtoll(key, NULL, 10) : json_integer_value(value), key, value};
+    qsort(sorted, n, sizeof *sorted, by_id);
     bn_status status = BN_OK;
-    for (i = 0; i < n && !status; i++) {
+    for (size_t i = 0; i < n && !status; i++) {
         json_t *entry = ids_are_keys ? json_incref(sorted[i].value) : json_pack("{s:s}", "content", sorted[i].key);
         status = entry ? add_late(late, entry, err) : fail_no_memory(err, strlen(sorted[i].key));
         json_decref(entry);
@@ -128,6 +132,7 @@ static bn_status add_by_id(struct late_tokens *late, const json_t *tokens, bool 
 static bn_status add_tokens(bn_tokenizer *tokenizer, const char *folder, size_t n_model, const json_t *config,
                             const json_t *map, bn_error *err) {
     struct late_tokens late = {.tokenizer = tokenizer, .next = n_model};
+    const size_t n_ids = tokenizer->vocabulary.size;
     const json_t *numbered = json_object_get(config, "added_tokens_decoder");
     json_t *older = NULL;
     for (size_t i = 0; i < tokenizer->added.n; i++)
@@ -137,8 +142,12 @@ static bn_status add_tokens(bn_tokenizer *tokenizer, const char *folder, size_t 
     if (!status) status = add_specials(&late, config, err);
     if (!status && !numbered) status = add_specials(&late, map, err);
     json_decref(older);
+    for (size_t i = 0; i < tokenizer->added.n; i++) {
+        struct added_token *token = &tokenizer->added.items[i];
+        token->special |= (tokenizer->vocabulary.records[token->id].flags & TOKEN_SPECIAL) != 0;
+    }
     if (status || !late.changed) return status;
-    return tokenizer_finish_added(tokenizer, err);
+    return tokenizer_finish_added(tokenizer, n_ids, err);
 }
 
 /* add_bos_token and add_eos_token, where one of them is there, say what goes around a text. */

@@ -50,8 +50,8 @@ struct bn_tokenizer {
 bn_status tokenizer_create(size_t expected_tokens, bn_tokenizer **out, bn_error *err);
 /* Once everything is read: builds what is derived from it and marks the tokens that end a generation. */
 bn_status tokenizer_finish(bn_tokenizer *tokenizer, bn_error *err);
-/* The same once more, after further tokens were added. */
-bn_status tokenizer_finish_added(bn_tokenizer *tokenizer, bn_error *err);
+/* The same once more, after further tokens were added to a vocabulary that had n_before ids. */
+bn_status tokenizer_finish_added(bn_tokenizer *tokenizer, size_t n_before, bn_error *err);
 
 /* Empties the tables that lie in an image, so that releasing them frees nothing. */
 void tokenizer_forget_image(bn_tokenizer *tokenizer);

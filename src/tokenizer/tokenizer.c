@@ -177,9 +177,9 @@ static bn_status extend_scores(bn_tokenizer *tokenizer, size_t had, bn_error *er
     return BN_OK;
 }
 
-bn_status tokenizer_finish_added(bn_tokenizer *tokenizer, bn_error *err) {
+bn_status tokenizer_finish_added(bn_tokenizer *tokenizer, size_t n_before, bn_error *err) {
     struct added_tokens *added = &tokenizer->added;
-    bn_status status = extend_scores(tokenizer, tokenizer->vocabulary.by_text.n_ids, err);
+    bn_status status = extend_scores(tokenizer, n_before, err);
     trie_release(&added->raw);
     trie_release(&added->normalized);
     if (!status) status = added_tokens_finish(added, &tokenizer->normalizer, &tokenizer->vocabulary, err);
