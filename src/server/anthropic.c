@@ -360,7 +360,7 @@ static bool read_request(const struct api *api, struct exchange *exchange, struc
                          struct failure *failure) {
     const json_t *asked = exchange_request(exchange)->json;
     json_t *body = common_body(asked, failure);
-    bool ok = body && api_chat_request(api, exchange, body, request, failure);
+    bool ok = body && api_chat_request(api, exchange_request(exchange)->client, body, request, failure);
     if (!ok && json_member(asked, "output_format"))
         failure_rename(failure, "response_format", "output_format");
     else if (!ok && json_member(json_member(asked, "output_config"), "format"))

@@ -31,6 +31,13 @@
         .request = schema_, .blocking = true, .errors = ERRORS_ANTHROPIC, .tag = "inference", .summary = summary_      \
     }
 
+#define LLAMA(method_, path_, handler_, schema_, summary_)                                                             \
+    {                                                                                                                  \
+        .method = method_, .path = path_, .scope = SCOPE_INFERENCE, .handler = handler_,                               \
+        .body = (method_) == HTTP_POST ? BODY_JSON : BODY_NONE, .request = schema_, .blocking = true,                  \
+        .errors = ERRORS_LLAMA, .tag = "inference", .summary = summary_                                                \
+    }
+
 #define MANAGE(path_, handler_, summary_)                                                                              \
     {                                                                                                                  \
         .method = HTTP_POST, .path = path_, .scope = SCOPE_MANAGE, .handler = handler_, .body = BODY_JSON,             \
@@ -82,11 +89,14 @@ static const struct route routes[] = {
               "Tokens of a request"),
     INFERENCE(HTTP_GET, "/v1/responses/{id}", handle_response_get, NULL, "An answer that was kept"),
     INFERENCE(HTTP_DELETE, "/v1/responses/{id}", handle_response_delete, NULL, "Forget an answer"),
-    INFERENCE(HTTP_POST, "/completion", handle_completion, &llama_completion_schema, "Continue a text (llama-server)"),
-    INFERENCE(HTTP_POST, "/completions", handle_completion, &llama_completion_schema, NULL),
-    INFERENCE(HTTP_POST, "/infill", handle_infill, &infill_schema, "Fill in what is between two texts"),
-    INFERENCE(HTTP_GET, "/props", handle_props, NULL, "Properties of the only model"),
-    INFERENCE(HTTP_GET, "/slots", handle_slots, NULL, "Places in the batch of the only model"),
+    INFERENCE(HTTP_POST, "/v1/responses/{id}/cancel", handle_response_cancel, NULL, NULL),
+    INFERENCE(HTTP_GET, "/v1/responses/{id}/input_items", handle_response_input_items, NULL,
+              "What an answer that was kept is an answer to"),
+    LLAMA(HTTP_POST, "/completion", handle_completion, &llama_completion_schema, "Continue a text (llama-server)"),
+    LLAMA(HTTP_POST, "/completions", handle_completion, &llama_completion_schema, NULL),
+    LLAMA(HTTP_POST, "/infill", handle_infill, &infill_schema, "Fill in what is between two texts"),
+    LLAMA(HTTP_GET, "/props", handle_props, NULL, "Properties of the only model"),
+    LLAMA(HTTP_GET, "/slots", handle_slots, NULL, "Places in the batch of the only model"),
     ANTHROPIC("/v1/messages", handle_messages, &messages_request_schema, "Continue a conversation (Anthropic)"),
     ANTHROPIC("/v1/messages/count_tokens", handle_count_tokens, &count_tokens_request_schema,
               "Tokens of a conversation (Anthropic)"),
@@ -179,15 +189,21 @@ uint64_t cache_scope(const char *tenant, const char *salt) {
     return hash_bytes(tenant, strlen(tenant), hash_bytes(salt, strlen(salt), seed)) | 1;
 }
 
-void client_heed(const char *client, const json_t *body, bn_request_options *options) {
-    options->client = hash_bytes(client, strlen(client), 1) | 1;
-    options->cache_scope = cache_scope(client_is_key(client) ? client : "", json_text_or(body, "cache_salt", ""));
+/* Whose a batch is isn't known. */
+static bool has_prompts_of_its_own(const char *client) {
+    return client_is_key(client) || strncmp(client, "batch:", 6) == 0;
 }
 
-bool api_chat_request(const struct api *api, struct exchange *exchange, const json_t *body,
-                      struct chat_request *request, struct failure *failure) {
+void client_heed(const char *client, const json_t *body, bn_request_options *options) {
+    options->client = hash_bytes(client, strlen(client), 1) | 1;
+    options->cache_scope =
+        cache_scope(has_prompts_of_its_own(client) ? client : "", json_text_or(body, "cache_salt", ""));
+}
+
+bool api_chat_request(const struct api *api, const char *client, const json_t *body, struct chat_request *request,
+                      struct failure *failure) {
     if (chat_request_read(request, api->models, body, failure)) {
-        client_heed(exchange_request(exchange)->client, body, &request->settings.options);
+        client_heed(client, body, &request->settings.options);
         return true;
     }
     chat_request_release(request);

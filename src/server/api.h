@@ -48,11 +48,11 @@ bool api_acquire(const struct api *api, const json_t *body, const struct model *
 const struct model *api_acquire_for(const struct api *api, struct exchange *exchange);
 /* The scope of cached prompts (bn_request_options.cache_scope) of a tenant, "" for everybody's. */
 uint64_t cache_scope(const char *tenant, const char *salt);
-/* Whose request it is (request.client), as the engine's options want it; whose cached prompts it may find: those of its API key and, where the
- * body has one, of its cache_salt. */
+/* Whose request it is (request.client, or "batch:ID"), as the engine's options want it; whose cached prompts it may find:
+ * those of its API key, or its batch, and where the body has one of its cache_salt. */
 void client_heed(const char *client, const json_t *body, bn_request_options *options);
-/* chat_request_read for an exchange: what it says about the client is heeded. Releases the request after a failure. */
-bool api_chat_request(const struct api *api, struct exchange *exchange, const json_t *body,
-                      struct chat_request *request, struct failure *failure);
+/* chat_request_read, and client_heed. Releases the request after a failure. */
+bool api_chat_request(const struct api *api, const char *client, const json_t *body, struct chat_request *request,
+                      struct failure *failure);
 
 #endif

@@ -62,9 +62,11 @@ json_t *exchange_error_json(const struct exchange *exchange, const struct api_er
         result = json_pack("{s:s, s:O, s:s}", "type", "error", "error", object, "request_id", exchange->request.id);
         break;
     case ERRORS_OPENAI:
+    case ERRORS_LLAMA:
         json_object_set_new(object, "type", text_json(error->type ? error->type : openai_error_type(error->status)));
         json_object_set_new(object, "param", text_json(error->param));
-        json_object_set_new(object, "code", error->code ? text_json(error->code) : json_integer(error->status));
+        json_object_set_new(object, "code",
+                            exchange->errors == ERRORS_LLAMA ? json_integer(error->status) : text_json(error->code));
         result = json_pack("{s:O}", "error", object);
         break;
     }
@@ -75,7 +77,8 @@ json_t *exchange_error_json(const struct exchange *exchange, const struct api_er
 }
 
 static void respond_json(struct exchange *exchange, int status, const struct header *headers, size_t n, json_t *value) {
-    static const char no_memory[] = "{\"error\":{\"message\":\"out of memory\",\"type\":\"server_error\"}}";
+    static const char no_memory[] =
+        "{\"error\":{\"message\":\"out of memory\",\"type\":\"server_error\",\"param\":null,\"code\":null}}";
     char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     json_decref(value);
     exchange_start(exchange, text ? status : 500, headers, n);

@@ -14,21 +14,25 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/string_map.h"
-#include "server/answer.h"
 #include "server/files.h"
 #include "server/openai.h"
+#include "server/page.h"
+#include "server/responses.h"
 
 #define MAX_BATCH_BYTES ((size_t)1 << 30)
 #define MAX_REQUESTS    50000
 #define MAX_STATE_BYTES ((size_t)1 << 20)
 #define MAX_BATCHES     100000
-#define WINDOW          32   /* requests with the engines at a time */
-#define PRIORITY        (-6) /* as if they had come a minute later than what people wait for */
+#define WINDOW          32 /* requests with the engines at a time */
+#define PRIORITY        6  /* as if they had come a minute later than what people wait for */
 #define EXPIRES_S       86400
 
 static const struct schema_field batch_fields[] = {
     {"input_file_id", {.types = SCHEMA_STRING, .required = true}},
-    {"endpoint", {.types = SCHEMA_STRING, .required = true, .values = "/v1/chat/completions|/v1/embeddings"}},
+    {"endpoint",
+     {.types = SCHEMA_STRING,
+      .required = true,
+      .values = "/v1/chat/completions|/v1/completions|/v1/embeddings|/v1/responses"}},
     {"completion_window", {.types = SCHEMA_STRING, .required = true}},
     {"metadata", {.types = SCHEMA_OBJECT | SCHEMA_NULL, .max_size = 16}},
     {0},
@@ -100,14 +104,12 @@ struct job {
     struct job *next;
     struct batches *batches;
     json_t *line; /* of the input */
-    struct answer *answer;
-    int status; /* of the answer */
+    int status;   /* of the answer */
     json_t *body;
 };
 
 static void destroy_job(struct job *job) {
     if (!job) return;
-    answer_destroy(job->answer);
     json_decref(job->line);
     json_decref(job->body);
     mem_free(job);
@@ -122,63 +124,71 @@ static void job_is_answered(struct job *job) {
     pthread_mutex_unlock(&batches->lock);
 }
 
-static void job_failed(struct job *job, const struct failure *failure) {
-    job->status = failure->status;
-    job->body = json_pack("{s:{s:s, s:s?, s:s?, s:s?}}", "error", "message", failure->message, "type",
-                          failure->type           ? failure->type
-                          : failure->status < 500 ? "invalid_request_error"
-                                                  : "server_error",
-                          "param", *failure->param ? failure->param : NULL, "code", failure->code);
-}
-
-static void on_end(void *context, const struct failure *failure) {
+static void take_answer(void *context, int status, json_t *body) {
     struct job *job = context;
-    if (failure->status) {
-        job_failed(job, failure);
-    } else {
-        char id[48];
-        make_id(id, sizeof id, "chatcmpl-");
-        job->status = 200;
-        job->body = chat_completion_json(job->answer, id, (int64_t)time(NULL));
-    }
+    job->status = status;
+    job->body = body;
     job_is_answered(job);
 }
 
-static const struct answer_format format = {.end = on_end};
-
-/* What a batch has computed is found again by itself alone: whose it is isn't known. */
-static void start_chat(struct job *job, const char *batch, const json_t *body) {
-    struct chat_request request;
+static void answer_embeddings(struct api *api, const json_t *body, const struct asker *asker) {
     struct failure failure = {0};
-    char path[SCHEMA_PATH_BYTES];
-    bn_error error = {0};
-    bool ok = succeeded(&failure, schema_validate(&chat_request_schema, body, path, &error), &error) &&
-              chat_request_read(&request, job->batches->api->models, body, &failure);
-    if (ok) {
-        request.settings.options.priority = PRIORITY;
-        request.settings.options.cache_scope = cache_scope(batch, json_text_or(body, "cache_salt", ""));
-        job->answer = answer_create(&request, &format, job);
-        if (job->answer) {
-            answer_start(job->answer);
-            return;
-        }
-        succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
-    } else if (failure.status && error.status == BN_OK) {
-        chat_request_release(&request);
-    }
-    job_failed(job, &failure);
-    job_is_answered(job);
+    json_t *answer = embeddings_json(api, body, &failure);
+    if (!answer && !failure.status) succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
+    if (answer)
+        asker->take(asker->context, 200, answer);
+    else
+        asker->take(asker->context, failure.status, json_pack("{s:o}", "error", failure_object(&failure)));
 }
 
-static void answer_embedding(struct job *job, const json_t *body) {
+/* What lines may ask for. */
+static const struct endpoint {
+    const char *url;
+    const struct schema *schema;
+    void (*answer)(struct api *api, const json_t *body, const struct asker *asker);
+} endpoints[] = {
+    {"/v1/chat/completions", &chat_request_schema, answer_chat},
+    {"/v1/completions", &completion_request_schema, answer_completion},
+    {"/v1/embeddings", &embedding_request_schema, answer_embeddings},
+    {"/v1/responses", &response_request_schema, answer_response},
+};
+
+static const struct endpoint *find_endpoint(const char *url) {
+    for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++) {
+        if (strcmp(endpoints[i].url, url) == 0) return &endpoints[i];
+    }
+    return NULL;
+}
+
+/* A line's body as it is asked: after those that people wait for, whole, and without room in the store of responses,
+ * which a batch would fill alone. */
+static json_t *body_of(const json_t *line) {
+    json_t *body = json_copy(json_object_get(line, "body"));
+    json_object_set_new(body, "priority", json_integer(PRIORITY));
+    json_object_del(body, "stream");
+    json_object_del(body, "stream_options");
+    if (strcmp(json_text_or(line, "url", ""), "/v1/responses") == 0) json_object_set_new(body, "store", json_false());
+    return body;
+}
+
+static void ask(struct job *job, const char *batch) {
+    const struct endpoint *endpoint = find_endpoint(json_text_or(job->line, "url", ""));
+    json_t *body = body_of(job->line);
     struct failure failure = {0};
-    char path[SCHEMA_PATH_BYTES];
+    char path[SCHEMA_PATH_BYTES] = "", client[80];
     bn_error error = {0};
-    if (succeeded(&failure, schema_validate(&embedding_request_schema, body, path, &error), &error))
-        job->body = embeddings_json(job->batches->api, body, &failure);
-    job->status = 200;
-    if (!job->body) job_failed(job, &failure);
-    job_is_answered(job);
+    snprintf(client, sizeof client, "batch:%.60s", batch);
+    const struct asker asker = {.take = take_answer, .context = job, .client = client};
+    bool ok = endpoint || refuse(&failure, "url", "'url' is no endpoint of batches"); /* a newer server's */
+    if (ok && !succeeded(&failure, schema_validate(endpoint->schema, body, path, &error), &error)) {
+        snprintf(failure.param, sizeof failure.param, "%s", path);
+        ok = false;
+    }
+    if (ok)
+        endpoint->answer(job->batches->api, body, &asker);
+    else
+        take_answer(job, failure.status, json_pack("{s:o}", "error", failure_object(&failure)));
+    json_decref(body);
 }
 
 static bool start_job(struct batches *batches, const json_t *state, json_t *line) {
@@ -186,12 +196,8 @@ static bool start_job(struct batches *batches, const json_t *state, json_t *line
     if (!job) return false;
     job->batches = batches;
     job->line = json_incref(line);
-    const json_t *body = json_object_get(line, "body");
     batches->n_running++; /* the thread's own */
-    if (strcmp(json_text_or(line, "url", ""), "/v1/embeddings") == 0)
-        answer_embedding(job, body);
-    else
-        start_chat(job, json_text_or(state, "id", ""), body);
+    ask(job, json_text_or(state, "id", ""));
     return true;
 }
 
@@ -607,7 +613,8 @@ void handle_batch_list(struct exchange *exchange, void *service) {
         if (state) json_array_append_new(data, state);
     }
     if (folder) closedir(folder);
-    exchange_respond_json(exchange, 200, json_pack("{s:s, s:o, s:b}", "object", "list", "data", data, "has_more", 0));
+    page_sort(data);
+    exchange_respond_page(exchange, data, 20, 100);
 }
 
 void handle_batch_cancel(struct exchange *exchange, void *service) {

@@ -70,7 +70,22 @@ void delivery_event_json(struct delivery *d, const char *name, json_t *value) {
 
 void delivery_respond(struct delivery *d, json_t *value) {
     if (value) replay_keep(&d->ticket, value);
-    exchange_respond_json(d->exchange, 200, value);
+    if (d->exchange) {
+        exchange_respond_json(d->exchange, 200, value);
+    } else {
+        d->asker.take(d->asker.context, 200, value);
+        delivery_destroy(d);
+    }
+}
+
+/* An error in place of everything. Where nobody's exchange keeps the delivery alive, this is its end. */
+static void respond_failure(struct delivery *d, const struct failure *failure) {
+    if (d->exchange) {
+        failure_send(d->exchange, failure);
+    } else {
+        d->asker.take(d->asker.context, failure->status, json_pack("{s:o}", "error", failure_object(failure)));
+        delivery_destroy(d);
+    }
 }
 
 /* ---- watching ---- */
@@ -111,20 +126,35 @@ static void on_release(void *context) {
 }
 
 void delivery_refuse(struct delivery *d, const struct failure *failure) {
-    failure_send(d->exchange, failure);
-    delivery_destroy(d);
+    bool kept = d->exchange != NULL;
+    respond_failure(d, failure);
+    if (kept) delivery_destroy(d);
+}
+
+struct asker asker_of(struct exchange *exchange) {
+    return (struct asker){.exchange = exchange, .client = exchange_request(exchange)->client};
 }
 
 void *delivery_create(struct exchange *exchange, size_t size, const char *id_prefix, bool stream,
                       void (*release)(void *context)) {
+    const struct asker asker = asker_of(exchange);
+    return delivery_create_for(&asker, size, id_prefix, stream, release);
+}
+
+void *delivery_create_for(const struct asker *asker, size_t size, const char *id_prefix, bool stream,
+                          void (*release)(void *context)) {
     struct delivery *d = mem_calloc(1, size);
     if (!d) {
         struct failure failure;
         succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
-        failure_send(exchange, &failure);
+        if (asker->exchange)
+            failure_send(asker->exchange, &failure);
+        else
+            asker->take(asker->context, failure.status, NULL);
         return NULL;
     }
-    d->exchange = exchange;
+    d->exchange = asker->exchange;
+    d->asker = *asker;
     d->created = (int64_t)time(NULL);
     d->stream = stream;
     d->release = release;
@@ -134,6 +164,7 @@ void *delivery_create(struct exchange *exchange, size_t size, const char *id_pre
 }
 
 static void watch(struct delivery *d) {
+    if (!d->exchange) return;
     const struct exchange_watch callbacks = {.on_drained = on_drained,
                                              .on_closed = on_closed,
                                              .on_cut = on_cut,
@@ -190,16 +221,16 @@ bool delivery_succeeded(struct delivery *d, const struct failure *failure, const
     if (!failure->status) return true;
     int cut = atomic_load(&d->cut);
     struct failure cut_failure = failure_of_cut(cut);
-    if (failure->status == STATUS_CANCELLED && !cut) { /* the client has gone away */
+    if (d->exchange && failure->status == STATUS_CANCELLED && !cut) { /* the client has gone away */
         exchange_abort(d->exchange);
         return false;
     }
-    if (failure->status == STATUS_CANCELLED) failure = &cut_failure;
+    if (d->exchange && failure->status == STATUS_CANCELLED) failure = &cut_failure;
     pthread_mutex_lock(&d->lock);
     bool started = d->started;
     pthread_mutex_unlock(&d->lock);
     if (!started) {
-        failure_send(d->exchange, failure);
+        respond_failure(d, failure);
         return false;
     }
     delivery_event_json(d, event_name, failure_json(d->exchange, failure));

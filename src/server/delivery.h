@@ -9,8 +9,20 @@
 #include "server/answer.h"
 #include "server/replay.h"
 
+/* Who waits for an answer: a client, behind an exchange, or the server itself, which is handed the whole of it. */
+struct asker {
+    struct exchange *exchange; /* NULL: the server, and … */
+    /* … this is called, once, maybe before the request's start returns, on any thread; body: stolen, NULL without
+     * memory. */
+    void (*take)(void *context, int status, json_t *body);
+    void *context;
+    const char *client; /* request.client, or a name like it */
+};
+struct asker asker_of(struct exchange *exchange);
+
 struct delivery {
-    struct exchange *exchange;
+    struct exchange *exchange;     /* NULL: … */
+    struct asker asker;            /* … this one waits */
     struct answer *answer;         /* owned; or … */
     struct generation *generation; /* … owned; the other is NULL */
     const struct model *model;     /* that works on it */
@@ -31,6 +43,9 @@ struct delivery {
  * the exchange is answered. Starting it hands it over: it is freed, and `release` called before, when the exchange is gone. */
 void *delivery_create(struct exchange *exchange, size_t size, const char *id_prefix, bool stream,
                       void (*release)(void *context));
+/* The same for whoever asks; nothing streams to the server itself. */
+void *delivery_create_for(const struct asker *asker, size_t size, const char *id_prefix, bool stream,
+                          void (*release)(void *context));
 /* Instead of starting: frees it; delivery_refuse answers the exchange, too. */
 void delivery_destroy(struct delivery *d);
 void delivery_refuse(struct delivery *d, const struct failure *failure);

@@ -245,7 +245,7 @@ static bool check_upgrade(struct exchange *exchange, const struct request_head *
     const struct header headers[] = {{"content-type", "application/json"}, {"upgrade", "websocket"}};
     static const char body[] =
         "{\"error\":{\"message\":\"this path speaks WebSocket\",\"type\":\"invalid_request_error\","
-        "\"param\":null,\"code\":426}}";
+        "\"param\":null,\"code\":null}}";
     exchange_start(exchange, 426, headers, 2);
     exchange_write(exchange, body, sizeof body - 1);
     exchange_end(exchange);

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "server/answer.h"
 #include "server/multipart.h"
+#include "server/page.h"
 
 #define MAX_DESCRIPTION_BYTES 65536
 #define MAX_CONTENT_BYTES     ((size_t)1 << 30)
@@ -160,7 +161,8 @@ void handle_file_list(struct exchange *exchange, void *service) {
         if (object) json_array_append_new(data, object);
     }
     if (folder) closedir(folder);
-    exchange_respond_json(exchange, 200, json_pack("{s:s, s:o, s:b}", "object", "list", "data", data, "has_more", 0));
+    page_sort(data);
+    exchange_respond_page(exchange, data, MAX_FILES, MAX_FILES);
 }
 
 void handle_file_get(struct exchange *exchange, void *service) {

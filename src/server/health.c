@@ -55,7 +55,10 @@ static void get_openapi(struct exchange *exchange, void *service) {
 }
 
 #define SERVER_ROUTE(route_path, route_handler, about)                                                                 \
-    { .method = HTTP_GET, .path = route_path, .handler = route_handler, .tag = "server", .summary = about }
+    {                                                                                                                  \
+        .method = HTTP_GET, .path = route_path, .handler = route_handler, .errors = ERRORS_LLAMA, .tag = "server",     \
+        .summary = about                                                                                               \
+    }
 
 const struct route health_routes[] = {
     SERVER_ROUTE("/health", get_health, "whether models are loaded"),

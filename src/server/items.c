@@ -43,6 +43,39 @@ bool item_to_message(json_t *messages, const json_t *item, const char *place, st
     return true;
 }
 
+/* ---- to lists ---- */
+
+static const char *id_prefix(const char *type) {
+    if (strcmp(type, "function_call") == 0) return "fc_";
+    if (strcmp(type, "function_call_output") == 0) return "fco_";
+    return strcmp(type, "reasoning") == 0 ? "rs_" : "msg_";
+}
+
+static json_t *listed(const json_t *item) {
+    const char *type = json_text_or(item, "type", "message");
+    json_t *out = json_copy((json_t *)item), *content = json_object_get(item, "content");
+    char id[40];
+    make_id(id, sizeof id, id_prefix(type));
+    if (!json_member(item, "id")) json_object_set_new(out, "id", json_string(id));
+    if (!json_member(item, "type")) json_object_set_new(out, "type", json_string(type));
+    if (!json_member(item, "status")) json_object_set_new(out, "status", json_string("completed"));
+    if (!json_is_string(content)) return out;
+    bool said = strcmp(json_text_or(item, "role", ""), "assistant") == 0;
+    json_t *part = json_pack("{s:s, s:O}", "type", said ? "output_text" : "input_text", "text", content);
+    if (said) json_object_set_new(part, "annotations", json_array());
+    json_object_set_new(out, "content", json_pack("[o]", part));
+    return out;
+}
+
+void items_add_listed(json_t *list, const json_t *input) {
+    if (json_is_string(input)) {
+        json_t *item = json_pack("{s:s, s:O}", "role", "user", "content", input);
+        json_array_append_new(list, listed(item));
+        json_decref(item);
+    }
+    for (size_t i = 0; i < json_array_size(input); i++) json_array_append_new(list, listed(json_array_get(input, i)));
+}
+
 bool item_tools_to_chat(json_t *chat, const json_t *body, struct failure *failure) {
     const json_t *tools = json_member(body, "tools");
     json_t *list = json_array();

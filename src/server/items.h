@@ -7,6 +7,9 @@
 
 /* Appends what an item says to the messages of a chat. place names it in the failure. */
 bool item_to_message(json_t *messages, const json_t *item, const char *place, struct failure *failure);
+/* Appends what was sent (a text, or items) as lists show it: each item with an id, its type and its state, contents in
+ * parts. */
+void items_add_listed(json_t *list, const json_t *input);
 /* Sets tools, tool_choice and parallel_tool_calls of a chat from a body that has them as items' APIs do. */
 bool item_tools_to_chat(json_t *chat, const json_t *body, struct failure *failure);
 

@@ -43,7 +43,8 @@ json_t *answer_timings_json(const bn_usage *usage);
 /* "fp_…": which model, as this build computes it. size ≥ 20. */
 void system_fingerprint(const struct model *model, char *out, size_t size);
 
-/* A chat completion in one go: the message, as the route sends it and batches keep it. New reference. */
-json_t *chat_completion_json(struct answer *answer, const char *id, int64_t created);
+/* What the routes do with a body that their schema has let through. */
+void answer_chat(struct api *api, const json_t *body, const struct asker *asker);
+void answer_completion(struct api *api, const json_t *body, const struct asker *asker);
 
 #endif

@@ -80,7 +80,7 @@ static json_t *message_json(const struct answer_choice *choice) {
     return message;
 }
 
-json_t *chat_completion_json(struct answer *answer, const char *id, int64_t created) {
+static json_t *completion_json(struct answer *answer, const char *id, int64_t created) {
     const struct model *model = answer_model(answer);
     const bn_usage usage = answer_usage(answer);
     char fingerprint[32];
@@ -106,7 +106,7 @@ static void whole_end(void *context, const struct failure *failure) {
     struct chat_completion *chat = context;
     struct delivery *d = &chat->delivery;
     if (!delivery_succeeded(d, failure, NULL, NULL)) return;
-    delivery_respond(d, chat_completion_json(d->answer, d->id, d->created));
+    delivery_respond(d, completion_json(d->answer, d->id, d->created));
 }
 
 static const struct answer_format whole_format = {.end = whole_end};
@@ -243,19 +243,22 @@ static void release(void *context) {
     buffer_release(&chat->head);
 }
 
-void handle_chat_completions(struct exchange *exchange, void *service) {
-    struct api *api = service;
-    const json_t *body = exchange_request(exchange)->json;
+void answer_chat(struct api *api, const json_t *body, const struct asker *asker) {
     struct chat_request request;
     struct failure failure = {0};
     bool stream = json_bool_or(body, "stream", false);
-    struct chat_completion *chat = delivery_create(exchange, sizeof *chat, "chatcmpl-", stream, release);
+    struct chat_completion *chat = delivery_create_for(asker, sizeof *chat, "chatcmpl-", stream, release);
     if (!chat) return;
     chat->usage_wanted = json_bool_or(json_member(body, "stream_options"), "include_usage", false);
-    if (replay_find(&api->replay, exchange, &chat->delivery.ticket))
+    if (asker->exchange && replay_find(&api->replay, asker->exchange, &chat->delivery.ticket))
         delivery_destroy(&chat->delivery);
-    else if (api_chat_request(api, exchange, body, &request, &failure))
+    else if (api_chat_request(api, asker->client, body, &request, &failure))
         delivery_start_answer(&chat->delivery, &request, stream ? &stream_format : &whole_format, chat);
     else
         delivery_refuse(&chat->delivery, &failure);
+}
+
+void handle_chat_completions(struct exchange *exchange, void *service) {
+    const struct asker asker = asker_of(exchange);
+    answer_chat(service, exchange_request(exchange)->json, &asker);
 }

@@ -396,17 +396,16 @@ static bool read_options(struct completion *completion, const json_t *body, stru
     return true;
 }
 
-void handle_completions(struct exchange *exchange, void *service) {
-    struct api *api = service;
-    const json_t *body = exchange_request(exchange)->json, *prompt = json_member(body, "prompt");
+void answer_completion(struct api *api, const json_t *body, const struct asker *asker) {
+    const json_t *prompt = json_member(body, "prompt");
     struct failure failure = {0};
     struct settings settings = {0};
     struct generation_prompt *prompts = NULL;
     const struct model *model = NULL;
     bool stream = json_bool_or(body, "stream", false);
-    struct completion *completion = delivery_create(exchange, sizeof *completion, "cmpl-", stream, release);
+    struct completion *completion = delivery_create_for(asker, sizeof *completion, "cmpl-", stream, release);
     if (!completion) return;
-    if (replay_find(&api->replay, exchange, &completion->delivery.ticket)) {
+    if (asker->exchange && replay_find(&api->replay, asker->exchange, &completion->delivery.ticket)) {
         delivery_destroy(&completion->delivery);
         return;
     }
@@ -420,7 +419,7 @@ void handle_completions(struct exchange *exchange, void *service) {
         read_options(completion, body, &settings, &failure);
     json_decref(empty);
     if (ok) {
-        client_heed(exchange_request(exchange)->client, body, &settings.options);
+        client_heed(asker->client, body, &settings.options);
         delivery_start_generation(&completion->delivery, model, prompts, completion->n_prompts, &sink, &settings);
         mem_free(prompts);
     } else {
@@ -429,4 +428,9 @@ void handle_completions(struct exchange *exchange, void *service) {
         delivery_refuse(&completion->delivery, &failure);
     }
     if (settings_there) settings_release(&settings);
+}
+
+void handle_completions(struct exchange *exchange, void *service) {
+    const struct asker asker = asker_of(exchange);
+    answer_completion(service, exchange_request(exchange)->json, &asker);
 }

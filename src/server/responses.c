@@ -1,5 +1,6 @@
 /* POST /v1/responses: the answer as a list of items, whole or as events; GET and DELETE of those that are stored. An answer
- * is kept with the conversation that led to it, so that previous_response_id can go on from there. */
+ * is kept with the conversation that led to it, so that previous_response_id can go on from there and input_items list
+ * it. */
 #include "server/responses.h"
 
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "server/delivery.h"
 #include "server/items.h"
 #include "server/json_store.h"
+#include "server/page.h"
 
 static const struct schema_field response_fields[] = {
     {"model", {.types = SCHEMA_STRING | SCHEMA_NULL}},
@@ -50,26 +52,43 @@ static bool add_input(json_t *messages, const json_t *input, struct failure *fai
     return true;
 }
 
-/* The conversation without instructions: what was stored, and the new input. */
-static json_t *conversation_of(const struct api *api, const json_t *body, struct failure *failure) {
-    const char *previous = json_text_or(body, "previous_response_id", NULL);
-    json_t *messages = NULL;
-    if (previous) {
-        json_t *stored = json_store_get(api->responses, previous);
-        if (!stored) {
-            refuse(failure, "previous_response_id", "There is no response '%.80s'", previous);
-            failure->status = 404;
-            failure->code = "previous_response_not_found";
-            return NULL;
-        }
-        messages = json_incref(json_object_get(stored, "messages"));
-        json_decref(stored);
-    } else {
-        messages = json_array();
+/* What a request is about, without instructions. */
+struct conversation {
+    json_t *messages; /* of a chat */
+    json_t *items;    /* the same, as input_items lists it */
+};
+
+static void conversation_release(struct conversation *c) {
+    json_decref(c->messages);
+    json_decref(c->items);
+    *c = (struct conversation){0};
+}
+
+/* What a stored response was about, and what it said. */
+static bool take_up(const struct api *api, const char *id, struct conversation *c, struct failure *failure) {
+    json_t *stored = json_store_get(api->responses, id);
+    if (!stored) {
+        refuse(failure, "previous_response_id", "There is no response '%.80s'", id);
+        failure->status = 404;
+        failure->code = "previous_response_not_found";
+        return false;
     }
-    if (add_input(messages, json_object_get(body, "input"), failure)) return messages;
-    json_decref(messages);
-    return NULL;
+    json_array_extend(c->messages, json_object_get(stored, "messages"));
+    json_array_extend(c->items, json_object_get(stored, "items"));
+    json_array_extend(c->items, json_object_get(json_object_get(stored, "response"), "output"));
+    json_decref(stored);
+    return true;
+}
+
+static bool conversation_read(struct conversation *c, const struct api *api, const json_t *body,
+                              struct failure *failure) {
+    const char *previous = json_text_or(body, "previous_response_id", NULL);
+    const json_t *input = json_object_get(body, "input");
+    *c = (struct conversation){.messages = json_array(), .items = json_array()};
+    if (!c->messages || !c->items) return succeeded(failure, BN_STATUS_NO_MEMORY, NULL);
+    if ((previous && !take_up(api, previous, c, failure)) || !add_input(c->messages, input, failure)) return false;
+    items_add_listed(c->items, input);
+    return true;
 }
 
 /* {"type": "json_schema", "name", "schema"}: of what chats have it's one of the forms. */
@@ -114,9 +133,9 @@ static json_t *common_body(const json_t *body, const json_t *conversation, struc
 
 struct response {
     struct delivery delivery;
-    struct json_store *store; /* NULL: it isn't to be kept */
-    json_t *shown;            /* the members that say what was asked for */
-    json_t *messages;         /* the conversation up to here */
+    struct json_store *store;         /* NULL: it isn't to be kept */
+    json_t *shown;                    /* the members that say what was asked for */
+    struct conversation conversation; /* up to here */
     struct item_writer writer;
     size_t sequence;
     bool begun;
@@ -176,8 +195,9 @@ static void keep(struct response *r, json_t *response) {
                              json_text(choice->calls[i].arguments.data, choice->calls[i].arguments.size)));
     if (json_array_size(calls)) json_object_set(message, "tool_calls", calls);
     json_decref(calls);
-    json_array_append_new(r->messages, message);
-    json_t *stored = json_pack("{s:O, s:O}", "response", response, "messages", r->messages);
+    json_array_append_new(r->conversation.messages, message);
+    json_t *stored = json_pack("{s:O, s:O, s:O}", "response", response, "messages", r->conversation.messages, "items",
+                               r->conversation.items);
     json_store_put(r->store, r->delivery.id, stored);
     json_decref(stored);
 }
@@ -207,7 +227,7 @@ static void on_end(void *context, const struct failure *failure) {
 static void release(void *context) {
     struct response *r = context;
     json_decref(r->shown);
-    json_decref(r->messages);
+    conversation_release(&r->conversation);
     item_writer_release(&r->writer);
 }
 
@@ -237,31 +257,29 @@ static json_t *shown_of(const json_t *body, const struct settings *settings) {
                      or_empty(body, "tools", json_array()), "user", or_null(body, "user"));
 }
 
-/* The request of a body; *conversation: without instructions, a new reference. */
-static bool read_request(const struct api *api, struct exchange *exchange, const json_t *body,
-                         struct chat_request *request, json_t **conversation, struct failure *failure) {
-    *conversation = NULL;
+/* The request of a body; the conversation is to be released either way. */
+static bool read_request(const struct api *api, const char *client, const json_t *body, struct chat_request *request,
+                         struct conversation *conversation, struct failure *failure) {
+    *conversation = (struct conversation){0};
     if (json_bool_or(body, "background", false))
         return refuse(failure, "background", "'background' isn't supported: use /v1/batches");
-    *conversation = conversation_of(api, body, failure);
-    json_t *common = *conversation ? common_body(body, *conversation, failure) : NULL;
-    bool ok = common && api_chat_request(api, exchange, common, request, failure);
+    if (!conversation_read(conversation, api, body, failure)) return false;
+    json_t *common = common_body(body, conversation->messages, failure);
+    bool ok = common && api_chat_request(api, client, common, request, failure);
     if (!ok && json_member(json_member(body, "text"), "format"))
         failure_rename(failure, "response_format", "text.format");
     json_decref(common);
     return ok;
 }
 
-void handle_responses(struct exchange *exchange, void *service) {
-    const struct api *api = service;
-    const json_t *body = exchange_request(exchange)->json;
+void answer_response(struct api *api, const json_t *body, const struct asker *asker) {
     struct chat_request request;
     struct failure failure = {0};
     bool stream = json_bool_or(body, "stream", false);
-    struct response *r = delivery_create(exchange, sizeof *r, "resp_", stream, release);
+    struct response *r = delivery_create_for(asker, sizeof *r, "resp_", stream, release);
     if (!r) return;
     bool ready = item_writer_init(&r->writer) || succeeded(&failure, BN_STATUS_NO_MEMORY, NULL);
-    if (!ready || !read_request(api, exchange, body, &request, &r->messages, &failure)) {
+    if (!ready || !read_request(api, asker->client, body, &request, &r->conversation, &failure)) {
         delivery_refuse(&r->delivery, &failure);
         return;
     }
@@ -271,6 +289,11 @@ void handle_responses(struct exchange *exchange, void *service) {
     r->shown = shown_of(body, &request.settings);
     r->store = json_bool_or(body, "store", true) ? api->responses : NULL;
     delivery_start_answer(&r->delivery, &request, &item_answer_format, &r->writer);
+}
+
+void handle_responses(struct exchange *exchange, void *service) {
+    const struct asker asker = asker_of(exchange);
+    answer_response(service, exchange_request(exchange)->json, &asker);
 }
 
 static void no_such_response(struct exchange *exchange, const char *id) {
@@ -299,12 +322,37 @@ void handle_response_delete(struct exchange *exchange, void *service) {
     exchange_respond_json(exchange, 200, json_pack("{s:s, s:s, s:b}", "id", id, "object", "response", "deleted", 1));
 }
 
+/* Answers are given while their request waits, so there is never one to be stopped here. */
+void handle_response_cancel(struct exchange *exchange, void *service) {
+    const struct api *api = service;
+    const char *id = exchange_parameter(exchange, "id");
+    json_t *stored = json_store_get(api->responses, id);
+    const struct api_error error = {.status = 400, .param = "response_id"};
+    if (stored)
+        exchange_fail(exchange, &error, "The response '%s' isn't made in the background: it can't be cancelled", id);
+    else
+        no_such_response(exchange, id);
+    json_decref(stored);
+}
+
+void handle_response_input_items(struct exchange *exchange, void *service) {
+    const struct api *api = service;
+    const char *id = exchange_parameter(exchange, "id");
+    json_t *stored = json_store_get(api->responses, id);
+    if (stored)
+        exchange_respond_page(exchange, json_incref(json_object_get(stored, "items")), 20, 100);
+    else
+        no_such_response(exchange, id);
+    json_decref(stored);
+}
+
 void handle_response_input_tokens(struct exchange *exchange, void *service) {
     struct chat_request request;
     struct failure failure = {0};
-    json_t *conversation;
-    bool ok = read_request(service, exchange, exchange_request(exchange)->json, &request, &conversation, &failure);
-    json_decref(conversation);
+    struct conversation conversation;
+    const struct request *asked = exchange_request(exchange);
+    bool ok = read_request(service, asked->client, asked->json, &request, &conversation, &failure);
+    conversation_release(&conversation);
     if (!ok) {
         failure_send(exchange, &failure);
         return;

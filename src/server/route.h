@@ -26,7 +26,8 @@ enum body_kind {
 
 /* How errors look to the clients of a route. */
 enum error_style {
-    ERRORS_OPENAI,    /* {"error": {"message", "type", "param", "code"}} */
+    ERRORS_OPENAI,    /* {"error": {"message", "type", "param", "code"}}, the code a name or null */
+    ERRORS_LLAMA,     /* the same, but the code is the status */
     ERRORS_OLLAMA,    /* {"error": "message"} */
     ERRORS_ANTHROPIC, /* {"type": "error", "error": {"type", "message"}, "request_id"} */
 };

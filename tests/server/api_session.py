@@ -308,6 +308,84 @@ def check_batch_survives_a_kill():
     assert second.stop() == 0
 
 
+def check_batches_of_every_endpoint():
+    bodies = {"/v1/completions": {"prompt": ["The fox", "A dog"], "max_tokens": 2, "temperature": 0, "logprobs": 1, "stream": True},
+              "/v1/embeddings": {"input": "fox"},
+              "/v1/responses": {"input": "fox", "max_output_tokens": 2, "temperature": 0},
+              "/v1/chat/completions": {"messages": PROMPT, "max_tokens": 2, "temperature": 0}}
+    batches = Server("demo", "--state-dir", os.path.join(FOLDER, "endpoints"))
+    boundary = {"Content-Type": "multipart/form-data; boundary=b"}
+    created = []
+    for url, body in bodies.items():
+        lines = [{"custom_id": "well", "method": "POST", "url": url, "body": body},
+                 {"custom_id": "ill", "method": "POST", "url": url, "body": {**body, "model": 5}}]
+        form = (b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--b\r\nContent-Disposition: form-data; '
+                b'name="file"; filename="in.jsonl"\r\n\r\n' + "\n".join(map(json.dumps, lines)).encode() + b"\r\n--b--\r\n")
+        file = batches.json("POST", "/v1/files", form, headers=boundary)
+        created.append(batches.json("POST", "/v1/batches", {"input_file_id": file["id"], "endpoint": url,
+                                                            "completion_window": "24h"})["id"])
+    for (url, body), batch in zip(bodies.items(), created):
+        while (state := batches.json("GET", "/v1/batches/" + batch))["status"] != "completed":
+            assert state["status"] in ("validating", "in_progress"), state
+            time.sleep(0.01)
+        well, ill = [json.loads(batches.ask("GET", f"/v1/files/{state[which]}/content")[1])["response"]
+                     for which in ("output_file_id", "error_file_id")]
+        asked = batches.json("POST", url, {**body, "stream": None})
+        assert well["status_code"] == 200 and ill["status_code"] == 400, (well, ill)
+        for member in ("choices", "data"):
+            assert well["body"].get(member) == asked.get(member), (url, well)
+        assert [i["content"] for i in well["body"].get("output", [])] == [i["content"] for i in asked.get("output", [])]
+        assert ill["body"]["error"]["param"] == "model" and ill["body"]["error"]["type"] == "invalid_request_error", ill
+        if url == "/v1/responses":
+            batches.json("GET", "/v1/responses/" + well["body"]["id"], status=404)
+    listed = batches.json("GET", "/v1/batches?limit=3")
+    assert len(listed["data"]) == 3 and listed["has_more"] and listed["last_id"] == listed["data"][2]["id"], listed
+    rest = batches.json("GET", "/v1/batches?limit=3&after=" + listed["last_id"])
+    assert {b["id"] for b in listed["data"] + rest["data"]} == set(created) and not rest["has_more"]
+    assert len(batches.json("GET", "/v1/files")["data"]) == 12
+    assert batches.json("GET", "/v1/batches?limit=0", status=400)["error"]["param"] == "limit"
+    assert batches.stop() == 0
+
+
+def check_input_items():
+    first = server.json("POST", "/v1/responses", {"input": "fox", "max_output_tokens": 4})
+    parts = [{"type": "input_text", "text": "and now"}]
+    second = server.json("POST", "/v1/responses", {"previous_response_id": first["id"], "max_output_tokens": 4, "input": [
+        {"role": "user", "content": parts}, {"role": "assistant", "content": "well"}, {"role": "user", "content": "then"}]})
+    where = f"/v1/responses/{second['id']}/input_items"
+    items = server.json("GET", where + "?order=asc")
+    assert items["object"] == "list" and not items["has_more"]
+    assert [i["content"] if i["id"] != first["output"][0]["id"] else "first" for i in items["data"]] == [
+        [{"type": "input_text", "text": "fox"}], "first", parts,
+        [{"type": "output_text", "text": "well", "annotations": []}], [{"type": "input_text", "text": "then"}]]
+    assert all(i["id"] and i["type"] == "message" and i["status"] for i in items["data"])
+    ids, after = [], ""
+    while True:  # from the newest on, two at a time
+        page = server.json("GET", where + "?limit=2" + after)
+        ids += [i["id"] for i in page["data"]]
+        if not page["has_more"]:
+            break
+        after = "&after=" + page["last_id"]
+    assert ids == [i["id"] for i in items["data"]][::-1]
+    for query, param in [("limit=0", "limit"), ("limit=x", "limit"), ("order=up", "order"), ("after=nobody", "after")]:
+        assert server.json("GET", f"{where}?{query}", status=400)["error"]["param"] == param
+    assert server.json("POST", f"/v1/responses/{second['id']}/cancel", {}, 400)["error"]["param"] == "response_id"
+    assert server.json("DELETE", "/v1/responses/" + second["id"])["deleted"] is True
+    for method, path in [("GET", where), ("DELETE", "/v1/responses/" + second["id"]), ("POST", "/v1/responses/x/cancel")]:
+        assert server.json(method, path, {} if method == "POST" else None, status=404)["error"]["code"] == "response_not_found"
+
+
+def check_codes_of_errors():
+    """OpenAI's are names or null, llama-server's the status."""
+    for method, path, body, status, code in [
+            ("POST", "/v1/chat/completions", b"{", 400, None), ("POST", "/v1/embeddings", {"input": 5}, 400, None),
+            ("GET", "/v1/chat/completions", None, 405, None), ("GET", "/v1/nothing", None, 404, "unknown_path"),
+            ("GET", "/v1/realtime", None, 426, None), ("POST", "/completion", {"prompt": {}}, 400, 400)]:
+        error = server.json(method, path, body, status)["error"]
+        assert error["code"] == code and error["message"] and error["type"], (path, error)
+        assert "param" in error, error
+
+
 def check_end():
     assert server.stop() == 0
 
