@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "formats/safetensors.h"
 #include "formats/safetensors_writer.h"
 #include "model/vocabulary_rows.h"
 #include "tokenizer/edit.h"
+#include "tokenizer/tokenizer.h"
 
 enum { MAX_JSON_BYTES = 1 << 29 };
 
@@ -44,13 +46,16 @@ static bn_status edit_tree(struct vocabulary_edit *edit, json_t *root, bn_error 
 
 bn_status vocabulary_edit_json(struct vocabulary_edit *edit, const char *path, const char *out, bn_error *err) {
     json_t *root;
-    bn_status status = json_parse_file(path, MAX_JSON_BYTES, &root, err);
+    const char *form;
+    bn_status status = tokenizer_form(path, &form, err);
+    if (!status && strcmp(form, "tokenizer.json") != 0)
+        return fail(err, BN_STATUS_UNSUPPORTED,
+                    "%s: tokens can be edited in a tokenizer.json, a folder with one, and GGUF: convert it first "
+                    "(bitnet tokenizer convert)",
+                    path);
+    if (!status) status = json_parse_file(path, MAX_JSON_BYTES, &root, err);
     if (status) return status;
-    if (!json_object_get(root, "model"))
-        status = fail(err, BN_STATUS_UNSUPPORTED,
-                      "tokens can be edited in a tokenizer.json, a folder with one, and GGUF: convert it first (bitnet "
-                      "tokenizer convert)");
-    if (!status) status = edit_tree(edit, root, err);
+    status = edit_tree(edit, root, err);
     if (status) error_prefix(err, "%s", path);
     if (!status) status = write_json(out, root, 1, err);
     json_decref(root);
@@ -252,6 +257,26 @@ static bn_status edit_weights(struct vocabulary_edit *edit, const char *folder, 
     return status;
 }
 
+/* Tokens that only the files beside tokenizer.json name are counted behind its own: a new one there would move them. */
+static bn_status check_companions(const char *folder, const char *path, bn_error *err) {
+    bn_tokenizer *whole = NULL, *alone = NULL;
+    char *text = NULL;
+    size_t size;
+    bn_status status = bn_tokenizer_open(folder, &whole, err);
+    if (!status) status = file_read_all(path, MAX_JSON_BYTES, &text, &size, err);
+    if (!status) status = tokenizer_from_json(text, size, path, &alone, err);
+    if (!status && bn_tokenizer_vocab_size(whole) != bn_tokenizer_vocab_size(alone))
+        status =
+            fail(err, BN_STATUS_UNSUPPORTED,
+                 "%s lacks tokens that tokenizer_config.json or its like names, '%.60s' the first: write all of them "
+                 "into one first (bitnet tokenizer convert)",
+                 path, bn_tokenizer_token(whole, (int32_t)bn_tokenizer_vocab_size(alone)));
+    mem_free(text);
+    bn_tokenizer_close(alone);
+    bn_tokenizer_close(whole);
+    return status;
+}
+
 bn_status vocabulary_edit_folder(struct vocabulary_edit *edit, const char *folder, const char *out, bn_error *err) {
     static const char *const companions[] = {"tokenizer_config.json", "special_tokens_map.json"};
     char *from = path_join(folder, "tokenizer.json"), *to = path_join(out, "tokenizer.json");
@@ -259,6 +284,7 @@ bn_status vocabulary_edit_folder(struct vocabulary_edit *edit, const char *folde
     if (!status && !file_exists(from))
         status = fail(err, BN_STATUS_UNSUPPORTED, "%s has no tokenizer.json: make one first (bitnet tokenizer convert)",
                       folder);
+    if (!status) status = check_companions(folder, from, err);
     if (!status) status = vocabulary_edit_json(edit, from, to, err);
     for (size_t i = 0; i < sizeof companions / sizeof *companions && !status; i++)
         status = edit_companion(edit, folder, out, companions[i], err);

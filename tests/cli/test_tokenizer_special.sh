@@ -31,6 +31,10 @@ bitnet tokenizer encode renamed.json hi
 check "renaming keeps ids, and the template follows" same "$(cat out)" "$("$BITNET" tokenizer encode "$TOKENIZERS/llama3/tokenizer.json" hi)"
 bitnet tokenizer inspect renamed.json
 check "and its name" prints 'TemplateProcessing single <s> A'
+bitnet tokenizer special add "$TOKENIZERS/spm-llama/tokenizer.model" '<d>' -o no.json
+check "other forms are converted first" fails_saying "convert it first" 1
+bitnet tokenizer special add "$TOKENIZERS/config-tokens" '<d>' -o no
+check "nor where companions name more tokens" fails_saying "'<|im_start|>' the first" 1
 bitnet tokenizer special rename added.json hello x -o no.json
 check "only special and added tokens" fails_saying "no special or added token" 1
 bitnet tokenizer special rename added.json '<a>' '<b>' -o no.json
