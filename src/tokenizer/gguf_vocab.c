@@ -298,11 +298,24 @@ static bn_status mark_ends(bn_tokenizer *tokenizer, const struct gguf_vocabulary
     return BN_OK;
 }
 
+static bn_status take_templates(bn_tokenizer *tokenizer, const struct gguf *gguf, bn_error *err) {
+    struct gguf_string usual = {0}, with_tools = {0};
+    bn_status status = gguf_get_string(gguf, "tokenizer.chat_template", &usual, err);
+    if (!status) status = gguf_get_string(gguf, "tokenizer.chat_template.tool_use", &with_tools, err);
+    if (status || (!usual.size && !with_tools.size)) return status;
+    char *first = usual.size ? mem_strndup(usual.text, usual.size) : NULL;
+    char *second = with_tools.size ? mem_strndup(with_tools.text, with_tools.size) : NULL;
+    status = (usual.size && !first) || (with_tools.size && !second)
+                 ? fail_no_memory(err, usual.size + with_tools.size)
+                 : tokenizer_set_chat_templates(tokenizer, first, second, err);
+    mem_free(first);
+    mem_free(second);
+    return status;
+}
+
 static bn_status finish(bn_tokenizer *tokenizer, struct gguf_vocabulary *v, bn_error *err) {
-    struct gguf_string template = {0};
     bn_status status = gguf_get_bool(v->gguf, "tokenizer.ggml.add_bos_token", &v->add_bos, err);
     if (!status) status = gguf_get_bool(v->gguf, "tokenizer.ggml.add_eos_token", &v->add_eos, err);
-    if (!status) status = gguf_get_string(v->gguf, "tokenizer.chat_template", &template, err);
     if (status) return status;
     tokenizer->bos = id_or_none(v->bos);
     tokenizer->eos = id_or_none(v->eos);
@@ -313,8 +326,7 @@ static bn_status finish(bn_tokenizer *tokenizer, struct gguf_vocabulary *v, bn_e
     else if (bos >= 0 || eos >= 0)
         status = template_around(&tokenizer->postprocessor, bos, eos, tokenizer->model != MODEL_UNIGRAM, err);
     if (!status) status = mark_ends(tokenizer, v, err);
-    if (!status && template.size && !(tokenizer->chat_template = mem_strndup(template.text, template.size)))
-        status = fail_no_memory(err, template.size);
+    if (!status) status = take_templates(tokenizer, v->gguf, err);
     return status ? status : tokenizer_finish(tokenizer, err);
 }
 

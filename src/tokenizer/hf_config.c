@@ -161,31 +161,41 @@ static bn_status take_around(bn_tokenizer *tokenizer, const json_t *config, bn_e
 
 /* ---- templates, ends ---- */
 
-/* chat_template: a string, or a list of named ones of which "default" is taken. */
+/* chat_template: a string, or a list of named ones, of which "tool_use" is for conversations with tools and "default"
+ * (else any) for the others. */
 static bn_status take_template(bn_tokenizer *tokenizer, const json_t *config, bn_error *err) {
     const json_t *value = json_object_get(config, "chat_template");
-    const char *text = json_string_value(value);
+    const char *usual = json_string_value(value), *with_tools = NULL;
     size_t i;
     json_t *entry;
     json_array_foreach(value, i, entry) {
-        const char *name = json_string_value(json_object_get(entry, "name"));
-        if (!text || (name && strcmp(name, "default") == 0))
-            text = json_string_value(json_object_get(entry, "template"));
+        const char *name = json_string_value(json_object_get(entry, "name")),
+                   *text = json_string_value(json_object_get(entry, "template"));
+        if (name && strcmp(name, "tool_use") == 0)
+            with_tools = text;
+        else if (!usual || (name && strcmp(name, "default") == 0))
+            usual = text;
     }
-    if (!text || tokenizer->chat_template) return BN_OK;
-    tokenizer->chat_template = mem_strdup(text);
-    return tokenizer->chat_template ? BN_OK : fail_no_memory(err, strlen(text));
+    return tokenizer_set_chat_templates(tokenizer, usual, with_tools, err);
 }
 
-/* A chat_template.jinja goes before what tokenizer_config.json says. */
-static bn_status read_template_file(bn_tokenizer *tokenizer, const char *folder, bn_error *err) {
+static bn_status optional_text(const char *folder, const char *name, char **out, bn_error *err) {
     size_t size;
-    char *path = path_join(folder, "chat_template.jinja");
+    char *path = path_join(folder, name);
     if (!path) return fail_no_memory(err, strlen(folder));
-    bn_status status = BN_OK;
-    if (!tokenizer->chat_template && file_exists(path))
-        status = file_read_all(path, HF_MAX_CONFIG, &tokenizer->chat_template, &size, err);
+    bn_status status = file_exists(path) ? file_read_all(path, HF_MAX_CONFIG, out, &size, err) : BN_OK;
     mem_free(path);
+    return status;
+}
+
+/* Templates in files go before what tokenizer_config.json says. */
+static bn_status read_template_files(bn_tokenizer *tokenizer, const char *folder, bn_error *err) {
+    char *usual = NULL, *with_tools = NULL;
+    bn_status status = optional_text(folder, "chat_template.jinja", &usual, err);
+    if (!status) status = optional_text(folder, "additional_chat_templates/tool_use.jinja", &with_tools, err);
+    if (!status) status = tokenizer_set_chat_templates(tokenizer, usual, with_tools, err);
+    mem_free(usual);
+    mem_free(with_tools);
     return status;
 }
 
@@ -210,7 +220,7 @@ static bn_status read_generation_config(bn_tokenizer *tokenizer, const char *fol
 
 bn_status hf_read_companions(bn_tokenizer *tokenizer, size_t n_model, bool around, const char *folder, bn_error *err) {
     json_t *config = NULL, *map = NULL;
-    bn_status status = read_template_file(tokenizer, folder, err);
+    bn_status status = read_template_files(tokenizer, folder, err);
     if (!status) status = hf_optional_json(folder, "special_tokens_map.json", &map, err);
     if (!status) status = hf_optional_json(folder, "tokenizer_config.json", &config, err);
     if (!status) status = add_tokens(tokenizer, folder, n_model, config, map, err);

@@ -187,6 +187,7 @@ static const char *const companions[] = {"merges.txt",
                                          "tokenizer_config.json",
                                          "generation_config.json",
                                          "chat_template.jinja",
+                                         "additional_chat_templates/tool_use.jinja",
                                          NULL};
 
 static bn_status open_file(const char *path, bn_tokenizer **out, bn_error *err) {

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/memory.h"
 #include "tokenizer/pipeline.h"
 
@@ -236,6 +237,33 @@ bn_status tokenizer_set_chat_template(bn_tokenizer *tokenizer, const char *text,
     if (tokenizer->chat_template) return BN_OK;
     tokenizer->chat_template = mem_strdup(text);
     return tokenizer->chat_template ? BN_OK : fail_no_memory(err, strlen(text));
+}
+
+/* Without the newline that a template's end doesn't count with. */
+static void append_template(struct buffer *out, const char *text) {
+    size_t n = strlen(text);
+    if (n && text[n - 1] == '\n') n--;
+    if (n && text[n - 1] == '\r' && text[n]) n--;
+    buffer_append(out, text, n);
+}
+
+bn_status tokenizer_set_chat_templates(bn_tokenizer *tokenizer, const char *usual, const char *with_tools,
+                                       bn_error *err) {
+    if (!usual || !with_tools) {
+        const char *only = usual ? usual : with_tools;
+        return only ? tokenizer_set_chat_template(tokenizer, only, err) : BN_OK;
+    }
+    struct buffer both;
+    buffer_init(&both);
+    buffer_append_text(&both, "{% if tools is not none +%}"); /* +: the white space around stays as it is */
+    append_template(&both, with_tools);
+    buffer_append_text(&both, "{%+ else +%}");
+    append_template(&both, usual);
+    buffer_append_text(&both, "{%+ endif %}");
+    bn_status status =
+        both.failed ? fail_no_memory(err, both.size) : tokenizer_set_chat_template(tokenizer, both.data, err);
+    buffer_release(&both);
+    return status;
 }
 
 const char *bn_tokenizer_chat_template(const bn_tokenizer *tokenizer) {

@@ -31,6 +31,9 @@ bn_status tokenizer_encode_literal(const bn_tokenizer *tokenizer, const char *te
 
 /* Gives a vocabulary without a chat template this one. */
 bn_status tokenizer_set_chat_template(bn_tokenizer *tokenizer, const char *text, bn_error *err);
+/* The same where there is another one for conversations with tools: one template that is both. Either may be NULL. */
+bn_status tokenizer_set_chat_templates(bn_tokenizer *tokenizer, const char *usual, const char *with_tools,
+                                       bn_error *err);
 
 /* Does the vocabulary's reference look for special tokens in texts unless told otherwise? Hugging Face and BERT do;
  * sentencepiece and mistral-common never do. The default for encode_request.parse_special. */

@@ -40,6 +40,20 @@ check "a broken template has line and column" fails_saying 'broken.jinja.*line 1
 printf '{%% for i in range(100000) %%}{%% for j in range(100000) %%}x{%% endfor %%}{%% endfor %%}' >endless.jinja
 bitnet_reading '{"messages":[]}' template render endless.jinja
 check "an endless one is stopped" eval 'exits 1 && prints_nothing'
+# several templates in tokenizer_config.json: conversations with tools have their own, also once it is in a GGUF file
+mkdir -p named && cp "$DATA/tokenizers/gpt2/tokenizer.json" named
+cat >named/tokenizer_config.json <<'CONFIG'
+{"chat_template": [{"name": "rag", "template": "R"},
+                   {"name": "tool_use", "template": "{% macro q(x) %}<{{ x }}>{% endmacro %}\n T {{ q(tools|length) }}\n  "},
+                   {"name": "default", "template": "\n  D {{ messages|length }}\n"}]}
+CONFIG
+check "the folder as GGUF" "$BITNET" tokenizer convert named -o named.gguf --quiet
+for form in named named.gguf; do
+    bitnet_reading '{"messages":[]}' template render $form
+    check "$form: the default template" same "$(cat out; echo .)" $'\n  D 0.'
+    bitnet_reading '{"messages":[],"tools":[{}]}' template render $form
+    check "$form: tool_use where there are tools" same "$(cat out; echo .)" $' T <1>\n  .'
+done
 bitnet_reading '{}' template render demo
 check "a model without a template" fails_saying 'no chat template' 1
 finish
