@@ -185,8 +185,26 @@ static bool has_words(const struct bpe *bpe) {
     return has_space && merges_cross_words(bpe);
 }
 
+/* Are spaces U+2581 in the text that is merged? Where both are characters of the vocabulary, more tokens begin or end
+ * with the one that is. */
+static bool spaces_are_escaped(const struct bpe *bpe) {
+    const struct vocabulary *vocabulary = bpe->vocabulary;
+    if (bpe->byte_level || vocabulary_find_model(vocabulary, "\xe2\x96\x81", 3) < 0) return false;
+    if (vocabulary_find_model(vocabulary, " ", 1) < 0) return true;
+    size_t plain = 0, escaped = 0;
+    for (size_t id = 0; id < vocabulary->size; id++) {
+        const struct vocabulary_token token = vocabulary_token(vocabulary, id);
+        if (token.size == 0 || !(token.flags & TOKEN_MODEL)) continue;
+        plain += token.text[0] == ' ' || token.text[token.size - 1] == ' ';
+        if (token.size < 3) continue;
+        escaped +=
+            memcmp(token.text, "\xe2\x96\x81", 3) == 0 || memcmp(token.text + token.size - 3, "\xe2\x96\x81", 3) == 0;
+    }
+    return escaped >= plain;
+}
+
 bn_status bpe_find_origins(struct bpe *bpe, bn_error *err) {
-    bpe->escapes_spaces = !bpe->byte_level && vocabulary_find_model(bpe->vocabulary, "\xe2\x96\x81", 3) >= 0;
+    bpe->escapes_spaces = spaces_are_escaped(bpe);
     if (!has_words(bpe)) return BN_OK;
     size_t n;
     const struct bpe_merge **sorted = sort_merges(bpe, &n);
