@@ -81,7 +81,10 @@ bn_status hub_cache_find(const char *name, char **path, bn_error *err) {
     if (n_gguf > 1)
         return fail(err, BN_STATUS_NOT_FOUND, "'%s' fits %zu .gguf files in the cache: name one, %s@%s:FILE", name,
                     n_gguf, repo.id, repo.revision);
-    return fail(err, BN_STATUS_NOT_FOUND, "'%s' isn't in the cache: 'bitnet model download %s' gets it", name, name);
+    return fail(
+        err, BN_STATUS_NOT_FOUND,
+        "there is no file '%s', nor a repository of that name in the cache: 'bitnet model download %s' would get one",
+        name, name);
 }
 
 /* ---- all of them ---- */

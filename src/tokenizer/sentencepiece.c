@@ -285,10 +285,11 @@ static bn_status read_model(bn_tokenizer *tokenizer, struct model_file *file, st
         return fail(err, BN_STATUS_BAD_FILE, "not a sentencepiece model: cut off at byte %zu (%s)", message.at,
                     message.failed_field);
     if (file->n == 0) return fail(err, BN_STATUS_BAD_FILE, "not a sentencepiece model: it has no pieces");
-    if (file->model_type != 1 && file->model_type != 2)
-        return fail(err, BN_STATUS_UNSUPPORTED, "sentencepiece model type %llu; unigram (1) and BPE (2) can be read",
+    if (file->model_type != 1 && file->model_type != 2 && file->model_type != 4)
+        return fail(err, BN_STATUS_UNSUPPORTED,
+                    "sentencepiece model type %llu; unigram (1), BPE (2) and characters (4) can be read",
                     (unsigned long long)file->model_type);
-    file->spec.model = file->model_type == 1 ? MODEL_UNIGRAM : MODEL_BPE;
+    file->spec.model = file->model_type == 1 ? MODEL_UNIGRAM : MODEL_BPE; /* of characters: BPE with nothing to merge */
     return BN_OK;
 }
 
