@@ -1,6 +1,7 @@
 """litellm in front of the server as an OpenAI-like and as a vLLM provider."""
 import os
 
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # otherwise it asks the network for prices
 import litellm
 
 BASE = os.environ["SERVER"] + "/v1"
