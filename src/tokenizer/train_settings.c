@@ -169,26 +169,38 @@ static bn_status use_byte_alphabet(struct trainer_settings *settings, bn_error *
     return BN_OK;
 }
 
+/* A vocabulary of words says nothing of unknown ones without their token. */
+static bn_status add_unknown(struct trainer_settings *settings, const char *unknown, bn_error *err) {
+    struct string_list *list = &settings->special_tokens;
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->items[i], unknown) == 0) return BN_OK;
+    const char **items = arena_alloc_array(&settings->strings, list->n + 1, sizeof *items);
+    if (!items) return fail_no_memory(err, (list->n + 1) * sizeof *items);
+    for (size_t i = 0; i < list->n; i++) items[i] = list->items[i];
+    items[list->n] = unknown;
+    *list = (struct string_list){items, list->n + 1};
+    return BN_OK;
+}
+
 bn_status trainer_ready_made(struct trainer_settings *settings, json_t **untrained, bn_error *err) {
     static const char *bert_tokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-    static const char *unk_only[] = {"[UNK]"}, *lower_unk_only[] = {"<unk>"};
+    static const char *unk_only[] = {"<unk>"};
+    bn_status status = BN_OK;
     switch (settings->kind) {
     case TRAINER_BPE:
-        if (settings->initial_alphabet.n == 0) {
-            bn_status status = use_byte_alphabet(settings, err);
-            if (status) return status;
-        }
+        if (settings->initial_alphabet.n == 0) status = use_byte_alphabet(settings, err);
         break;
     case TRAINER_UNIGRAM:
         if (!settings->unk_token) settings->unk_token = "<unk>";
-        if (settings->special_tokens.n == 0) settings->special_tokens = (struct string_list){lower_unk_only, 1};
+        if (settings->special_tokens.n == 0) settings->special_tokens = (struct string_list){unk_only, 1};
         break;
     case TRAINER_WORDPIECE:
         if (settings->special_tokens.n == 0) settings->special_tokens = (struct string_list){bert_tokens, 5};
+        status = add_unknown(settings, "[UNK]", err);
         break;
     case TRAINER_WORDLEVEL:
-        if (settings->special_tokens.n == 0) settings->special_tokens = (struct string_list){unk_only, 1};
+        status = add_unknown(settings, "[UNK]", err);
         break;
     }
-    return parse_ready_made(settings->kind, untrained, err);
+    return status ? status : parse_ready_made(settings->kind, untrained, err);
 }

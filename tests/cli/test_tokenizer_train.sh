@@ -13,6 +13,9 @@ else
     skip "the reference's result: no python3"
 fi
 
+bitnet tokenizer train --type wordlevel --special '<|end|>' -o words.json "$cases/corpus.txt"
+bitnet tokenizer encode words.json 'qqqqqq<|end|>'
+check "words have their unknown token also where others are named" same "$(cat out)" 1,0
 for type in bpe unigram wordpiece wordlevel; do
     bitnet tokenizer train --type $type --vocab-size 600 --special '[UNK]' --special '<|end|>' -o $type.json --json "$cases/corpus.txt"
     check "$type: trains and reports" same "$(json vocab_size)" 600
