@@ -129,19 +129,15 @@ static bn_status add_by_id(struct late_tokens *late, const json_t *tokens, bool 
 
 /* As transformers does it: added_tokens_decoder, or the older added_tokens.json, then the roles' tokens and further
  * special ones. */
-static bn_status add_tokens(bn_tokenizer *tokenizer, const char *folder, size_t n_model, const json_t *config,
-                            const json_t *map, bn_error *err) {
+static bn_status add_tokens(bn_tokenizer *tokenizer, size_t n_model, const struct hf_companions *files, bn_error *err) {
     struct late_tokens late = {.tokenizer = tokenizer, .next = n_model};
     const size_t n_ids = tokenizer->vocabulary.size;
-    const json_t *numbered = json_object_get(config, "added_tokens_decoder");
-    json_t *older = NULL;
+    const json_t *numbered = json_object_get(files->config, "added_tokens_decoder");
     for (size_t i = 0; i < tokenizer->added.n; i++)
         late.next = max_size(late.next, (size_t)tokenizer->added.items[i].id + 1);
-    bn_status status = numbered ? BN_OK : hf_optional_json(folder, "added_tokens.json", &older, err);
-    if (!status) status = add_by_id(&late, numbered ? numbered : older, numbered != NULL, err);
-    if (!status) status = add_specials(&late, config, err);
-    if (!status && !numbered) status = add_specials(&late, map, err);
-    json_decref(older);
+    bn_status status = add_by_id(&late, numbered ? numbered : files->older, numbered != NULL, err);
+    if (!status) status = add_specials(&late, files->config, err);
+    if (!status && !numbered) status = add_specials(&late, files->map, err);
     for (size_t i = 0; i < tokenizer->added.n; i++) {
         struct added_token *token = &tokenizer->added.items[i];
         token->special |= (tokenizer->vocabulary.records[token->id].flags & TOKEN_SPECIAL) != 0;
@@ -218,22 +214,28 @@ static bn_status read_generation_config(bn_tokenizer *tokenizer, const char *fol
     return status;
 }
 
+bn_status hf_take_companions(bn_tokenizer *tokenizer, size_t n_model, bool around, const struct hf_companions *files,
+                             bn_error *err) {
+    bn_status status = add_tokens(tokenizer, n_model, files, err);
+    if (status) return status;
+    take_special(tokenizer, files->map);
+    take_special(tokenizer, files->config);
+    if (tokenizer->eos >= 0) tokenizer->vocabulary.records[tokenizer->eos].flags |= TOKEN_END;
+    if (around) status = take_around(tokenizer, files->config, err);
+    if (!status) status = take_template(tokenizer, files->map, err);
+    return status ? status : take_template(tokenizer, files->config, err);
+}
+
 bn_status hf_read_companions(bn_tokenizer *tokenizer, size_t n_model, bool around, const char *folder, bn_error *err) {
-    json_t *config = NULL, *map = NULL;
+    struct hf_companions files = {0};
     bn_status status = read_template_files(tokenizer, folder, err);
-    if (!status) status = hf_optional_json(folder, "special_tokens_map.json", &map, err);
-    if (!status) status = hf_optional_json(folder, "tokenizer_config.json", &config, err);
-    if (!status) status = add_tokens(tokenizer, folder, n_model, config, map, err);
-    if (!status) {
-        take_special(tokenizer, map);
-        take_special(tokenizer, config);
-        if (around) status = take_around(tokenizer, config, err);
-    }
-    if (!status) status = take_template(tokenizer, map, err);
-    if (!status) status = take_template(tokenizer, config, err);
+    if (!status) status = hf_optional_json(folder, "special_tokens_map.json", &files.map, err);
+    if (!status) status = hf_optional_json(folder, "tokenizer_config.json", &files.config, err);
+    if (!status) status = hf_optional_json(folder, "added_tokens.json", &files.older, err);
+    if (!status) status = hf_take_companions(tokenizer, n_model, around, &files, err);
     if (!status) status = read_generation_config(tokenizer, folder, err);
-    if (!status && tokenizer->eos >= 0) tokenizer->vocabulary.records[tokenizer->eos].flags |= TOKEN_END;
-    json_decref(config);
-    json_decref(map);
+    json_decref(files.config);
+    json_decref(files.map);
+    json_decref(files.older);
     return status;
 }

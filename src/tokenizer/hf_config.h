@@ -14,10 +14,16 @@ enum { HF_N_ROLES = 7 };
 extern const char *const hf_roles[HF_N_ROLES];
 /* The text of a role's token ("<s>" or {"content": "<s>", …}); NULL where config (which may be NULL) has none. */
 const char *hf_token_text(const json_t *config, const char *key);
-/* Added tokens, BOS, EOS, what goes around a text, chat template and further tokens that end a generation:
- * tokenizer_config.json, special_tokens_map.json, added_tokens.json, generation_config.json, chat_template.jinja, as far
- * as they are there. The tokenizer is finished; n_model: entries of its model, from where new tokens are counted.
- * around: add_bos_token and add_eos_token count; they don't where a tokenizer.json says what goes around a text. */
+/* tokenizer_config.json, special_tokens_map.json and added_tokens.json; NULL where there is none. */
+struct hf_companions {
+    json_t *config, *map, *older;
+};
+/* Added tokens, BOS, EOS, what goes around a text, and the chat template. The tokenizer is finished; n_model: entries of
+ * its model, from where new tokens are counted. around: add_bos_token and add_eos_token count; they don't where a
+ * tokenizer.json says what goes around a text. */
+bn_status hf_take_companions(bn_tokenizer *tokenizer, size_t n_model, bool around, const struct hf_companions *files,
+                             bn_error *err);
+/* The same from a folder, and chat_template.jinja and generation_config.json (further tokens that end a generation). */
 bn_status hf_read_companions(bn_tokenizer *tokenizer, size_t n_model, bool around, const char *folder, bn_error *err);
 /* vocab.json with the merges.txt beside it. */
 bn_status hf_from_vocab(const json_t *vocab, const char *folder, const char *name, bn_tokenizer **out, bn_error *err);
