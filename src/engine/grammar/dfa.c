@@ -153,6 +153,10 @@ static const struct dfa *trim(struct work *work, const struct dfa *all) {
     return dfa;
 }
 
+const struct dfa *dfa_trim(struct work *work, struct dfa *all) {
+    return measure(work, all, NULL) ? trim(work, all) : NULL;
+}
+
 /* A text that accepts whatever comes is one state. */
 static bool accepts_all(const struct dfa *dfa) {
     for (uint32_t i = 0; i < dfa->n_states; i++) {
@@ -187,7 +191,7 @@ static bool explore(struct work *work, struct work *scratch, const uint32_t *sta
         expand(context, words, n_words, &e);
     }
     *out = (struct dfa){.states = e.states, .edges = e.edges, .n_states = e.at, .n_edges = (uint32_t)e.n_edges};
-    return work_ok(scratch) && measure(work, out, NULL);
+    return work_ok(scratch);
 }
 
 const struct dfa *dfa_explore(struct work *work, const uint32_t *start, size_t n, expand_function expand,
@@ -196,7 +200,7 @@ const struct dfa *dfa_explore(struct work *work, const uint32_t *start, size_t n
     struct dfa all;
     const struct dfa *trimmed = NULL;
     work_borrow(work, &scratch);
-    if (explore(work, &scratch, start, n, expand, context, &all)) trimmed = trim(work, &all);
+    if (explore(work, &scratch, start, n, expand, context, &all)) trimmed = dfa_trim(work, &all);
     work_return(work, &scratch);
     if (!work_ok(work)) return NULL;
     if (trimmed && !trimmed->everything && accepts_all(trimmed)) return dfa_everything(work);
@@ -257,45 +261,6 @@ const struct dfa *dfa_everything(struct work *work) {
     edges[1] = (struct dfa_edge){0xe000, LAST_CODE_POINT, 0};
     *dfa = (struct dfa){state, edges, 1, 2, true, 0, 0};
     return dfa;
-}
-
-static int compare_words(const void *a, const void *b) {
-    const struct dfa_word *x = a, *y = b;
-    int order = memcmp(x->text ? x->text : "", y->text ? y->text : "", min_size(x->n, y->n));
-    if (order) return order;
-    return x->n < y->n ? -1 : x->n > y->n;
-}
-
-/* A state of a set of words is a run of the sorted words with how many bytes they share. */
-static void expand_words(void *context, const uint32_t *name, size_t n_name, struct exploration *to) {
-    const struct dfa_word *words = context;
-    uint32_t begin = name[0], end = name[1], depth = name[2], code_point, other;
-    (void)n_name;
-    while (begin < end && words[begin].n == depth) {
-        explore_accept(to, words[begin].label);
-        begin++;
-    }
-    while (begin < end) {
-        int length = utf8_decode(words[begin].text + depth, words[begin].n - depth, &code_point);
-        if (length <= 0) { /* not UTF-8: no text spells it */
-            begin++;
-            continue;
-        }
-        uint32_t last = begin + 1;
-        while (last < end && utf8_decode(words[last].text + depth, words[last].n - depth, &other) > 0 &&
-               other == code_point)
-            last++;
-        explore_edge(to, code_point, code_point, (uint32_t[]){begin, last, depth + (uint32_t)length}, 3);
-        begin = last;
-    }
-}
-
-const struct dfa *dfa_words(struct work *work, const struct dfa_word *words, size_t n) {
-    struct dfa_word *sorted = work_alloc(work, n, sizeof *sorted);
-    if (!sorted || !work_spend(work, n)) return NULL;
-    if (n) memcpy(sorted, words, n * sizeof *words);
-    qsort(sorted, n, sizeof *sorted, compare_words);
-    return dfa_explore(work, (uint32_t[]){0, (uint32_t)n, 0}, 3, expand_words, sorted);
 }
 
 /* ---- combining ---- */

@@ -54,6 +54,10 @@ void explore_edge(struct exploration *to, uint32_t first, uint32_t last, const u
 const struct dfa *dfa_explore(struct work *work, const uint32_t *start, size_t n, expand_function expand,
                               void *context);
 
+/* The same of states and edges that are there, in memory that isn't needed afterwards: what leads nowhere is left out. Distances are found
+ * the faster, the more edges lead to states behind. */
+const struct dfa *dfa_trim(struct work *work, struct dfa *all);
+
 /* Automata that were made are kept by name (a kind, and a text), so that what a schema says twice is made once. NULL: not
  * kept yet. *id is for dfa_keep. */
 const struct dfa *dfa_known(struct work *work, uint32_t kind, const char *text, size_t n, uint32_t *id);
@@ -62,7 +66,7 @@ const struct dfa *dfa_copy(struct work *work, const struct dfa *dfa);
 
 const struct dfa *dfa_everything(struct work *work);
 const struct dfa *dfa_nothing(struct work *work);
-/* n texts (UTF-8); labels[i] is that of text i, NULL: 1 for all. */
+/* n different texts (UTF-8) with their labels: see dfa_words.c. */
 struct dfa_word {
     const char *text;
     size_t n;

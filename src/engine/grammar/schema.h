@@ -8,7 +8,7 @@
  * automaton never goes where nothing can follow.
  *
  * Keywords become nodes (schema_load.c, schema_types.c, schema_index.c, schema_unevaluated.c); the algebra is in schema_nodes.c,
- * schema_shapes.c, schema_not.c and schema_inhabited.c; what was worked out is made ready (schema_names.c, schema_prepare.c,
+ * schema_one.c, schema_shapes.c, schema_not.c and schema_inhabited.c; what was worked out is made ready (schema_names.c, schema_prepare.c,
  * schema_distance.c) and then read as symbols of the automaton (schema_run.c, schema_object.c). */
 #ifndef ENGINE_GRAMMAR_SCHEMA_H
 #define ENGINE_GRAMMAR_SCHEMA_H
@@ -130,6 +130,7 @@ struct node {
     enum node_state state;
     enum inhabited inhabited;
     bool ready;
+    uint32_t same; /* ready: the first that has the same forms, mostly itself */
     uint32_t distance;
     struct forms forms; /* when DONE */
 };
@@ -140,12 +141,19 @@ struct schema {
     json_t *json, *kept;      /* while it is compiled */
     bool any_form, old_draft; /* old: $ref stands alone */
     unsigned draft;           /* 3 … 7, 2019, 2020 */
+    bool draft_is_known;      /* else it's 2020 for want of another */
     const char *place;        /* what is being read, for messages; NULL: nothing of it */
     struct interner names;
     struct node *nodes;
     size_t n_nodes, nodes_capacity;
     struct shape **shapes; /* [n_shapes] of nodes that are ready, by number */
     size_t n_shapes, shapes_capacity;
+    struct interner forms_names; /* of nodes that are ready: numbers of shapes … */
+    uint32_t *first_nodes;       /* … and the first node with these */
+    size_t first_nodes_capacity;
+    uint32_t *waiting; /* [n_waiting] nodes that are reached, and aren't ready yet */
+    size_t n_waiting, waiting_capacity;
+    bool preparing;
     struct schema_index *index;
     uint32_t root, depth, asking; /* asking: whether nodes have values; then … */
     bool blocked;                 /* … one was met that is being worked out; there are … */
@@ -188,6 +196,8 @@ uint32_t node_of_const(struct schema *schema, const json_t *json, const char *pl
 uint32_t node_and(struct schema *schema, uint32_t a, uint32_t b);
 uint32_t node_or(struct schema *schema, const uint32_t *parts, size_t n);
 uint32_t node_not(struct schema *schema, uint32_t a);
+/* Exactly one of them: see schema_one.c. */
+uint32_t node_exactly_one(struct schema *schema, const uint32_t *parts, size_t n);
 /* Works a node out. */
 const struct forms *node_forms(struct schema *schema, uint32_t node);
 /* An exact value of a JSON number; false: too many digits. */
@@ -207,6 +217,8 @@ struct shape *shape_new(struct schema *schema, enum value_type type);
 void forms_add(struct schema *schema, struct forms *forms, struct shape *shape);
 void forms_all(struct schema *schema, struct forms *out);
 void forms_and(struct schema *schema, const struct forms *a, const struct forms *b, struct forms *out);
+/* All values of its type? */
+bool shape_is_whole(const struct shape *shape);
 /* Is there a string of a length that the shape allows? */
 bool shape_strings_fit(const struct shape *shape);
 /* Puts a least length into the automaton of a string where that isn't everything. False: no string is left. */

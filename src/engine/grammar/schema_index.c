@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "engine/grammar/schema_meta.h"
 
 #define DEEPEST_SCHEMA 500
 
@@ -192,6 +193,9 @@ static void look_at(struct schema *s, const json_t *json, const char *base, cons
     const json_t *anchor = json_object_get(json, "$anchor"), *dynamic = json_object_get(json, "$dynamicAnchor");
     if (json_is_string(anchor)) add(s, inner, json_string_value(anchor), json, inner, place, false);
     if (json_is_string(dynamic)) add(s, inner, json_string_value(dynamic), json, inner, place, true);
+    if (s->draft == 2019 && json_is_true(json_object_get(json, "$recursiveAnchor")) &&
+        (inner != base || !strcmp(place, "#")))
+        add(s, inner, "", json, inner, place, true); /* a dynamic anchor without a name */
     json_object_foreach((json_t *)json, key, value) look_into(s, key, value, inner, schema_place_in(s, place, key));
     s->index->depth--;
 }
@@ -261,19 +265,33 @@ static size_t count_dynamic(const struct schema_index *index, const char *anchor
     return n;
 }
 
+/* The document of a URI: a part of this one, or the schema of a draft's schemas, which is taken in when somebody asks. NULL: neither. */
+static const struct location *resource(struct schema *s, const char *uri) {
+    const struct location *known = find(s->index, uri, NULL, false);
+    struct buffer text = {0};
+    json_t *json = NULL;
+    bn_error err;
+    if (known || !schema_meta_append(&text, uri)) return known;
+    bn_status status =
+        text.failed ? fail_no_memory(&err, text.size) : json_parse(text.data, text.size, uri, &json, &err);
+    buffer_release(&text);
+    if (status) work_fail(s->work, status, "%s", err.message);
+    const json_t *root = status ? NULL : schema_keep(s, json);
+    if (root) add(s, uri, NULL, root, uri, uri, false);
+    return work_ok(s->work) ? find(s->index, uri, NULL, false) : NULL;
+}
+
 uint32_t schema_index_resolve(struct schema *s, const char *reference, const char *base, bool dynamic) {
     const char *uri = absolute(s, reference, base), *mark = strchr(reference, '#');
     const char *fragment = mark ? unescaped(s, mark + 1, strlen(mark + 1), false) : "";
     if (!work_ok(s->work)) return NEVER;
-    const struct location *at;
-    if (*fragment && *fragment != '/') {
-        at = find(s->index, uri, fragment, false);
-        if (dynamic && at && at->dynamic && count_dynamic(s->index, fragment) > 1) {
-            work_fail(s->work, BN_STATUS_UNSUPPORTED, "$dynamicRef with more than one $dynamicAnchor isn't supported");
-            return NEVER;
-        }
-        return at ? node_of_schema(s, at->json, at->place, at->base) : refuse(s, reference);
+    const struct location *anchor = *fragment != '/' ? find(s->index, uri, fragment, false) : NULL;
+    if (dynamic && anchor && anchor->dynamic && count_dynamic(s->index, fragment) > 1) {
+        work_fail(s->work, BN_STATUS_UNSUPPORTED, "%s with more than one %s isn't supported",
+                  *fragment ? "$dynamicRef" : "$recursiveRef", *fragment ? "$dynamicAnchor" : "$recursiveAnchor");
+        return NEVER;
     }
-    at = find(s->index, uri, NULL, false);
-    return at ? resolve_pointer(s, at, fragment, reference) : refuse(s, reference);
+    if (anchor) return node_of_schema(s, anchor->json, anchor->place, anchor->base);
+    const struct location *from = *fragment && *fragment != '/' ? NULL : resource(s, uri);
+    return from ? resolve_pointer(s, from, fragment, reference) : refuse(s, reference);
 }

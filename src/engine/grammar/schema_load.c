@@ -56,8 +56,8 @@ static bool is_keyword(const struct schema *s, const char *name) {
                 {"prefixItems", 2020}};
     for (size_t i = 0; i < sizeof news / sizeof *news; i++)
         if (strcmp(news[i].name, name) == 0) return s->draft >= news[i].draft;
-    bool said = json_object_get(s->json, "$schema") != NULL;
-    return s->draft <= 7 || !said || strcmp(name, "dependencies") != 0;
+    if (strcmp(name, "$recursiveRef") == 0) return s->draft == 2019;
+    return s->draft <= 7 || !s->draft_is_known || strcmp(name, "dependencies") != 0;
 }
 
 const json_t *load_keyword(struct loading *l, const char *name) {
@@ -144,19 +144,6 @@ static uint32_t *subschemas(struct loading *l, const json_t *list, size_t *n) {
     return work_ok(l->s->work) ? nodes : NULL;
 }
 
-/* Exactly one: for each, it and none of those it overlaps with. */
-static uint32_t exactly_one(struct loading *l, const uint32_t *nodes, size_t n) {
-    uint32_t *ways = work_alloc(l->s->work, n, sizeof *ways);
-    for (size_t i = 0; ways && i < n && work_ok(l->s->work); i++) {
-        ways[i] = nodes[i];
-        for (size_t j = 0; j < n && work_ok(l->s->work); j++) {
-            if (i == j || !node_inhabited(l->s, node_and(l->s, nodes[i], nodes[j]))) continue;
-            ways[i] = node_and(l->s, ways[i], node_not(l->s, nodes[j]));
-        }
-    }
-    return ways ? node_or(l->s, ways, n) : (uint32_t)NEVER;
-}
-
 static void load_branches(struct loading *l, struct forms *forms) {
     struct schema *s = l->s;
     const json_t *value;
@@ -166,7 +153,7 @@ static void load_branches(struct loading *l, struct forms *forms) {
         for (size_t i = 0; i < n && work_ok(s->work); i++) meet(l, nodes[i], forms);
     if ((value = load_keyword(l, "anyOf")) && (nodes = subschemas(l, value, &n))) meet(l, node_or(s, nodes, n), forms);
     if ((value = load_keyword(l, "oneOf")) && (nodes = subschemas(l, value, &n)))
-        meet(l, exactly_one(l, nodes, n), forms);
+        meet(l, node_exactly_one(s, nodes, n), forms);
     if ((value = load_keyword(l, "not"))) meet(l, node_not(s, load_subschema(l, value, s->place)), forms);
 }
 
@@ -242,14 +229,14 @@ static void load_values(struct loading *l, struct forms *forms) {
 }
 
 static void load_references(struct loading *l, struct forms *forms) {
-    static const char *const words[] = {"$ref", "$dynamicRef"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const words[] = {"$ref", "$dynamicRef", "$recursiveRef"};
+    for (int i = 0; i < 3; i++) {
         const json_t *reference = load_keyword(l, words[i]);
         if (!reference) continue;
         if (!json_is_string(reference))
             load_complain(l, "expected a string");
         else
-            meet(l, schema_index_resolve(l->s, json_string_value(reference), l->base, i == 1), forms);
+            meet(l, schema_index_resolve(l->s, json_string_value(reference), l->base, i > 0), forms);
     }
 }
 
@@ -327,7 +314,6 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
         return;
     }
     check_siblings(&l);
-    if (s->draft == 2019 && load_keyword(&l, "$recursiveRef")) load_refuse(&l, "$recursiveRef isn't supported");
     load_types(&l);
     for (int type = 0; type < N_TYPES && work_ok(s->work); type++) {
         if (!l.types[type]) continue;
@@ -350,30 +336,27 @@ void schema_load(struct schema *s, uint32_t id, struct forms *out) {
 
 /* ---- the document ---- */
 
-/* Dialects that say what keywords mean; documents that are described by others mean something else. Without one it's the
- * newest. */
+/* Which draft it is: the one that $schema names, exactly; else it's read as the newest, as validators do, with what older drafts
+ * had besides. Nobody's dialects are like that, too, but since 2019-09 they may leave out what keywords say. */
 static void check_dialect(struct schema *s) {
     static const struct {
         const char *name;
         unsigned draft;
-    } dialects[] = {{"draft-03", 3},
-                    {"draft-04", 4},
-                    {"draft-05", 4},
-                    {"draft-06", 6},
-                    {"draft-07", 7},
-                    {"com.snowplowanalytics.self-desc", 7},
-                    {"json-schema.org/draft/2019-09/", 2019},
-                    {"json-schema.org/draft/2020-12/", 2020},
-                    {"spec.openapis.org/oas/3.1", 2020},
-                    {"json-schema.org/draft/next/", 2020},
-                    {"json-schema.org", 7}}; /* the latest of its time, mostly */
+    } dialects[] = {
+        {"http://json-schema.org/draft-03/schema", 3},          {"http://json-schema.org/draft-04/schema", 4},
+        {"http://json-schema.org/draft-06/schema", 6},          {"http://json-schema.org/draft-07/schema", 7},
+        {"https://json-schema.org/draft/2019-09/schema", 2019}, {"https://json-schema.org/draft/2020-12/schema", 2020}};
     const char *dialect = json_string_value(json_object_get(s->json, "$schema"));
-    s->draft = 0;
-    for (size_t i = 0; dialect && i < sizeof dialects / sizeof *dialects && !s->draft; i++)
-        if (strstr(dialect, dialects[i].name)) s->draft = dialects[i].draft;
-    if (!dialect) s->draft = 2020;
-    s->old_draft = s->draft && s->draft <= 7;
-    if (s->draft) return;
+    s->draft = 2020;
+    for (size_t i = 0; dialect && i < sizeof dialects / sizeof *dialects && !s->draft_is_known; i++) {
+        size_t n = strlen(dialects[i].name);
+        s->draft_is_known =
+            strncmp(dialect, dialects[i].name, n) == 0 && strcmp(dialect + n, dialect[n] == '#' ? "#" : "") == 0;
+        if (s->draft_is_known) s->draft = dialects[i].draft;
+    }
+    s->old_draft = s->draft <= 7;
+    if (s->draft_is_known || !dialect || strstr(dialect, "//json-schema.org/")) return;
+    if (!strstr(dialect, "2019-09") && !strstr(dialect, "2020-12")) return;
     s->place = "#/$schema";
     work_fail(s->work, BN_STATUS_UNSUPPORTED, "unknown dialect '%.200s': what its keywords mean isn't known", dialect);
 }
@@ -397,7 +380,7 @@ struct schema *schema_open(struct work *work, const char *text, size_t n, bool a
     s->nodes = work_grow(work, s->nodes, 2, &s->nodes_capacity, sizeof *s->nodes);
     for (uint32_t i = 0; i < 2 && work_ok(work); i++) {
         intern_words(work, &s->names, names + i, 1, NULL);
-        s->nodes[i] = (struct node){.kind = (enum node_kind)names[i]};
+        s->nodes[i] = (struct node){.kind = (enum node_kind)names[i], .same = i};
         s->n_nodes = i + 1;
     }
     if (work_ok(work)) schema_index_create(s, s->json);

@@ -15,7 +15,7 @@ static uint32_t new_node(struct schema *s, const uint32_t *name, size_t n, enum 
     if (!is_new) return id;
     if (!work_reserve(s->work, &s->nodes, id + 1, &s->nodes_capacity, sizeof *s->nodes) || !work_spend(s->work, 4 + n))
         return NEVER;
-    s->nodes[id] = (struct node){.kind = kind};
+    s->nodes[id] = (struct node){.kind = kind, .same = id};
     s->n_nodes = id + 1;
     return id;
 }
@@ -163,30 +163,43 @@ static struct shape *const_shape(struct schema *s, const json_t *json, const cha
 
 /* ---- forms of nodes ---- */
 
-/* Automata of strings are merged to one; what is there already isn't added again. */
-static void forms_or(struct schema *s, const struct forms *a, struct forms *out) {
-    for (uint32_t i = 0; i < a->n && work_ok(s->work); i++) {
-        struct shape *shape = a->items[i];
-        bool merged = false;
-        for (uint32_t j = 0; j < out->n && !merged; j++) {
-            struct shape *other = out->items[j];
-            if (other == shape || (other->type == shape->type && shape->type <= TYPE_TRUE)) merged = true;
-            if (merged || other->type != TYPE_STRING || shape->type != TYPE_STRING) continue;
-            bool bounded = shape->min || shape->max != UNBOUNDED || other->min || other->max != UNBOUNDED;
-            if (bounded) continue;
-            struct shape *both = shape_new(s, TYPE_STRING);
-            if (!both) return;
-            both->string = dfa_combine(s->work, other->string, shape->string, DFA_OR);
-            out->items[j] = both;
-            merged = true;
-        }
-        if (!merged) forms_add(s, out, shape);
+/* Any string of an automaton, however long it is? */
+static bool is_automaton(const struct shape *shape) {
+    return shape->type == TYPE_STRING && shape->min == 0 && shape->max == UNBOUNDED;
+}
+
+/* Pairs, then pairs of these: no text is looked at more often than there are rounds. */
+static const struct dfa *union_of(struct schema *s, const struct dfa **parts, size_t n) {
+    for (; n > 1; n = (n + 1) / 2) {
+        for (size_t i = 0; 2 * i < n; i++)
+            parts[i] = 2 * i + 1 < n ? dfa_combine(s->work, parts[2 * i], parts[2 * i + 1], DFA_OR) : parts[2 * i];
     }
+    return parts[0];
+}
+
+/* Automata of strings are merged to one; what is there already isn't added again. */
+static void forms_or(struct schema *s, struct shape *const *shapes, size_t n, struct forms *out) {
+    const struct dfa **automata = work_alloc(s->work, n, sizeof(const struct dfa *));
+    size_t n_automata = 0;
+    for (size_t i = 0; automata && i < n && work_ok(s->work); i++) {
+        struct shape *shape = shapes[i];
+        bool known = is_automaton(shape);
+        if (known) automata[n_automata++] = shape->string;
+        for (uint32_t j = 0; j < out->n && !known; j++)
+            known = out->items[j] == shape || (out->items[j]->type == shape->type && shape->type <= TYPE_TRUE);
+        if (!known) forms_add(s, out, shape);
+    }
+    struct shape *strings = n_automata ? shape_new(s, TYPE_STRING) : NULL;
+    if (!strings) return;
+    strings->string = union_of(s, automata, n_automata);
+    forms_add(s, out, strings);
 }
 
 static void work_out(struct schema *s, uint32_t id, struct forms *out) {
     const struct node node = s->nodes[id]; /* nodes move */
     const struct forms *first;
+    struct shape **shapes = NULL; /* of all parts */
+    size_t n = 0, capacity = 0;
     switch (node.kind) {
     case NODE_ANY:
         forms_all(s, out);
@@ -208,8 +221,12 @@ static void work_out(struct schema *s, uint32_t id, struct forms *out) {
         }
         break;
     case NODE_OR:
-        for (uint32_t i = 0; i < node.n_parts && work_ok(s->work); i++)
-            if ((first = node_forms(s, node.parts[i]))) forms_or(s, first, out);
+        for (uint32_t i = 0; i < node.n_parts && work_ok(s->work); i++) {
+            first = node_forms(s, node.parts[i]);
+            if (!first || !work_reserve(s->work, &shapes, n + first->n, &capacity, sizeof(struct shape *))) continue;
+            for (uint32_t f = 0; f < first->n; f++) shapes[n++] = first->items[f];
+        }
+        forms_or(s, shapes, n, out);
         break;
     case NODE_NOT:
         if ((first = node_forms(s, node.parts[0]))) {

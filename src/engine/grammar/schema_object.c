@@ -170,7 +170,7 @@ static void expand_colon(struct automaton *a, const struct schema *s, const stru
             if (claims >> i & 1) next[OBJECT_MET] |= of->claims[i];
         if (!object_feasible(s, object, next)) continue;
         uint32_t after = automaton_push(a, automaton_symbol(a, next, object_words(object)), frame);
-        uint32_t value = value_symbol(a, of->choices[claims]);
+        uint32_t value = value_symbol(a, s, of->choices[claims]);
         automaton_scan(a, fixed_lexeme(a, s, FIXED_COLON), automaton_push(a, value, after));
     }
 }

@@ -150,14 +150,22 @@ static void prepare_shape(struct schema *s, struct shape *shape) {
     }
 }
 
-void schema_prepare(struct schema *s, uint32_t id) {
-    if (!s->fixed) prepare_fixed(s);
-    if (!work_ok(s->work) || s->nodes[id].ready) return;
-    s->nodes[id].ready = true;
+/* The first node that has these forms: references to a schema are one value when it is read. */
+static void find_same(struct schema *s, uint32_t id, const struct forms *forms) {
+    uint32_t *numbers = work_alloc(s->work, forms->n, sizeof *numbers);
+    bool is_new;
+    for (uint32_t i = 0; numbers && i < forms->n; i++) numbers[i] = forms->items[i]->number_of;
+    uint32_t known = numbers ? intern_words(s->work, &s->forms_names, numbers, forms->n, &is_new) : INTERN_FAILED;
+    if (known == INTERN_FAILED) return;
+    if (!work_reserve(s->work, &s->first_nodes, known + 1, &s->first_nodes_capacity, sizeof *s->first_nodes)) return;
+    if (is_new) s->first_nodes[known] = id;
+    s->nodes[id].same = s->first_nodes[known];
+}
+
+static void prepare_node(struct schema *s, uint32_t id) {
     const struct forms *forms = node_forms(s, id);
     if (!forms) return;
     struct forms copy = *forms, possible = {0};
-    if (++s->depth > 2000) work_fail(s->work, BN_STATUS_UNSUPPORTED, "schemas are nested too deeply");
     for (uint32_t i = 0; i < copy.n && work_ok(s->work); i++) {
         if (!shape_has_values(s, copy.items[i])) continue;
         forms_add(s, &possible, copy.items[i]);
@@ -166,6 +174,19 @@ void schema_prepare(struct schema *s, uint32_t id) {
             prepare_shape(s, copy.items[i]);
         }
     }
-    s->depth--;
-    if (work_ok(s->work)) s->nodes[id].forms = possible;
+    if (!work_ok(s->work)) return;
+    s->nodes[id].forms = possible;
+    find_same(s, id, &possible);
+}
+
+void schema_prepare(struct schema *s, uint32_t id) {
+    if (!s->fixed) prepare_fixed(s);
+    if (!work_ok(s->work) || s->nodes[id].ready) return;
+    s->nodes[id].ready = true;
+    if (!work_reserve(s->work, &s->waiting, s->n_waiting + 1, &s->waiting_capacity, sizeof *s->waiting)) return;
+    s->waiting[s->n_waiting++] = id;
+    if (s->preparing) return;
+    s->preparing = true;
+    while (s->n_waiting && work_ok(s->work)) prepare_node(s, s->waiting[--s->n_waiting]);
+    s->preparing = false;
 }

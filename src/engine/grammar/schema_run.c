@@ -18,8 +18,8 @@ uint32_t schema_start(struct automaton *a, const struct schema *s) {
     return automaton_symbol(a, (uint32_t[]){SYMBOL_DOCUMENT}, 1);
 }
 
-uint32_t value_symbol(struct automaton *a, uint32_t node) {
-    return automaton_symbol(a, (uint32_t[]){SYMBOL_VALUE, node}, 2);
+uint32_t value_symbol(struct automaton *a, const struct schema *s, uint32_t node) {
+    return automaton_symbol(a, (uint32_t[]){SYMBOL_VALUE, s->nodes[node].same}, 2);
 }
 
 static void scan_text(struct automaton *a, const struct dfa *dfa, uint32_t frame) {
@@ -28,7 +28,7 @@ static void scan_text(struct automaton *a, const struct dfa *dfa, uint32_t frame
 
 static void expand_document(struct automaton *a, const struct schema *s, uint32_t frame) {
     uint32_t end = automaton_push(a, automaton_symbol(a, (uint32_t[]){SYMBOL_SPACE}, 1), frame);
-    uint32_t value = value_symbol(a, s->root);
+    uint32_t value = value_symbol(a, s, s->root);
     if (s->any_form)
         automaton_scan(a, fixed_lexeme(a, s, FIXED_SPACE), automaton_push(a, value, end));
     else
@@ -139,7 +139,8 @@ static bool array_may_go_on(const struct array_shape *array, const struct array_
     return false;
 }
 
-static void expand_item(struct automaton *a, const struct shape *shape, const struct array_place *at, uint32_t frame) {
+static void expand_item(struct automaton *a, const struct schema *s, const struct shape *shape,
+                        const struct array_place *at, uint32_t frame) {
     struct array_place next;
     uint32_t node;
     if (shape->array->distinct) {
@@ -153,7 +154,7 @@ static void expand_item(struct automaton *a, const struct shape *shape, const st
     for (uint32_t claims = 0; claims < 1u << shape->array->n_contains; claims++) {
         if (!array_add(shape->array, at, claims, &next, &node)) continue;
         uint32_t after = automaton_push(a, array_symbol(a, SYMBOL_ARRAY_NEXT, shape, &next), frame);
-        automaton_expand(a, value_symbol(a, node), 1, after);
+        automaton_expand(a, value_symbol(a, s, node), 1, after);
     }
 }
 
@@ -170,10 +171,10 @@ static void expand_array(struct automaton *a, const struct schema *s, const uint
     switch (words[0]) {
     case SYMBOL_ARRAY_BEGIN:
         if (array_may_close(array, &at)) automaton_scan(a, fixed_lexeme(a, s, FIXED_CLOSE_EMPTY_ARRAY), frame);
-        expand_item(a, shape, &at, frame);
+        expand_item(a, s, shape, &at, frame);
         break;
     case SYMBOL_ARRAY_ITEM:
-        expand_item(a, shape, &at, frame);
+        expand_item(a, s, shape, &at, frame);
         break;
     default: /* behind an item */
         if (array->unique && a->repeats) break;

@@ -25,7 +25,7 @@ enum fixed {
 };
 
 uint32_t fixed_lexeme(struct automaton *automaton, const struct schema *schema, enum fixed fixed);
-uint32_t value_symbol(struct automaton *automaton, uint32_t node);
+uint32_t value_symbol(struct automaton *automaton, const struct schema *schema, uint32_t node);
 /* schema_object.c: a symbol of the inside of an object, see schema_expand(). */
 void expand_object(struct automaton *automaton, const struct schema *schema, const uint32_t *words, uint32_t label,
                    uint32_t frame);

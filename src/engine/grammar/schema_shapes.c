@@ -237,9 +237,31 @@ static bool and_objects(struct schema *s, const struct object_shape *a, const st
     return out->min <= out->max && object_settle(s, out);
 }
 
-/* NULL: nothing is in both. */
-static struct shape *shape_and(struct schema *s, const struct shape *a, const struct shape *b) {
+bool shape_is_whole(const struct shape *shape) {
+    const struct array_shape *array = shape->array;
+    const struct object_shape *object = shape->object;
+    const struct number_set *number = &shape->number;
+    switch (shape->type) {
+    case TYPE_NUMBER:
+        return !number->min.given && !number->max.given && number->n_multiples == 0 && !number->plain;
+    case TYPE_STRING:
+        return shape->string->everything && shape->min == 0 && shape->max == UNBOUNDED;
+    case TYPE_ARRAY:
+        return array->n_prefix == 0 && array->rest == ANY && array->min == 0 && array->max == UNBOUNDED &&
+               array->n_contains == 0 && !array->unique && !array->repeated;
+    case TYPE_OBJECT:
+        return object->n_properties == 0 && object->n_groups == 0 && object->n_demands == 0 &&
+               object->n_dependencies == 0 && !object->names && object->min == 0 && object->max == UNBOUNDED;
+    default:
+        return true;
+    }
+}
+
+/* NULL: nothing is in both. Where one says nothing it's the other itself, so that what refers to a schema shares its shapes. */
+static struct shape *shape_and(struct schema *s, struct shape *a, struct shape *b) {
     if (a->type != b->type || !work_spend(s->work, 1)) return NULL;
+    if (a == b || shape_is_whole(b)) return a;
+    if (shape_is_whole(a)) return b;
     struct shape *out = shape_new(s, a->type);
     if (!out) return NULL;
     bool some = true;

@@ -106,7 +106,7 @@ static void join_reference(struct schema *s, const json_t *json, const char *wor
                            unsigned depth) {
     const json_t *reference = json_object_get(json, word);
     if (!json_is_string(reference)) return;
-    uint32_t node = schema_index_resolve(s, json_string_value(reference), base, strcmp(word, "$dynamicRef") == 0);
+    uint32_t node = schema_index_resolve(s, json_string_value(reference), base, strcmp(word, "$ref") != 0);
     if (!work_ok(s->work) || node == ANY || node == NEVER) return;
     const struct node target = s->nodes[node];
     struct ways other = ways_of(s, target.json, target.base, depth);
@@ -179,7 +179,7 @@ static struct ways ways_inside(struct schema *s, const json_t *json, const char 
     if (!work_ok(s->work)) return ways;
     add_way(s, &ways, looked_at(s, json, outermost));
     join_reference(s, json, "$ref", base, &ways, depth);
-    join_reference(s, json, "$dynamicRef", base, &ways, depth);
+    join_reference(s, json, s->draft == 2019 ? "$recursiveRef" : "$dynamicRef", base, &ways, depth);
     const json_t *all = json_object_get(json, "allOf");
     for (size_t i = 0; i < json_array_size(all) && work_ok(s->work); i++) {
         struct ways one = ways_of(s, json_array_get(all, i), base, depth);
