@@ -58,6 +58,7 @@ typedef struct bn_model_info {
     uint64_t resident_bytes;       /* heap this model owns besides the mapping (repacked weights, tables) */
     size_t kv_bytes_per_token_f16; /* one position, all layers; f32 is twice that */
     size_t kv_bytes_per_token_q8_0;
+    const char *pooling; /* "mean" or "last": made for embeddings, and so they are to be made; NULL: it writes text */
 } bn_model_info;
 
 BN_API void bn_model_get_info(const bn_model *model, bn_model_info *info);

@@ -74,6 +74,7 @@ void bn_model_get_info(const bn_model *model, bn_model_info *out) {
         .tied_head = w->tied,
         .resident_bytes = model->arena.total_bytes + w->arena.total_bytes,
         .kv_bytes_per_token_f16 = model_kv_page_bytes(model, KV_F16) / KV_PAGE_TOKENS,
+        .pooling = model->pooling,
         .kv_bytes_per_token_q8_0 = model_kv_page_bytes(model, KV_Q8) / KV_PAGE_TOKENS,
     };
     struct census census = {.info = &info};

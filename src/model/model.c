@@ -9,6 +9,7 @@
 #include "formats/checkpoint.h"
 #include "formats/detect.h"
 #include "model/open.h"
+#include "model/pooling.h"
 #include "tokenizer/tokenizer.h"
 
 #define MAX_CONFIG_BYTES ((size_t)16 << 20)
@@ -136,6 +137,7 @@ static bn_status open_gguf(bn_model *model, const bn_model_options *options, bn_
             tokenizer_from_gguf(&model->gguf, options->notice, options->notice_context, &model->tokenizer, &problem);
         status = accept_tokenizer(model, status, options, &problem, err);
     }
+    if (status == BN_OK) status = pooling_from_gguf(&model->gguf, &model->pooling, err);
     return status == BN_OK ? generation_from_gguf(&model->gguf, c->vocab_size, &model->generation, err) : status;
 }
 
@@ -179,6 +181,7 @@ static bn_status open_folder(bn_model *model, const char *folder, const char *fi
         if (status != BN_OK) error_prefix(err, "config.json");
     }
     if (status == BN_OK) status = generation_from_folder(folder, json, c->vocab_size, &model->generation, err);
+    if (status == BN_OK) status = pooling_from_folder(folder, &model->pooling, err);
     bool dialogue = is_dialogue_model(json);
     json_decref(json);
     mem_free(config_path);

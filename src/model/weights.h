@@ -60,6 +60,7 @@ struct bn_model {
     struct tensor_set safetensors; /* … and otherwise these */
     bn_tokenizer *tokenizer;       /* NULL = none */
     bn_generation_defaults generation;
+    const char *pooling;  /* see bn_model_info */
     size_t max_cols;      /* longest input of any linear */
     bool rounds_in_float; /* some linear has input_norm or int8_activations */
 };

@@ -8,6 +8,7 @@
 #include "formats/checkpoint.h"
 #include "formats/detect.h"
 #include "formats/gguf.h"
+#include "model/pooling.h"
 
 enum { MAX_CONFIG_BYTES = 16 << 20, MAX_TYPES = 64 };
 
@@ -102,6 +103,7 @@ static void read_gguf(const struct gguf *gguf, struct model_file *out) {
     (void)gguf_get_size(gguf, key, 1, SIZE_MAX, &out->context_length, &ignored);
     snprintf(key, sizeof key, "%s.embedding_length", out->family);
     (void)gguf_get_size(gguf, key, 1, SIZE_MAX, &out->embedding_length, &ignored);
+    (void)pooling_from_gguf(gguf, &out->pooling, &ignored);
 }
 
 static void read_hf(const json_t *config, struct model_file *out) {
@@ -121,10 +123,12 @@ bn_status model_file_describe(const char *path, struct model_file *out, bn_error
     bn_status status = source_open(path, &source, err);
     if (status) return status;
     out->format = source.is_gguf ? "gguf" : "safetensors";
+    bn_error ignored;
     if (source.is_gguf)
         read_gguf(&source.gguf, out);
     else
         read_hf(source.config, out);
+    if (file_is_directory(path)) (void)pooling_from_folder(path, &out->pooling, &ignored);
     count_tensors(&source, out);
     source_close(&source);
     return BN_OK;

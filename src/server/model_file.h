@@ -10,6 +10,7 @@ struct model_file {
     char type[24];      /* of most of its bytes: "I2_S", "F16" */
     uint64_t n_parameters;
     size_t context_length, embedding_length; /* 0: not said */
+    const char *pooling;                     /* of an embedding model; NULL: it writes text */
 };
 
 /* The model that is opened by `path`. */

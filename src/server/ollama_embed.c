@@ -66,7 +66,7 @@ static bool compute(struct ollama_call *call, const json_t *input, struct embedd
         return refuse(failure, "dimensions", "'dimensions' is %lld, the model has %zu", (long long)dimensions,
                       n_hidden);
     e->n_values = dimensions > 0 ? (size_t)dimensions : n_hidden;
-    return e->n == 0 || embed(call->model, e->prompts, e->n, BN_POOLING_MEAN, &e->vectors, failure);
+    return e->n == 0 || embed(call->model, e->prompts, e->n, NULL, &e->vectors, failure);
 }
 
 static void release(struct embedding *e) {

@@ -167,7 +167,9 @@ static void append_modelfile(struct buffer *out, const struct model_status *stat
     append_quoted(out, "LICENSE", json_text_or(preset, "license", ""));
 }
 
-static json_t *capabilities_json(const bn_tokenizer *tokenizer, const char *chat_template) {
+static json_t *capabilities_json(const struct model_file *file, const bn_tokenizer *tokenizer,
+                                 const char *chat_template) {
+    if (file->pooling) return json_pack("[s]", "embedding");
     json_t *list = json_pack("[s]", "completion");
     if (strstr(chat_template, "tools")) json_array_append_new(list, json_string("tools"));
     if (tokenizer && model_can_infill(tokenizer)) json_array_append_new(list, json_string("insert"));
@@ -180,8 +182,8 @@ static void set_text(json_t *object, const char *name, struct buffer *text) {
     buffer_release(text);
 }
 
-static void set_preset(json_t *object, const struct model_status *status, const json_t *preset,
-                       const bn_tokenizer *tokenizer) {
+static void set_preset(json_t *object, const struct model_status *status, const struct model_file *file,
+                       const json_t *preset, const bn_tokenizer *tokenizer) {
     const char *own = tokenizer ? bn_tokenizer_chat_template(tokenizer) : NULL;
     const char *chat_template = json_text_or(preset, "template", own ? own : "");
     static const char *const same[] = {"system", "license", "messages"};
@@ -193,7 +195,7 @@ static void set_preset(json_t *object, const struct model_status *status, const 
     json_object_set_new(object, "template", json_text(chat_template, strlen(chat_template)));
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         if (json_member(preset, same[i])) json_object_set(object, same[i], json_object_get(preset, same[i]));
-    json_object_set_new(object, "capabilities", capabilities_json(tokenizer, chat_template));
+    json_object_set_new(object, "capabilities", capabilities_json(file, tokenizer, chat_template));
 }
 
 /* Names that clients look for, also where the file writes them otherwise. */
@@ -220,7 +222,7 @@ static json_t *show_json(const struct model_status *status, bool verbose, struct
     if (!problem && bn_tokenizer_open(status->path, &tokenizer, NULL)) tokenizer = NULL; /* it has none */
     json_t *object = problem ? NULL : json_object();
     if (object) {
-        set_preset(object, status, preset, tokenizer);
+        set_preset(object, status, &file, preset, tokenizer);
         json_object_set_new(object, "details", details_json(&file, json_text_or(preset, "parent", "")));
         set_info(object, &file, json_incref(info));
         if (tensors) json_object_set(object, "tensors", tensors);

@@ -25,8 +25,9 @@ bool read_prompts(const struct model *model, const json_t *value, const char *me
                   struct generation_prompt **out, size_t *n, struct failure *failure);
 void prompts_release(struct generation_prompt *prompts, size_t n);
 
-/* Embeddings of prompts, [n, hidden_size], of whatever length; *out is to be mem_free'd either way. */
-bool embed(const struct model *model, const struct generation_prompt *prompts, size_t n, bn_pooling pooling,
+/* Embeddings of prompts, [n, hidden_size], of whatever length; *out is to be mem_free'd either way. pooling: "mean" or
+ * "last"; NULL: as the model was made for, or the mean. */
+bool embed(const struct model *model, const struct generation_prompt *prompts, size_t n, const char *pooling,
            float **out, struct failure *failure);
 /* What /v1/embeddings answers to a body; NULL: the failure says why not, or there is no memory. */
 json_t *embeddings_json(const struct api *api, const json_t *body, struct failure *failure);

@@ -13,7 +13,10 @@ static const struct schema_field embedding_fields[] = {
      {.types = SCHEMA_STRING | SCHEMA_ARRAY, .required = true, .help = "a text, token ids, or an array of either"}},
     {"encoding_format", {.types = SCHEMA_STRING | SCHEMA_NULL, .values = "float|base64"}},
     {"dimensions", {.types = SCHEMA_INTEGER | SCHEMA_NULL, .min = 1, .max = INT32_MAX, .help = "the first so many"}},
-    {"pooling", {.types = SCHEMA_STRING | SCHEMA_NULL, .values = "last|mean", .help = "of the tokens' states (mean)"}},
+    {"pooling",
+     {.types = SCHEMA_STRING | SCHEMA_NULL,
+      .values = "last|mean",
+      .help = "of the tokens' states (the model's own, or mean)"}},
     {"normalize", {.types = SCHEMA_BOOL | SCHEMA_NULL, .help = "to length 1 (true)"}},
     {"user", {.types = SCHEMA_STRING | SCHEMA_NULL}},
     {0},
@@ -21,8 +24,10 @@ static const struct schema_field embedding_fields[] = {
 const struct schema embedding_request_schema = {
     .name = "EmbeddingRequest", .types = SCHEMA_OBJECT, .fields = embedding_fields};
 
-bool embed(const struct model *model, const struct generation_prompt *prompts, size_t n, bn_pooling pooling,
+bool embed(const struct model *model, const struct generation_prompt *prompts, size_t n, const char *pooling,
            float **out, struct failure *failure) {
+    if (!pooling) pooling = model->info.pooling ? model->info.pooling : "mean";
+    bool last = strcmp(pooling, "last") == 0;
     const int32_t **ids = mem_alloc_array(n, sizeof *ids);
     size_t *n_ids = mem_alloc_array(n, sizeof *n_ids), n_values;
     bn_error error = {0};
@@ -33,7 +38,7 @@ bool embed(const struct model *model, const struct generation_prompt *prompts, s
         n_ids[i] = prompts[i].n_ids;
     }
     if (ids && n_ids && *out)
-        status = bn_engine_embed(model->engine, ids, n_ids, n, pooling, *out, &error);
+        status = bn_engine_embed(model->engine, ids, n_ids, n, last ? BN_POOLING_LAST : BN_POOLING_MEAN, *out, &error);
     else
         fail_no_memory(&error, n * sizeof **ids);
     mem_free(ids);
@@ -81,7 +86,6 @@ json_t *embeddings_json(const struct api *api, const json_t *body, struct failur
     float *vectors = NULL;
     json_t *answer = NULL;
     size_t n = 0, n_tokens = 0;
-    bool last = strcmp(json_text_or(body, "pooling", "mean"), "last") == 0;
     json_int_t dimensions = json_integer_or(body, "dimensions", 1);
     const bn_encode_options options = prompt_options(body);
     bool ok = api_acquire(api, body, &model, failure) &&
@@ -90,7 +94,7 @@ json_t *embeddings_json(const struct api *api, const json_t *body, struct failur
         ok = refuse(failure, "dimensions", "'dimensions' is %lld, the model has %zu", (long long)dimensions,
                     model->info.hidden_size);
     for (size_t i = 0; ok && i < n; i++) n_tokens += prompts[i].n_ids;
-    if (ok && embed(model, prompts, n, last ? BN_POOLING_LAST : BN_POOLING_MEAN, &vectors, failure))
+    if (ok && embed(model, prompts, n, json_text_or(body, "pooling", NULL), &vectors, failure))
         answer = answer_json(model, body, vectors, n, n_tokens);
     mem_free(vectors);
     prompts_release(prompts, n);

@@ -177,6 +177,9 @@ static bool read_biases(struct settings *settings, const json_t *body, const str
 bool settings_read(struct settings *settings, const json_t *body, const struct model *model, struct failure *failure) {
     *settings = (struct settings){0};
     arena_init(&settings->arena);
+    if (model->info.pooling)
+        return refuse(failure, "model", "the model '%.80s' makes embeddings and writes no text: use /v1/embeddings",
+                      model->name);
     if (json_array_size(json_member(body, "lora")))
         return refuse(failure, "lora", "'lora': this server has no adapters");
     bn_request_options *o = &settings->options;

@@ -206,13 +206,15 @@ def check_memory_makes_room():
         assert full.stop() == 0
 
 
-def gguf_with(tokens):
-    """The demo model's file with other texts for some of its tokens {id: text}, which become control tokens."""
+def gguf_with(tokens, numbers={}):
+    """The demo model's file with other texts for some of its tokens {id: text}, which become control tokens, and further values."""
     with open(DEMO, "rb") as file:
         data = file.read()
     sizes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
     n_tensors, n_values = struct.unpack_from("<QQ", data, 8)
-    out, at = bytearray(data[:24]), 24
+    out, at = bytearray(data[:16] + struct.pack("<Q", n_values + len(numbers))), 24
+    for key, number in numbers.items():
+        out += struct.pack(f"<Q{len(key)}sII", len(key), key.encode(), 4, number)
 
     def text(at):
         n, = struct.unpack_from("<Q", data, at)
@@ -256,6 +258,28 @@ def gguf_with(tokens):
         at += 4 + 8 * n_dims + 12
     out += data[begin:at]
     return bytes(out) + b"\0" * (-len(out) % 64) + data[at + -at % 64:]
+
+
+def check_embedding_models():
+    """They make vectors as they were made for, and nothing else."""
+    path = os.path.join(FOLDER, "vectors.gguf")
+    with open(path, "wb") as file:
+        file.write(gguf_with({}, {"bitnet-b1.58.pooling_type": 3}))
+    embedder = Server("vectors=" + path)
+    vectors = {pooling: embedder.json("POST", "/v1/embeddings", {"input": "a fox", **({"pooling": pooling} if pooling else {})})
+               ["data"][0]["embedding"] for pooling in (None, "last", "mean")}
+    assert vectors[None] == vectors["last"] != vectors["mean"]
+    assert embedder.json("POST", "/api/embed", {"model": "vectors", "input": "a fox"})["embeddings"] == [vectors["last"]]
+    assert embedder.json("POST", "/api/show", {"model": "vectors"})["capabilities"] == ["embedding"]
+    words = "makes embeddings and writes no text"
+    for path, body in [("/v1/chat/completions", {"messages": PROMPT}), ("/v1/completions", {"prompt": "a"}),
+                       ("/v1/responses", {"input": "a"}), ("/completion", {"prompt": "a"})]:
+        error = embedder.json("POST", path, body, 400)["error"]
+        assert words in error["message"] and error["param"] == "model", error
+    assert words in embedder.json("POST", "/v1/messages", {"model": "vectors", "messages": PROMPT, "max_tokens": 1}, 400)["error"]["message"]
+    for path, body in [("/api/chat", {"messages": PROMPT}), ("/api/generate", {"prompt": "a"})]:
+        assert words in embedder.json("POST", path, {"model": "vectors", **body}, 400)["error"]
+    assert embedder.stop() == 0
 
 
 def check_filling_in():

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -262,6 +263,63 @@ static void test_single_file(void **state) {
     bn_model_close(model);
 }
 
+/* Opens a folder of sentence-transformers with these files; "" is none. */
+static bn_status open_embedder(const char *modules, const char *pooling, bn_model **model, bn_error *err) {
+    struct temporary_folder folder = make_folder("llama", "{}");
+    bn_model_options options = {.size = sizeof options, .no_tokenizer = true};
+    if (*modules) write_file(temporary_path(&folder, "modules.json"), modules, strlen(modules));
+    assert_int_equal(mkdir(temporary_path(&folder, "1_Pooling"), 0700), 0);
+    if (*pooling) write_file(temporary_path(&folder, "1_Pooling/config.json"), pooling, strlen(pooling));
+    bn_status status = bn_model_open(folder.path, &options, model, err);
+    unlink(temporary_path(&folder, "1_Pooling/config.json"));
+    rmdir(temporary_path(&folder, "1_Pooling"));
+    temporary_folder_remove(&folder);
+    return status;
+}
+
+#define MODULE(path, type) "{\"path\": \"" path "\", \"type\": \"sentence_transformers.models." type "\"}"
+#define POOLS_IN(path)                                                                                                 \
+    "[" MODULE("", "Transformer") ", " MODULE(path, "Pooling") ", " MODULE("2_Normalize", "Normalize") "]"
+
+static void test_pooling(void **state) {
+    (void)state;
+    static const struct {
+        const char *modules, *pooling, *expected;
+    } good[] = {
+        {"", "", NULL},
+        {"[" MODULE("", "Transformer") "]", "", NULL},
+        {POOLS_IN("1_Pooling"), "{\"pooling_mode_lasttoken\": true, \"pooling_mode_mean_tokens\": false}", "last"},
+        {POOLS_IN("1_Pooling"), "{\"pooling_mode_mean_tokens\": true, \"include_prompt\": true}", "mean"},
+        {POOLS_IN("1_Pooling"), "{\"pooling_mode\": \"lasttoken\"}", "last"},
+    };
+    static const struct {
+        const char *modules, *pooling, *expected;
+    } bad[] = {
+        {POOLS_IN("1_Pooling"), "{\"pooling_mode_cls_token\": true}", "mode isn't supported"},
+        {POOLS_IN("1_Pooling"), "{\"pooling_mode_lasttoken\": true, \"pooling_mode_max_tokens\": true}",
+         "mode isn't supported"},
+        {POOLS_IN("../1_Pooling"), "{}", "must name a folder"},
+        {POOLS_IN("1_Pooling"), "", "1_Pooling/config.json"},
+        {"[" MODULE("2_Dense", "Dense") "]", "", "'Dense' module"},
+    };
+    bn_model *model = NULL;
+    bn_error err = {0};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_ok(open_embedder(good[i].modules, good[i].pooling, &model, &err), err);
+        bn_model_info info = {.size = sizeof info};
+        bn_model_get_info(model, &info);
+        if (good[i].expected)
+            assert_string_equal(info.pooling, good[i].expected);
+        else
+            assert_null(info.pooling);
+        bn_model_close(model);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_not_equal(open_embedder(bad[i].modules, bad[i].pooling, &model, &err), BN_OK);
+        if (!strstr(err.message, bad[i].expected)) test_fail("%s: the message is '%s'", bad[i].modules, err.message);
+    }
+}
+
 static void test_generation_defaults(void **state) {
     (void)state;
     struct temporary_folder folder = make_folder("llama", "{}");
@@ -296,6 +354,7 @@ int main(void) {
         cmocka_unit_test(test_bitnet_keys), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_tied_head),   cmocka_unit_test(test_other_files),
         cmocka_unit_test(test_single_file), cmocka_unit_test(test_generation_defaults),
+        cmocka_unit_test(test_pooling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
