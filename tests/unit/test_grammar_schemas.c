@@ -194,6 +194,22 @@ static void many_alternatives(void **state) {
     buffer_release(&schema);
 }
 
+/* All of them required, in an order that isn't the schema's. */
+static void many_members(void **state) {
+    (void)state;
+    struct buffer schema = {0}, text = {0};
+    buffer_printf(&schema, "{\"type\":\"object\",\"properties\":{");
+    for (int i = 0; i < 300; i++) buffer_printf(&schema, "%s\"member-%d\":{\"type\":\"integer\"}", i ? "," : "", i);
+    buffer_printf(&schema, "},\"required\":[");
+    for (int i = 0; i < 300; i++) buffer_printf(&schema, "%s\"member-%d\"", i ? "," : "", i);
+    buffer_printf(&schema, "]}");
+    for (int i = 0; i < 300; i++) buffer_printf(&text, "%s\"member-%d\":%d", i ? "," : "{", (7 * i + 5) % 300, i);
+    buffer_append_text(&text, "}");
+    check(BN_GRAMMAR_JSON_SCHEMA, schema.data, TEXTS(text.data), TEXTS("{\"member-1\":1}"));
+    buffer_release(&schema);
+    buffer_release(&text);
+}
+
 static void many_definitions(void **state) {
     (void)state;
     struct buffer schema = {0};
@@ -249,6 +265,7 @@ int main(void) {
         cmocka_unit_test(references_to_schemas_of_schemas),
         cmocka_unit_test(recursive_references),
         cmocka_unit_test(many_alternatives),
+        cmocka_unit_test(many_members),
         cmocka_unit_test(many_definitions),
         cmocka_unit_test(many_values),
         cmocka_unit_test(what_schemas_ask_in_vain_is_named),

@@ -377,13 +377,17 @@ static struct dfa *copy_of(struct work *work, const struct dfa *a) {
 }
 
 const struct dfa *dfa_restrict(struct work *work, const struct dfa *a, const uint32_t *allowed, const uint32_t *costs) {
-    struct dfa *copy = a && a->n_states ? copy_of(work, a) : NULL;
-    if (!copy) return a;
-    for (uint32_t i = 0; i < copy->n_states; i++) {
+    struct work scratch;
+    if (!a || !a->n_states || !work_ok(work)) return a;
+    work_borrow(work, &scratch);
+    struct dfa *copy = copy_of(&scratch, a);
+    for (uint32_t i = 0; copy && i < copy->n_states; i++) {
         uint32_t label = copy->states[i].label;
         if (label && !(allowed[(label - 1) / 32] >> (label - 1) % 32 & 1)) copy->states[i].label = 0;
     }
-    return measure(work, copy, costs) ? trim(work, copy) : NULL;
+    const struct dfa *trimmed = copy && measure(work, copy, costs) ? trim(work, copy) : NULL;
+    work_return(work, &scratch);
+    return work_ok(work) ? trimmed : NULL;
 }
 
 const struct dfa *dfa_relabel(struct work *work, const struct dfa *a, uint32_t more) {

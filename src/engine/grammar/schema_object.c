@@ -121,14 +121,21 @@ static uint32_t *object_copy(struct automaton *a, const struct object_shape *obj
     return words;
 }
 
+/* Does no member say anything of others? */
+static bool members_are_independent(const struct schema *s, const struct object_shape *object) {
+    return s->any_form && object->min == 0 && object->max == UNBOUNDED && object->n_demands == 0 &&
+           object->n_dependencies == 0;
+}
+
 /* The classes that may come; false: none. */
 static bool allowed_classes(struct automaton *a, const struct schema *s, const struct object_shape *object,
                             const uint32_t *place, uint32_t *allowed, bool *all) {
     uint32_t *next = work_alloc(&a->work, object_words(object), sizeof *next);
-    bool any = false;
+    bool any = false, independent = members_are_independent(s, object);
     *all = true;
     for (uint32_t c = 0; next && c < object->n_classes; c++) {
-        if (object_add(s, object, place, c, next))
+        bool free = independent && object->classes[c].possible && (c >= object->n_properties || !seen(place, c));
+        if (free || (!independent && object_add(s, object, place, c, next)))
             allowed[c / 32] |= 1u << c % 32, any = true;
         else
             *all = false;
