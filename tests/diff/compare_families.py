@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Holds schemas in the manner of public collections (families_of_schemas.py, families_of_large_schemas.py) against the jsonschema package.
+"""Holds schemas in the manner of public collections (families_of_schemas.py, families_of_large_schemas.py, families_of_big_schemas.py)
+against the jsonschema package.
 
     compare_families.py --bitnet build/bitnet --work build/diff [--values N] [--only FAMILY] [--show N] [--folder DIR]
 
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import jsonschema
 
+import families_of_big_schemas
 import families_of_large_schemas
 import families_of_schemas
 import instances
@@ -121,6 +123,7 @@ def schemas_of(options):
     if not options.folder:
         yield from families_of_schemas.families(options.seed)
         yield from families_of_large_schemas.families(options.seed)
+        yield from families_of_big_schemas.families(options.seed)
         return
     for path in sorted(options.folder.rglob("*.json")):
         yield path.name, json.loads(path.read_text())
@@ -144,7 +147,7 @@ def main():
             continue
         path.write_text(json.dumps(schema))
         validator, r, values = validator_of(schema), random.Random(i), []
-        for _ in range(options.values):
+        for _ in range(options.values if path.stat().st_size < 30000 else 3):  # jsonschema takes its time
             values.append(instances.value(r, schema, schema))
             values += [instances.near(r, values[-1]), instances.near(r, instances.near(r, values[-1]))]
         try:
