@@ -76,6 +76,11 @@ static bool upload_body(void *context, const char *bytes, size_t size, bool last
     pthread_detach(thread);
     return false;
 }
+static void upload_closed(void *context) {
+    struct upload *upload = context;
+    count_closed(NULL);
+    exchange_end(upload->exchange); /* nobody will hear of it any more */
+}
 static void upload_released(void *context) {
     atomic_fetch_add(&released_exchanges, 1);
     free(context);
@@ -86,7 +91,7 @@ static void post_upload(struct exchange *exchange, void *service) {
     upload->exchange = exchange;
     exchange_watch(
         exchange,
-        &(struct exchange_watch){.on_body = upload_body, .on_closed = count_closed, .on_release = upload_released},
+        &(struct exchange_watch){.on_body = upload_body, .on_closed = upload_closed, .on_release = upload_released},
         upload);
 }
 
