@@ -59,7 +59,8 @@ static bn_status read_modes(const json_t *config, const char **pooling, bn_error
 
 static bn_status read_module(const char *folder, const char *name, const char **pooling, bn_error *err) {
     if (!*name || *name == '.' || strchr(name, '/'))
-        return fail(err, BN_STATUS_BAD_FILE, "modules.json: the Pooling module's 'path' must name a folder in this one");
+        return fail(err, BN_STATUS_BAD_FILE,
+                    "modules.json: the Pooling module's 'path' must name a folder in this one");
     char file[300], *path;
     json_t *config = NULL;
     snprintf(file, sizeof file, "%.255s/config.json", name);

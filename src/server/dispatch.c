@@ -134,8 +134,10 @@ static const char *set_target(struct exchange *exchange, char *target, const cha
     return NULL;
 }
 
-static bool host_may_ask(const struct server *server, const char *authority) {
-    bool open_loopback = server->loopback && !server->keys.n;
+/* No page reaches a Unix socket, whatever name it is asked by. */
+static bool host_may_ask(const struct exchange *exchange, const char *authority) {
+    const struct server *server = exchange->server;
+    bool open_loopback = server->loopback && !server->keys.n && strcmp(exchange->request.address, "unix") != 0;
     return !open_loopback || !authority || host_is_local(authority);
 }
 
@@ -146,7 +148,7 @@ static bool check_origin(struct exchange *exchange, const struct request_head *h
         refuse(exchange, 400, "the Host header isn't a host");
         return false;
     }
-    if (!host_may_ask(server, head->authority)) {
+    if (!host_may_ask(exchange, head->authority)) {
         refuse(exchange, 403,
                "an open server answers to names of this machine only; start it with --api-key for others");
         return false;

@@ -343,7 +343,7 @@ void exchange_take(struct exchange *exchange, struct exchange_output *output) {
 static void emit_cors(const struct exchange *exchange, void (*emit)(void *, const char *, const char *),
                       void *context) {
     emit(context, "access-control-allow-origin", exchange->cors_origin);
-    emit(context, "access-control-expose-headers", "x-request-id, retry-after");
+    emit(context, "access-control-expose-headers", "x-request-id, retry-after, openai-processing-ms");
     if (strcmp(exchange->cors_origin, "*") != 0) emit(context, "vary", "origin");
 }
 
@@ -360,14 +360,28 @@ static void emit_allow(const struct exchange *exchange, void (*emit)(void *, con
         const char *asked = request_header(&exchange->request, "access-control-request-headers");
         emit(context, "access-control-allow-headers", asked ? asked : "authorization, content-type");
         emit(context, "access-control-max-age", "600");
+        if (request_header(&exchange->request, "access-control-request-private-network"))
+            emit(context, "access-control-allow-private-network", "true"); /* a page of the web asks this machine */
     }
+}
+
+/* What OpenAI's clients show of an answer besides its id. */
+static void emit_openai(const struct exchange *exchange, void (*emit)(void *, const char *, const char *),
+                        void *context) {
+    char ms[24];
+    snprintf(ms, sizeof ms, "%llu", (unsigned long long)(clock_now_ns() - exchange->request.start_ns) / 1000000);
+    emit(context, "openai-processing-ms", ms);
+    emit(context, "openai-version", "2020-10-01");
 }
 
 void exchange_each_header(struct exchange *exchange, void (*emit)(void *context, const char *name, const char *value),
                           void *context) {
+    const struct route *route = exchange->match.route;
     char length[24];
     emit(context, "date", server_date(exchange->server));
     if (exchange->request.id) emit(context, "x-request-id", exchange->request.id);
+    if (route && route->scope == SCOPE_INFERENCE && route->errors == ERRORS_OPENAI)
+        emit_openai(exchange, emit, context);
     if (exchange->cors_origin) emit_cors(exchange, emit, context);
     if (exchange->allowed_methods) emit_allow(exchange, emit, context);
     if (exchange->encoder) {

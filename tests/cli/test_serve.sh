@@ -59,6 +59,9 @@ check 'a socket by its path' same "$url" "unix:$WORK/s.sock"
 url=http://localhost
 get /health --unix-socket s.sock
 check 'answers there' answers 200
+url=http://any.name
+get /health --unix-socket s.sock
+check 'by whatever name' answers 200
 bitnet serve --host "$WORK/s.sock"
 check 'a second server is refused' fails_saying 'another server' 1
 stop

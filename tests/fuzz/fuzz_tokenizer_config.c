@@ -3,9 +3,9 @@
 #include "tokenizer/hf_config.h"
 #include "tokenizer/pipeline.h"
 
-static const char model[] =
-    "{\"model\": {\"type\": \"BPE\", \"unk_token\": \"<unk>\", \"vocab\": {\"<unk>\": 0, \"a\": 1, \"b\": 2, \"ab\": 3, \"e\": 4, \"l\": 5, "
-    "\"ll\": 9}, \"merges\": [\"a b\", \"l l\"]}, \"added_tokens\": [{\"id\": 7, "
+static const char model[] = "{\"model\": {\"type\": \"BPE\", \"unk_token\": \"<unk>\", \"vocab\": {\"<unk>\": 0, "
+                            "\"a\": 1, \"b\": 2, \"ab\": 3, \"e\": 4, \"l\": 5, "
+                            "\"ll\": 9}, \"merges\": [\"a b\", \"l l\"]}, \"added_tokens\": [{\"id\": 7, "
                             "\"content\": \"<s>\", \"special\": true}]}";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

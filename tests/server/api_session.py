@@ -375,6 +375,13 @@ def check_input_items():
         assert server.json(method, path, {} if method == "POST" else None, status=404)["error"]["code"] == "response_not_found"
 
 
+def check_headers():
+    response, _ = server.ask("POST", "/v1/completions", {"prompt": "a", "max_tokens": 1}, {"X-Request-Id": "mine-1"})
+    assert response.getheader("x-request-id") == "mine-1" and response.getheader("openai-version")
+    assert int(response.getheader("openai-processing-ms")) < 60000
+    assert not server.ask("GET", "/api/version")[0].getheader("openai-version")
+
+
 def check_codes_of_errors():
     """OpenAI's are names or null, llama-server's the status."""
     for method, path, body, status, code in [

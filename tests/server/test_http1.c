@@ -251,8 +251,10 @@ static const struct dialogue dialogues[] = {
     {"a rebound name", "GET /hello HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", {" 403 "}},
     {"preflight",
      "OPTIONS /echo HTTP/1.1\r\n" HOST "Origin: http://127.0.0.1:1\r\nAccess-Control-Request-Method: "
-     "POST\r\nAccess-Control-Request-Headers: x-a\r\nConnection: close\r\n\r\n",
-     {" 204 ", "access-control-allow-methods: POST, OPTIONS", "access-control-allow-headers: x-a"}},
+     "POST\r\nAccess-Control-Request-Headers: x-a\r\nAccess-Control-Request-Private-Network: true\r\nConnection: "
+     "close\r\n\r\n",
+     {" 204 ", "access-control-allow-methods: POST, OPTIONS", "access-control-allow-headers: x-a",
+      "access-control-allow-private-network: true"}},
     {"headers that would split the answer",
      "GET /headers HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n",
      {"x-good: fine\r\n"}},
