@@ -3,6 +3,7 @@
 chats/ with generated conversations.
 
     compare_templates.py --bitnet build/bitnet --work build/diff [--seed N] [--count N] [--conversations N]
+    compare_templates.py --bitnet build/bitnet --work build/diff --published build/diff/published
 
 A template that either side refuses must be refused by both. Exits 1 on differences."""
 import argparse
@@ -97,9 +98,19 @@ def compare_generated(options):
     return comparison.bad
 
 
-def compare_chats(options):
+def published_templates(folder, work):
+    """Out of each tokenizer_config.json below the folder; where there are several, they have names."""
+    for path in sorted(Path(folder).glob("*/tokenizer_config.json")):
+        given = json.loads(path.read_text(encoding="utf-8")).get("chat_template") or []
+        for entry in [{"name": "default", "template": given}] if isinstance(given, str) else given:
+            file = Path(work) / f"{path.parent.name}-{entry['name']}.jinja"
+            file.write_text(entry["template"], encoding="utf-8", newline="")
+            yield file
+
+
+def compare_chats(options, paths):
     bad = 0
-    for path in sorted((Path(__file__).parent / "chats").glob("*.jinja")):
+    for path in paths:
         comparison, generator = Comparison(options), conversations.Conversations(f"{options.seed} {path.stem}")
         template = path.read_text(encoding="utf-8")
         for _ in range(options.conversations):
@@ -117,11 +128,14 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=3000, help="generated templates")
     parser.add_argument("--conversations", type=int, default=200, help="conversations for each template of chats/")
+    parser.add_argument("--published", metavar="FOLDER", help="only the templates of the tokenizers in FOLDER (published.py)")
     parser.add_argument("--show", type=int, default=30)
     options = parser.parse_args()
     signal.signal(signal.SIGALRM, alarm)
     Path(options.work).mkdir(parents=True, exist_ok=True)
-    bad = compare_chats(options)
+    if options.published:
+        return 1 if compare_chats(options, published_templates(options.published, options.work)) else 0
+    bad = compare_chats(options, sorted((Path(__file__).parent / "chats").glob("*.jinja")))
     bad += compare_generated(options)
     return 1 if bad else 0
 

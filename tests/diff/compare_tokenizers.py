@@ -2,6 +2,7 @@
 """Holds bitnet's tokenizers against the packages tokenizers, sentencepiece and tiktoken on generated texts.
 
     compare_tokenizers.py --bitnet build/bitnet --work build/diff --data ../shared/data/tokenizers [NAME…]
+    compare_tokenizers.py --bitnet build/bitnet --work build/diff --data build/diff/published --given
 
 NAME: parts of names of families (given data, families.py, encoders.py, pipeline-SEED). Prints each family's count of differences and its
 first ones; exits 1 if there are any."""
@@ -209,6 +210,24 @@ def compare_tiktoken(folder, bitnet, seed, count, out):
         out.check("decoding", ids, {"text": encoding.decode(ids)}, answer)
 
 
+def compare_tekken(path, bitnet, seed, count, out):
+    """As mistral-common reads the file: the special tokens come first, then as many of the ranks as there is place for."""
+    import base64
+    import tiktoken
+    file = json.loads(path.read_text())
+    config, n_special = file["config"], file["config"]["default_num_special_tokens"]
+    ranks = {base64.b64decode(t["token_bytes"]): t["rank"] for t in file["vocab"][:config["default_vocab_size"] - n_special]}
+    encoding = tiktoken.Encoding("diff", pat_str=config["pattern"], mergeable_ranks=ranks, special_tokens={})
+    texts = generated.Texts(seed, ["<s>", "[INST]", "[TOOL_CALLS]"])
+    inputs = [texts.text() for _ in range(count)]
+    answers = call(bitnet, "encode", path, [{"text": t, "add_special": False, "parse_special": False} for t in inputs])
+    for text, answer in zip(inputs, answers):
+        out.check("encoding", text, [i + n_special for i in encoding.encode_ordinary(text)], answer.get("ids", answer))
+    lists = [[texts.random.choice(list(ranks.values())) for _ in range(texts.random.randint(0, 12))] for _ in range(count // 4)]
+    for ids, answer in zip(lists, call(bitnet, "decode", path, [{"ids": [i + n_special for i in ids]} for ids in lists])):
+        out.check("decoding", ids, {"text": encoding.decode(ids)}, answer)
+
+
 # All code points that any of the classes may tell apart: of long runs of ideographs and the like the two ends.
 CODE_POINTS = [c for c in [*range(0x33480), *range(0xE0000, 0xE0200), 0xF0000, 0x10FFFD, 0x10FFFF]
                if not any(a <= c < b for a, b in [(0xD800, 0xE000), (0x3500, 0x4D00), (0x4F00, 0x9F00), (0xAC10, 0xD790), (0xE100, 0xF800),
@@ -287,6 +306,10 @@ class Work:
                     yield folder.name + ".model", self.sentencepiece, folder / "tokenizer.model"
                 if list(folder.glob("*.tiktoken")):
                     yield folder.name + ".tiktoken", self.tiktoken, folder
+                if (folder / "tekken.json").exists():
+                    yield folder.name, self.tekken, folder / "tekken.json"
+            if self.options.given:
+                return
         yield "classes", self.classes, None
         for name, function in {**families.FAMILIES, **encoders.FAMILIES}.items():
             yield "family-" + name, self.family, function
@@ -298,8 +321,12 @@ class Work:
         return f"{self.options.seed} {name}"
 
     def huggingface(self, name, folder, out):
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        compare_huggingface(tokenizer, self.options.bitnet, folder / "tokenizer.json", self.seed_of(name), self.options.count, out)
+        """In a folder of its own: the reference doesn't know what files beside it say."""
+        alone = self.work / "alone" / name / "tokenizer.json"
+        alone.parent.mkdir(parents=True, exist_ok=True)
+        alone.unlink(missing_ok=True)
+        alone.symlink_to((folder / "tokenizer.json").resolve())
+        compare_huggingface(Tokenizer.from_file(str(alone)), self.options.bitnet, alone, self.seed_of(name), self.options.count, out)
 
     def classes(self, name, _, out):
         compare_classes(self.options.bitnet, self.work, out)
@@ -325,12 +352,16 @@ class Work:
     def tiktoken(self, name, folder, out):
         compare_tiktoken(folder, self.options.bitnet, self.seed_of(name), self.options.count, out)
 
+    def tekken(self, name, path, out):
+        compare_tekken(path, self.options.bitnet, self.seed_of(name), self.options.count, out)
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bitnet", required=True)
     parser.add_argument("--work", default="build/diff")
     parser.add_argument("--data", default="../shared/data/tokenizers")
+    parser.add_argument("--given", action="store_true", help="only what is in --data")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=10000, help="texts a family")
     parser.add_argument("--pipelines", type=int, default=200, help="drawn pipelines")
