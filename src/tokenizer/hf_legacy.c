@@ -1,5 +1,6 @@
 /* Tokenizers from before tokenizer.json: GPT-2's vocab.json and merges.txt and BERT's vocab.txt, which are rewritten as a
  * tokenizer.json and read as that, and ByT5, which is code in transformers and only has its added tokens in files. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -239,7 +240,7 @@ bn_status hf_from_vocab_lines(const char *text, size_t size, const char *folder,
 
 /* ---- ByT5: a byte is its value + 3 ---- */
 
-enum { BYT5_FIRST_BYTE = 3 };
+enum { BYT5_FIRST_BYTE = 3, BYT5_EXTRA_IDS = 125, BYT5_MOST_EXTRA_IDS = 1 << 16 };
 
 static bn_status add_bytes(struct vocabulary *vocabulary, bn_error *err) {
     for (int byte = 0; byte < 256; byte++) {
@@ -260,11 +261,42 @@ static bool is_named_special(const json_t *config, const char *text) {
     return false;
 }
 
+static bool set_token(json_t *tokens, size_t id, const char *text) {
+    char key[24];
+    snprintf(key, sizeof key, "%zu", id);
+    return json_object_set_new(tokens, key,
+                               json_pack("{s:s, s:b, s:b}", "content", text, "special", 1, "normalized", 0)) == 0;
+}
+
+/* What added_tokens_decoder is where the file has none: the class's own tokens and, behind the bytes,
+ * additional_special_tokens or extra_ids of <extra_id_0>, … */
+static json_t *byt5_tokens(const json_t *config) {
+    static const char *const usual[HF_N_ROLES] = {[ROLE_PAD] = "<pad>", [ROLE_EOS] = "</s>", [ROLE_UNK] = "<unk>"};
+    static const size_t roles[BYT5_FIRST_BYTE] = {ROLE_PAD, ROLE_EOS, ROLE_UNK};
+    const json_t *named = json_object_get(config, "additional_special_tokens"),
+                 *count = json_object_get(config, "extra_ids");
+    json_int_t n_extra = json_is_integer(count) ? json_integer_value(count) : BYT5_EXTRA_IDS;
+    json_t *tokens = json_object();
+    bool ok = tokens != NULL;
+    if (json_is_array(named)) n_extra = (json_int_t)json_array_size(named);
+    for (size_t i = 0; i < BYT5_FIRST_BYTE && ok; i++)
+        ok = set_token(tokens, i, token_of_role(config, roles[i], usual));
+    for (json_int_t i = 0; i < n_extra && i < BYT5_MOST_EXTRA_IDS && ok; i++) {
+        char text[40];
+        const char *name = json_string_value(json_array_get(named, (size_t)i));
+        snprintf(text, sizeof text, "<extra_id_%" JSON_INTEGER_FORMAT ">", i);
+        ok = set_token(tokens, (size_t)i + BYT5_FIRST_BYTE + 256, name ? name : text);
+    }
+    if (ok) return tokens;
+    json_decref(tokens);
+    return NULL;
+}
+
 /* added_tokens_decoder: {"259": {"content": …}}. Tokens that have a role are special whatever their entry says. */
-static bn_status add_config_tokens(bn_tokenizer *tokenizer, const json_t *config, bn_error *err) {
+static bn_status add_config_tokens(bn_tokenizer *tokenizer, const json_t *config, const json_t *tokens, bn_error *err) {
     const char *key;
     json_t *entry;
-    json_object_foreach(json_object_get(config, "added_tokens_decoder"), key, entry) {
+    json_object_foreach((json_t *)(uintptr_t)tokens, key, entry) {
         size_t id = 0;
         for (const char *p = key; *p >= '0' && *p <= '9' && id < INT32_MAX / 16; p++) id = id * 10 + (size_t)(*p - '0');
         const char *text = json_string_value(json_object_get(entry, "content"));
@@ -279,6 +311,11 @@ static bn_status add_config_tokens(bn_tokenizer *tokenizer, const json_t *config
     return BN_OK;
 }
 
+static int32_t byt5_role(const bn_tokenizer *tokenizer, const json_t *config, const char *role, const char *usual) {
+    const char *text = hf_token_text(config, role);
+    return bn_tokenizer_find(tokenizer, text ? text : usual);
+}
+
 static bn_status build_byt5(const json_t *config, bn_tokenizer **out, bn_error *err) {
     bn_tokenizer *tokenizer;
     bn_status status = tokenizer_create(512, &tokenizer, err);
@@ -287,8 +324,12 @@ static bn_status build_byt5(const json_t *config, bn_tokenizer **out, bn_error *
     tokenizer->first_byte_id = BYT5_FIRST_BYTE;
     tokenizer->keeps_invalid_bytes = true;
     status = add_bytes(&tokenizer->vocabulary, err);
-    if (!status) status = add_config_tokens(tokenizer, config, err);
-    if (!status) tokenizer->eos = bn_tokenizer_find(tokenizer, "</s>");
+    json_t *numbered = json_object_get(config, "added_tokens_decoder");
+    json_t *tokens = numbered ? json_incref(numbered) : byt5_tokens(config);
+    if (!status) status = tokens ? add_config_tokens(tokenizer, config, tokens, err) : fail_no_memory(err, 0);
+    json_decref(tokens);
+    if (!status) tokenizer->eos = byt5_role(tokenizer, config, "eos_token", "</s>");
+    if (!status) tokenizer->pad = byt5_role(tokenizer, config, "pad_token", "<pad>");
     if (!status) status = template_around(&tokenizer->postprocessor, -1, tokenizer->eos, 0, err);
     if (!status && !decoder_append(&tokenizer->decoder, DECODE_RAW_BYTES)) status = fail_no_memory(err, 0);
     if (!status) status = tokenizer_finish(tokenizer, err);
