@@ -261,11 +261,12 @@ static bool is_named_special(const json_t *config, const char *text) {
     return false;
 }
 
-static bool set_token(json_t *tokens, size_t id, const char *text) {
+static bool set_token(json_t *tokens, size_t id, const char *text, bool strip) {
     char key[24];
     snprintf(key, sizeof key, "%zu", id);
     return json_object_set_new(tokens, key,
-                               json_pack("{s:s, s:b, s:b}", "content", text, "special", 1, "normalized", 0)) == 0;
+                               json_pack("{s:s, s:b, s:b, s:b, s:b}", "content", text, "special", 1, "normalized", 0,
+                                         "lstrip", strip, "rstrip", strip)) == 0;
 }
 
 /* What added_tokens_decoder is where the file has none: the class's own tokens and, behind the bytes,
@@ -280,12 +281,13 @@ static json_t *byt5_tokens(const json_t *config) {
     bool ok = tokens != NULL;
     if (json_is_array(named)) n_extra = (json_int_t)json_array_size(named);
     for (size_t i = 0; i < BYT5_FIRST_BYTE && ok; i++)
-        ok = set_token(tokens, i, token_of_role(config, roles[i], usual));
+        ok = set_token(tokens, i, token_of_role(config, roles[i], usual),
+                       !json_is_object(json_object_get(config, hf_roles[roles[i]])));
     for (json_int_t i = 0; i < n_extra && i < BYT5_MOST_EXTRA_IDS && ok; i++) {
         char text[40];
         const char *name = json_string_value(json_array_get(named, (size_t)i));
         snprintf(text, sizeof text, "<extra_id_%" JSON_INTEGER_FORMAT ">", i);
-        ok = set_token(tokens, (size_t)i + BYT5_FIRST_BYTE + 256, name ? name : text);
+        ok = set_token(tokens, (size_t)i + BYT5_FIRST_BYTE + 256, name ? name : text, false);
     }
     if (ok) return tokens;
     json_decref(tokens);
