@@ -270,14 +270,17 @@ static bool thinks_aloud(const struct model *model, const json_t *body) {
 }
 
 /* Both a call and text of a format may come. Where that can't be told apart, or held, the answer is what the format says: no call
- * can begin, and nothing is taken for one. */
+ * can begin, and nothing is taken for one. Functions that couldn't be held without the format either are refused. */
 static bool hold_calls_or_text(struct chat_request *request, struct tool_constraint *calls, struct failure *failure) {
-    bn_grammar **grammar = &request->settings.options.grammar, *text = *grammar, *both = NULL;
+    bn_grammar **grammar = &request->settings.options.grammar, *text = *grammar, *both = NULL, *alone = NULL;
     struct failure ignored = {0};
     calls->text = text;
     if (!request->tool_syntax->begin || !constraint_of_tools(request->model, calls, &both, &ignored)) {
         request->tools = TOOLS_NONE;
-        return ignored.status < 500 || refuse(failure, "tools", "%s", ignored.message);
+        calls->text = NULL;
+        bool ok = constraint_of_tools(request->model, calls, &alone, failure);
+        bn_grammar_release(alone);
+        return ok;
     }
     request->calls_first = true;
     *grammar = both;

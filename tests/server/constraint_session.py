@@ -124,6 +124,8 @@ def check_refusals_name_the_place():
             ({"guided_choice": ["a"], "guided_regex": "a"}, "guided_choice", "one thing"),
             ({"tools": [{"type": "function", "function": {"name": "f", "parameters": bad}}]},
              "tools[0].function.parameters", "properties/a"),
+            ({"tools": [{"type": "function", "function": {"name": "f", "parameters": bad}}],
+              "response_format": {"type": "json_object"}}, "tools[0].function.parameters", "properties/a"),
             ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "h"}}}, "tool_choice", "'h'"),
             ({"tools": TOOLS, "tool_choice": "maybe"}, "tool_choice", "auto")]:
         error = server.chat(400, **members)["error"]
