@@ -66,11 +66,12 @@ def check_json_that_is_none():
 def check_numbers_out_of_range():
     """70, F1.15, F1.17: every number has a range, and its name is told."""
     for name, values in {"temperature": [-1, 1e30, "1"], "top_p": [-0.1, 1.1], "top_k": [-2], "min_p": [2], "n": [0, 10**6, -1],
-                         "max_tokens": [-1, 0, 2**31, 1.5], "seed": [-2, 2**64], "presence_penalty": [1e9], "top_logprobs": [10**6],
+                         "max_tokens": [-1, 0, 2**31, 1.5], "seed": [-2, "1"], "presence_penalty": [1e9], "top_logprobs": [10**6],
                          "frequency_penalty": [-1e9], "repetition_penalty": [0], "min_tokens": [-1], "priority": [10**9],
                          "mirostat": [9], "t_max_predict_ms": [-1]}.items():
         for value in values:
             chat(param=name, **{name: value})
+    chat(part="beyond 64 bits", seed=2**64)
     chat(param="logit_bias", logit_bias={"999999999": 1})
     chat(param="logit_bias", logit_bias={"x": 1})
     chat(param="logit_bias", logit_bias={str(i): 1 for i in range(100001)})
