@@ -29,6 +29,9 @@ struct bpe_origin {
     uint32_t size; /* characters (or bytes) it is made of; 0: it never comes up */
 };
 
+/* A space as " ", "▁", or "Ġ" where a normalizer has turned bytes into letters. */
+enum bpe_space { BPE_SPACE, BPE_SPACE_ESCAPED, BPE_SPACE_LETTER };
+
 struct bpe {
     const struct vocabulary *vocabulary;
     enum bpe_ranking ranking;
@@ -52,7 +55,7 @@ struct bpe {
     struct bpe_origin *origins;
     size_t n_origins;
     struct pair_cache pairs; /* of those whose tokens are joined */
-    bool escapes_spaces;     /* spaces are "▁" */
+    enum bpe_space space;    /* what spaces are in the text that is merged */
     bool spaces_lead;        /* words begin with their spaces; else they end with them */
 
     int32_t unknown_id; /* -1 for none: unknown characters are dropped */

@@ -69,16 +69,21 @@ void bpe_join(const struct bpe *bpe, int32_t left, int32_t right, struct bpe_scr
 
 /* ---- words ---- */
 
-static bool is_space_at(const struct bpe *bpe, const char *text, size_t n) {
-    return bpe->escapes_spaces ? n >= 3 && memcmp(text, "\xe2\x96\x81", 3) == 0 : n > 0 && *text == ' ';
+static const struct space {
+    char text[4];
+    size_t size;
+} spaces[] = {[BPE_SPACE] = {" ", 1}, [BPE_SPACE_ESCAPED] = {"\xe2\x96\x81", 3}, [BPE_SPACE_LETTER] = {"\xc4\xa0", 2}};
+
+static bool is_space_at(const struct space *space, const char *text, size_t n) {
+    return n >= space->size && *text == *space->text && memcmp(text, space->text, space->size) == 0;
 }
 
 size_t bpe_next_word(const struct bpe *bpe, const char *text, size_t n, size_t at) {
-    const size_t space_size = bpe->escapes_spaces ? 3 : 1;
-    bool before = is_space_at(bpe, text + at, n - at), space;
-    for (at += before ? space_size : 1; at < n; at += space ? space_size : 1, before = space) {
-        space = is_space_at(bpe, text + at, n - at);
-        if (space != before && space == bpe->spaces_lead) return at;
+    const struct space *space = &spaces[bpe->space];
+    bool before = is_space_at(space, text + at, n - at), now;
+    for (at += before ? space->size : 1; at < n; at += now ? space->size : 1, before = now) {
+        now = is_space_at(space, text + at, n - at);
+        if (now != before && now == bpe->spaces_lead) return at;
     }
     return n;
 }
@@ -91,7 +96,8 @@ static struct vocabulary_token token_of(const struct bpe *bpe, int32_t id) {
 
 /* White space as it is written in tokens: U+2581, and in GPT-2's alphabet U+0100 … U+0120. */
 static bool is_blank(const struct bpe *bpe, uint32_t c) {
-    return unicode_is_space(c) || c == 0x2581 || (bpe->byte_level && c >= 0x100 && c <= 0x120);
+    const bool alphabet = bpe->byte_level || bpe->space == BPE_SPACE_LETTER;
+    return unicode_is_space(c) || c == 0x2581 || (alphabet && c >= 0x100 && c <= 0x120);
 }
 
 static bool begins_blank(const struct bpe *bpe, struct vocabulary_token token) {
@@ -178,33 +184,35 @@ static void choose_words(struct bpe *bpe) {
     bpe->spaces_lead = lead >= trail;
 }
 
-static bool has_words(const struct bpe *bpe) {
-    if (bpe->ranking != BPE_MERGES || bpe->prefix || bpe->suffix || bpe->ignore_merges) return false;
-    if (bpe->longest_token > LONGEST_TOKEN) return false;
-    bool has_space = bpe->byte_level || bpe->escapes_spaces || vocabulary_find_model(bpe->vocabulary, " ", 1) >= 0;
-    return has_space && merges_cross_words(bpe);
+static bool has_at_an_end(struct vocabulary_token token, const struct space *space) {
+    return token.flags & TOKEN_MODEL && token.size >= space->size &&
+           (memcmp(token.text, space->text, space->size) == 0 ||
+            memcmp(token.text + token.size - space->size, space->text, space->size) == 0);
 }
 
-/* Are spaces U+2581 in the text that is merged? Where both are characters of the vocabulary, more tokens begin or end
- * with the one that is. */
-static bool spaces_are_escaped(const struct bpe *bpe) {
+/* What spaces are, of the characters that the vocabulary has for it: that at the ends of most tokens. false: none. */
+static bool find_space(struct bpe *bpe) {
     const struct vocabulary *vocabulary = bpe->vocabulary;
-    if (bpe->byte_level || vocabulary_find_model(vocabulary, "\xe2\x96\x81", 3) < 0) return false;
-    if (vocabulary_find_model(vocabulary, " ", 1) < 0) return true;
-    size_t plain = 0, escaped = 0;
-    for (size_t id = 0; id < vocabulary->size; id++) {
-        const struct vocabulary_token token = vocabulary_token(vocabulary, id);
-        if (token.size == 0 || !(token.flags & TOKEN_MODEL)) continue;
-        plain += token.text[0] == ' ' || token.text[token.size - 1] == ' ';
-        if (token.size < 3) continue;
-        escaped +=
-            memcmp(token.text, "\xe2\x96\x81", 3) == 0 || memcmp(token.text + token.size - 3, "\xe2\x96\x81", 3) == 0;
+    size_t most = 0;
+    bpe->space = BPE_SPACE;
+    for (enum bpe_space kind = BPE_SPACE; kind <= BPE_SPACE_LETTER && !bpe->byte_level; kind++) {
+        size_t n = 0;
+        if (vocabulary_find_model(vocabulary, spaces[kind].text, spaces[kind].size) < 0) continue;
+        for (size_t id = 0; id < vocabulary->size; id++)
+            n += has_at_an_end(vocabulary_token(vocabulary, id), &spaces[kind]);
+        if (n > most) bpe->space = kind;
+        most = max_size(n, most);
     }
-    return escaped >= plain;
+    return bpe->byte_level || most > 0;
+}
+
+static bool has_words(struct bpe *bpe) {
+    if (bpe->ranking != BPE_MERGES || bpe->prefix || bpe->suffix || bpe->ignore_merges) return false;
+    if (bpe->longest_token > LONGEST_TOKEN) return false;
+    return find_space(bpe) && merges_cross_words(bpe);
 }
 
 bn_status bpe_find_origins(struct bpe *bpe, bn_error *err) {
-    bpe->escapes_spaces = spaces_are_escaped(bpe);
     if (!has_words(bpe)) return BN_OK;
     size_t n;
     const struct bpe_merge **sorted = sort_merges(bpe, &n);

@@ -341,7 +341,7 @@ static void bpe(struct image *image, bn_tokenizer *t, size_t n_ids) {
     byte_ids(image, bpe->byte_ids, n_ids);
     image_size(image, &bpe->longest_token, UINT32_MAX, "the longest token");
     image_bytes(image, bpe->joins, sizeof bpe->joins, "the joins");
-    image_bool(image, &bpe->escapes_spaces, "BPE");
+    ENUMERATION(image, bpe->space, BPE_SPACE_LETTER + 1, "BPE");
     image_bool(image, &bpe->spaces_lead, "BPE");
     image_bool(image, &has_symbols, "BPE");
     image_id(image, &bpe->unknown_id, n_ids, "the unknown token");

@@ -45,7 +45,7 @@ struct image {
 };
 
 /* Raised whenever a field, a table or the meaning of one changes: hash function, order of fields, flags of tokens. */
-enum { IMAGE_VERSION = 3 };
+enum { IMAGE_VERSION = 4 };
 
 enum { IMAGE_ALIGNMENT = 64 };
 
