@@ -66,7 +66,7 @@ static bn_status read_module(const char *folder, const char *name, const char **
     snprintf(file, sizeof file, "%.255s/config.json", name);
     if (!(path = path_join(folder, file))) return fail_no_memory(err, strlen(folder));
     bn_status status = json_parse_file(path, MAX_JSON_BYTES, &config, err);
-    if (!status && (status = read_modes(config, pooling, err))) error_prefix(err, file);
+    if (!status && (status = read_modes(config, pooling, err))) error_prefix(err, "%s", file);
     json_decref(config);
     mem_free(path);
     return status;

@@ -263,16 +263,18 @@ static void test_single_file(void **state) {
     bn_model_close(model);
 }
 
+#define POOLING "1_%s%n_Pooling" /* names of folders are no formats */
+
 /* Opens a folder of sentence-transformers with these files; "" is none. */
 static bn_status open_embedder(const char *modules, const char *pooling, bn_model **model, bn_error *err) {
     struct temporary_folder folder = make_folder("llama", "{}");
     bn_model_options options = {.size = sizeof options, .no_tokenizer = true};
     if (*modules) write_file(temporary_path(&folder, "modules.json"), modules, strlen(modules));
-    assert_int_equal(mkdir(temporary_path(&folder, "1_Pooling"), 0700), 0);
-    if (*pooling) write_file(temporary_path(&folder, "1_Pooling/config.json"), pooling, strlen(pooling));
+    assert_int_equal(mkdir(temporary_path(&folder, POOLING), 0700), 0);
+    if (*pooling) write_file(temporary_path(&folder, POOLING "/config.json"), pooling, strlen(pooling));
     bn_status status = bn_model_open(folder.path, &options, model, err);
-    unlink(temporary_path(&folder, "1_Pooling/config.json"));
-    rmdir(temporary_path(&folder, "1_Pooling"));
+    unlink(temporary_path(&folder, POOLING "/config.json"));
+    rmdir(temporary_path(&folder, POOLING));
     temporary_folder_remove(&folder);
     return status;
 }
@@ -288,18 +290,18 @@ static void test_pooling(void **state) {
     } good[] = {
         {"", "", NULL},
         {"[" MODULE("", "Transformer") "]", "", NULL},
-        {POOLS_IN("1_Pooling"), "{\"pooling_mode_lasttoken\": true, \"pooling_mode_mean_tokens\": false}", "last"},
-        {POOLS_IN("1_Pooling"), "{\"pooling_mode_mean_tokens\": true, \"include_prompt\": true}", "mean"},
-        {POOLS_IN("1_Pooling"), "{\"pooling_mode\": \"lasttoken\"}", "last"},
+        {POOLS_IN(POOLING), "{\"pooling_mode_lasttoken\": true, \"pooling_mode_mean_tokens\": false}", "last"},
+        {POOLS_IN(POOLING), "{\"pooling_mode_mean_tokens\": true, \"include_prompt\": true}", "mean"},
+        {POOLS_IN(POOLING), "{\"pooling_mode\": \"lasttoken\"}", "last"},
     };
     static const struct {
         const char *modules, *pooling, *expected;
     } bad[] = {
-        {POOLS_IN("1_Pooling"), "{\"pooling_mode_cls_token\": true}", "mode isn't supported"},
-        {POOLS_IN("1_Pooling"), "{\"pooling_mode_lasttoken\": true, \"pooling_mode_max_tokens\": true}",
+        {POOLS_IN(POOLING), "{\"pooling_mode_cls_token\": true}", POOLING "/config.json: the Pooling module's mode"},
+        {POOLS_IN(POOLING), "{\"pooling_mode_lasttoken\": true, \"pooling_mode_max_tokens\": true}",
          "mode isn't supported"},
-        {POOLS_IN("../1_Pooling"), "{}", "must name a folder"},
-        {POOLS_IN("1_Pooling"), "", "1_Pooling/config.json"},
+        {POOLS_IN("../" POOLING), "{}", "must name a folder"},
+        {POOLS_IN(POOLING), "", POOLING "/config.json"},
         {"[" MODULE("2_Dense", "Dense") "]", "", "'Dense' module"},
     };
     bn_model *model = NULL;
