@@ -162,10 +162,11 @@ def read(schema, element, name):
     for part in alternatives(schema):
         if part.get("type") == "object":
             value = read_object(part, element)
-            # a member that was left out may as well be an empty array
+            # a member that was left out may as well be an empty array that has no element of its own
             options = [value] if value is not None else []
             if value is not None:
-                options += [{**value, n: []} for n, m in part["properties"].items() if n not in value and m.get("type") == "array"]
+                options += [{**value, n: []} for n, m in part["properties"].items()
+                            if n not in value and m.get("type") == "array" and not m.get("xml", {}).get("wrapped")]
             found += keep_valid(part, options)
         elif part.get("type") == "array":
             wrapped = name if schema.get("xml", {}).get("wrapped") else "item"
