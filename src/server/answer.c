@@ -180,6 +180,7 @@ static bool on_token(void *context, size_t prompt, const bn_token_event *event) 
     struct answer *answer = context;
     struct answer_choice *choice = &answer->choices[event->choice];
     bool ok = true;
+    choice->n_tokens += event->id >= 0;
     if (event->id >= 0 && choice->logprobs) note_logprobs(choice, event);
     if (event->id >= 0 && choice->token_ids) json_array_append_new(choice->token_ids, json_integer(event->id));
     for (size_t i = 0; i < answer->n_marks && ok; i++)

@@ -22,6 +22,7 @@ struct answer_choice {
     json_t *logprobs;          /* of all tokens, as chat completions show them; NULL: not asked for */
     size_t n_logprobs_told;    /* of these the format has sent: its own count */
     json_t *token_ids;         /* NULL: not asked for */
+    size_t n_tokens;           /* that have come */
     const char *finish_reason; /* "stop", "length", "tool_calls"; NULL until then */
     char stop[64];             /* the beginning of the stop string that ended it; "": none did */
 };

@@ -38,6 +38,7 @@ const struct schema chat_tool_schema = {.name = "Tool", .types = SCHEMA_OBJECT, 
 
 static const struct schema_field stream_option_fields[] = {
     {"include_usage", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
+    {"continuous_usage_stats", {.types = SCHEMA_BOOL | SCHEMA_NULL, .help = "with include_usage: in each chunk"}},
     {"continuous_usage_stats", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
     {0},
 };

@@ -36,6 +36,13 @@ void normalize(float *vector, size_t n);
 
 /* {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details": {"cached_tokens"}} */
 json_t *usage_json(const bn_usage *usage);
+/* What stream_options ask to be told of the usage. */
+struct usage_wish {
+    bool at_end, in_chunks; /* in_chunks: also what it has come to, in each chunk */
+};
+struct usage_wish usage_wish_of(const json_t *body);
+/* The end of a chunk, behind its choice. */
+void close_chunk(struct buffer *line, const struct usage_wish *wish, size_t n_prompt, size_t n_tokens);
 /* Ends a stream of chunks: one with the usage (NULL: none) behind `head`, a chunk's beginning up to its choices; then
  * [DONE]. */
 void end_chunks(struct delivery *d, const struct buffer *head, const bn_usage *usage);

@@ -10,7 +10,8 @@
 struct chat_completion {
     struct delivery delivery;
     struct buffer head; /* of each chunk, up to its choices */
-    bool usage_wanted, roles_told;
+    struct usage_wish usage_wish;
+    bool roles_told;
 };
 
 /* ---- shared pieces ---- */
@@ -20,6 +21,20 @@ json_t *usage_json(const bn_usage *usage) {
                      (json_int_t)usage->output_tokens, "total_tokens",
                      (json_int_t)(usage->prompt_tokens + usage->output_tokens), "prompt_tokens_details",
                      "cached_tokens", (json_int_t)usage->cached_tokens);
+}
+
+struct usage_wish usage_wish_of(const json_t *body) {
+    const json_t *options = json_member(body, "stream_options");
+    bool wanted = json_bool_or(options, "include_usage", false);
+    return (struct usage_wish){wanted, wanted && json_bool_or(options, "continuous_usage_stats", false)};
+}
+
+void close_chunk(struct buffer *line, const struct usage_wish *wish, size_t n_prompt, size_t n_tokens) {
+    if (wish->in_chunks)
+        buffer_printf(line, "}],\"usage\":{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu}}",
+                      n_prompt, n_tokens, n_prompt + n_tokens);
+    else
+        buffer_append_text(line, wish->at_end ? "}],\"usage\":null}" : "}]}");
 }
 
 void end_chunks(struct delivery *d, const struct buffer *head, const bn_usage *usage) {
@@ -159,7 +174,7 @@ static void end_chunk(struct chat_completion *chat, struct answer_choice *choice
         buffer_append_json_string(line, finish_reason, strlen(finish_reason));
     else
         buffer_append_text(line, "null");
-    buffer_append_text(line, chat->usage_wanted ? "}],\"usage\":null}" : "}]}");
+    close_chunk(line, &chat->usage_wish, answer_prompt(chat->delivery.answer)->n_ids, choice->n_tokens);
     delivery_event(&chat->delivery, NULL);
 }
 
@@ -224,7 +239,7 @@ static void stream_end(void *context, const struct failure *failure) {
     struct delivery *d = &chat->delivery;
     if (!delivery_succeeded(d, failure, NULL, "data: [DONE]\n\n")) return;
     const bn_usage usage = answer_usage(d->answer);
-    end_chunks(d, &chat->head, chat->usage_wanted ? &usage : NULL);
+    end_chunks(d, &chat->head, chat->usage_wish.at_end ? &usage : NULL);
 }
 
 static const struct answer_format stream_format = {
@@ -249,7 +264,7 @@ void answer_chat(struct api *api, const json_t *body, const struct asker *asker)
     bool stream = json_bool_or(body, "stream", false);
     struct chat_completion *chat = delivery_create_for(asker, sizeof *chat, "chatcmpl-", stream, release);
     if (!chat) return;
-    chat->usage_wanted = json_bool_or(json_member(body, "stream_options"), "include_usage", false);
+    chat->usage_wish = usage_wish_of(body);
     if (asker->exchange && replay_find(&api->replay, asker->exchange, &chat->delivery.ticket))
         delivery_destroy(&chat->delivery);
     else if (api_chat_request(api, asker->client, body, &request, &failure))

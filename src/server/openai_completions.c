@@ -14,6 +14,7 @@ enum { MAX_PROMPTS = 2048, MAX_CHOICES_ALL = 4096, MAX_TOP = 20 };
 
 static const struct schema_field stream_option_fields[] = {
     {"include_usage", {.types = SCHEMA_BOOL | SCHEMA_NULL}},
+    {"continuous_usage_stats", {.types = SCHEMA_BOOL | SCHEMA_NULL, .help = "with include_usage: in each chunk"}},
     {0},
 };
 static const struct schema_field completion_fields[] = {
@@ -45,7 +46,8 @@ struct completion_choice {
     struct buffer text;
     struct logprob_lists logprobs;
     size_t n_told; /* log-probabilities that a stream has sent */
-    bool ignored;  /* max_tokens was 0: what is generated counts for nothing */
+    size_t n_tokens;
+    bool ignored; /* max_tokens was 0: what is generated counts for nothing */
     bool echoed;
     const char *finish_reason;
 };
@@ -54,7 +56,8 @@ struct completion {
     struct delivery delivery;
     struct completion_choice *choices; /* [n_prompts · n] */
     size_t n_prompts, n;
-    bool usage_wanted, echo, ranked, nothing_wanted, include_stop, failed;
+    struct usage_wish usage_wish;
+    bool echo, ranked, nothing_wanted, include_stop, failed;
     int32_t n_logprobs;
     struct buffer head;
 };
@@ -191,7 +194,8 @@ static void tell_chunk(struct completion *completion, size_t index, const char *
         buffer_printf(&d->line, "\"%s\"", choice->finish_reason);
     else
         buffer_append_text(&d->line, "null");
-    buffer_append_text(&d->line, completion->usage_wanted ? "}],\"usage\":null}" : "}]}");
+    close_chunk(&d->line, &completion->usage_wish, generation_prompt(d->generation, index / completion->n)->n_ids,
+                choice->n_tokens);
     delivery_event(d, NULL);
     free(logprobs_text); /* jansson's own memory */
     json_decref(logprobs);
@@ -208,6 +212,7 @@ static bool on_token(void *context, size_t prompt, const bn_token_event *event) 
     size_t before = choice->text.size;
     if (event->finish) choice->finish_reason = completion->nothing_wanted ? "length" : reason_of(event->finish);
     if (!completion->nothing_wanted) {
+        choice->n_tokens += event->id >= 0;
         if (event->id >= 0 && choice->logprobs.tokens)
             add_logprob(d->model, &choice->logprobs, event->id, event->logprob, event->top, event->n_top);
         buffer_append(&choice->text, event->text, event->text_bytes);
@@ -271,7 +276,7 @@ static void on_end(void *context, const bn_error *error) {
     if (!delivery_succeeded(d, &failure, NULL, "data: [DONE]\n\n")) return;
     const bn_usage usage = usage_of(completion);
     if (d->stream)
-        end_chunks(d, &completion->head, completion->usage_wanted ? &usage : NULL);
+        end_chunks(d, &completion->head, completion->usage_wish.at_end ? &usage : NULL);
     else
         end_whole(completion, &usage);
 }
@@ -371,7 +376,7 @@ static bool read_options(struct completion *completion, const json_t *body, stru
     completion->echo = json_bool_or(body, "echo", false);
     completion->nothing_wanted = most == 0;
     completion->include_stop = settings->include_stop;
-    completion->usage_wanted = json_bool_or(json_member(body, "stream_options"), "include_usage", false);
+    completion->usage_wish = usage_wish_of(body);
     completion->n = (size_t)json_integer_or(body, "n", 1);
     completion->n_logprobs = (int32_t)json_integer_or(body, "logprobs", -1);
     o->max_tokens = most ? (size_t)most : 1;

@@ -31,6 +31,22 @@ def check_stream_form():
         assert mine[-1]["delta"] == {}
 
 
+def check_usage_in_chunks():
+    for path, body in [("/v1/chat/completions", {"messages": PROMPT}), ("/v1/completions", {"prompt": "Once upon a time"})]:
+        asked = {**body, "max_tokens": 6, "temperature": 0, "n": 2,
+                 "stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+        *chunks, last = [json.loads(data) for _, data in server.events(path, asked)[:-1]]
+        assert last["choices"] == [] and last["usage"]["completion_tokens"] == 12
+        for index in (0, 1):
+            usages = [c["usage"] for c in chunks if c["choices"][0]["index"] == index]
+            counts = [u["completion_tokens"] for u in usages]
+            assert counts == sorted(counts) and counts[-1] == 6, counts
+            assert {u["prompt_tokens"] for u in usages} == {last["usage"]["prompt_tokens"]}
+            assert all(u["total_tokens"] == u["prompt_tokens"] + u["completion_tokens"] for u in usages)
+        del asked["stream_options"]["include_usage"]
+        assert all("usage" not in json.loads(data) for _, data in server.events(path, asked)[:-1])
+
+
 def check_unknown_and_null_members():
     answer = server.chat(stop=None, seed=None, tools=None, store=True, service_tier="auto", logit_bias=None, top_k=None)
     assert answer["choices"][0]["message"] == server.chat()["choices"][0]["message"]
