@@ -59,7 +59,7 @@ static void grammars_of_rules(void **state) {
           TEXTS("1 + 2*3", " ( 1.5 )* 4 "), TEXTS("1 +", "1 2", "()"));
     refused(BN_GRAMMAR_GBNF, "root ::= a\na ::= b \"x\"\nb ::= a \"y\" | \"z\"", BN_STATUS_UNSUPPORTED,
             "begins with itself");
-    refused(BN_GRAMMAR_GBNF, "root ::= foo", BN_STATUS_BAD_ARGUMENT, "'foo' isn't defined");
+    refused(BN_GRAMMAR_GBNF, "root ::= foo", BN_STATUS_BAD_ARGUMENT, "line 1: the rule 'foo' isn't defined");
     refused(BN_GRAMMAR_GBNF, "root ::= root", BN_STATUS_UNSUPPORTED, "begins with itself");
     refused(BN_GRAMMAR_LARK, "start: \"a", BN_STATUS_BAD_ARGUMENT, "line 1");
     /* texts that end where an escape or the rest of a name should come */

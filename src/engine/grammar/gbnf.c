@@ -134,7 +134,7 @@ static struct pattern_node *read_item(struct rules_reader *r) {
         rules_complain(r, "unexpected character");
         return NULL;
     }
-    return body_rule(r->rules, rules_find(r->rules, r->text + begin, r->at - begin));
+    return rules_reference(r, begin);
 }
 
 static struct pattern_node *read_repetitions(struct rules_reader *r, struct pattern_node *item) {

@@ -153,7 +153,7 @@ static struct pattern_node *read_item(struct rules_reader *r) {
     }
     size_t begin = read_name(r);
     if (rules_here(r) == '{') rules_refuse(r, "a template");
-    return body_rule(r->rules, rules_find(r->rules, r->text + begin, r->at - begin));
+    return rules_reference(r, begin);
 }
 
 static struct pattern_node *read_repetitions(struct rules_reader *r, struct pattern_node *item) {

@@ -1,6 +1,7 @@
 /* See rules.h. */
 #include "engine/grammar/rules.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -145,7 +146,10 @@ static void walk_body(struct rules *rules, struct traits *t, const struct patter
 static void walk_rule(struct rules *rules, struct traits *t, uint32_t rule, unsigned depth) {
     const struct rule *r = &rules->items[rule];
     if (!r->body) {
-        work_fail(rules->work, BN_STATUS_BAD_ARGUMENT, "the rule '%.*s' isn't defined", (int)r->n_name, r->name);
+        char line[40] = "";
+        if (r->line) snprintf(line, sizeof line, "line %zu: ", r->line);
+        work_fail(rules->work, BN_STATUS_BAD_ARGUMENT, "%sthe rule '%.*s' isn't defined", line, (int)r->n_name,
+                  r->name);
         return;
     }
     t->state[rule] = 1;

@@ -15,6 +15,7 @@ struct rule {
     const char *name;
     size_t n_name;
     struct pattern_node *body; /* NULL: not defined */
+    size_t line;               /* of a text, where it's first referred to; 0: nowhere */
     bool lexeme;               /* of Lark: what is ignored may not stand inside */
 };
 

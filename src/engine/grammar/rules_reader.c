@@ -42,6 +42,12 @@ bool rules_is_name(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
+struct pattern_node *rules_reference(struct rules_reader *r, size_t begin) {
+    uint32_t rule = rules_find(r->rules, r->text + begin, r->at - begin);
+    if (work_ok(r->work) && !r->rules->items[rule].line) r->rules->items[rule].line = r->line;
+    return body_rule(r->rules, rule);
+}
+
 uint32_t rules_count(struct rules_reader *r) {
     uint32_t n = 0;
     size_t begin = r->at;

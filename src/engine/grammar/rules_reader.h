@@ -26,6 +26,8 @@ bool rules_take(struct rules_reader *r, const char *what);
 void rules_skip_space(struct rules_reader *r, bool lines);
 /* Of rules' names. */
 bool rules_is_name(char c);
+/* A reference to the rule whose name begins at a byte and ends here. */
+struct pattern_node *rules_reference(struct rules_reader *r, size_t begin);
 /* A number of repetitions. */
 uint32_t rules_count(struct rules_reader *r);
 /* Into a group; out of it by r->depth--. */

@@ -109,7 +109,9 @@ static void add_type(struct loading *l, const json_t *json) {
         for (int type = (int)names[i].first; type <= (int)names[i].last; type++) l->types[type] = true;
         return;
     }
-    if (!any) load_complain(l, "unknown type");
+    if (any) return;
+    work_fail(l->s->work, BN_STATUS_BAD_ARGUMENT, "unknown type '%.60s'",
+              json_is_string(json) ? json_string_value(json) : "…");
 }
 
 static void load_types(struct loading *l) {
