@@ -76,7 +76,8 @@ static void alternatives(void **state) {
 static void items_that_must_differ(void **state) {
     (void)state;
     check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}",
-          TEXTS("[1,2]", "[true,1]", "[[1],[1,2]]", "[1,10,100]", "[\"a\",\"A\",\"\\u0061b\"]", "[[1,{}],[{},1]]"),
+          TEXTS("[]", "{}", "[1,2]", "[true,1]", "[[1],[1,2]]", "[1,10,100]", "[\"a\",\"A\",\"\\u0061b\"]",
+                "[[1,{}],[{},1]]"),
           TEXTS("[1,1.0]", " [ 1 , 10e-1 ]", "[\"a\",\"\\u0061\"]", "[{\"a\":1,\"b\":2},{\"b\":2.0,\"a\":1}]",
                 "[[1],[1]]", "[null,null]", "[\"\\ud83d\\ude00\",\"😀\"]"));
     check(BN_GRAMMAR_JSON_SCHEMA, "{\"not\":{\"uniqueItems\":true}}", TEXTS("[1,2,1.0]"),
@@ -252,6 +253,12 @@ static void what_schemas_ask_in_vain_is_named(void **state) {
     refused(BN_GRAMMAR_JSON_SCHEMA, "{\"allOf\":[{\"$ref\":\"#\"}]}", BN_STATUS_UNSUPPORTED, "refers to itself");
     refused(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"thing\"}", BN_STATUS_BAD_ARGUMENT, "'#/type': unknown type 'thing'");
     refused(BN_GRAMMAR_JSON_SCHEMA, "{", BN_STATUS_BAD_ARGUMENT, "not valid JSON");
+    /* a bound is clipped to what is computed with, but only to the inside */
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"minimum\":99999999999999999999}", BN_STATUS_UNSUPPORTED,
+            "'#/minimum': an integer");
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"multipleOf\":99999999999999999999}", BN_STATUS_UNSUPPORTED, "'#/multipleOf'");
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"maximum\":99999999999999999999,\"minimum\":-99999999999999999999}",
+          TEXTS("9e18", "-9e18"), TEXTS("1e21", "-1e21"));
 }
 
 int main(void) {

@@ -7,9 +7,18 @@
 
 /* ---- numbers ---- */
 
+/* The largest and smallest integers of 64 bits may stand for any beyond them: see json_parse(). */
+static bool is_saturated(const json_t *value) {
+    return json_is_integer(value) && (json_integer_value(value) == INT64_MAX || json_integer_value(value) == INT64_MIN);
+}
+
 static bool number_of(struct loading *l, const json_t *value, struct decimal *out) {
     if (!json_is_number(value)) {
         load_complain(l, "expected a number");
+        return false;
+    }
+    if (is_saturated(value)) {
+        load_refuse(l, "an integer beyond 64 bits isn't supported here");
         return false;
     }
     if (decimal_of_json(value, out)) return true;
@@ -20,6 +29,7 @@ static bool number_of(struct loading *l, const json_t *value, struct decimal *ou
 /* minimum and maximum beyond what is computed with: the nearest bound that is. Numbers between the two are lost. */
 static bool bound_of(struct loading *l, const json_t *value, bool is_max, struct decimal *out) {
     double number = json_number_value(value);
+    if (is_saturated(value) && (number > 0) == is_max) return decimal_of_json(value, out);
     if (json_is_real(value) && (number > 1e27 || number < -1e27) && (number > 0) == is_max)
         return decimal_parse(is_max ? "1e27" : "-1e27", is_max ? 4 : 5, out);
     return number_of(l, value, out);

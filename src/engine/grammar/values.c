@@ -182,7 +182,7 @@ static bool close_container(struct values *v) {
     if (v->n_open == 0) return false;
     const struct open in = v->open[--v->n_open];
     size_t n = v->n_children - in.begin, n_words = 1;
-    struct child *children = v->children + in.begin;
+    struct child *children = n ? v->children + in.begin : NULL;
     if (!work_spend(v->work, 8 * n) ||
         !work_reserve(v->work, &v->canonical, 2 * n + 1, &v->canonical_capacity, sizeof *v->canonical))
         return false;
