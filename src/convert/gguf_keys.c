@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "convert/card_keys.h"
 #include "formats/gguf.h"
+#include "model/pooling.h"
 #include "tokenizer/compiled.h"
 #include "tokenizer/convert.h"
 
@@ -241,6 +242,7 @@ bn_status gguf_keys_set(struct plan *plan, const char *name, struct gguf_writer 
     if (!w.status && plan->options->card) w.status = card_keys_set(plan->options->card, writer, err);
     set_sampling(&w, &model->generation);
     set_sizes(&w, c);
+    if (model->pooling) set_size(&w, "pooling_type", pooling_gguf_type(model->pooling));
     set_numbers(&w, c);
     set_window(&w, c);
     if (c->arch->position == POSITION_ROPE) set_rope(&w, plan, c);

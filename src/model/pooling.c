@@ -11,9 +11,14 @@
 
 /* ---- GGUF: llama.cpp's enum ---- */
 
+static const char *const names[] = {NULL, "mean", "cls", "last", "rank"};
+enum { N_NAMES = sizeof names / sizeof *names, MEAN = 1, LAST = 3 };
+
+size_t pooling_gguf_type(const char *pooling) {
+    return strcmp(pooling, names[MEAN]) == 0 ? MEAN : LAST;
+}
+
 bn_status pooling_from_gguf(const struct gguf *gguf, const char **pooling, bn_error *err) {
-    static const char *const names[] = {NULL, "mean", "cls", "last", "rank"};
-    enum { N_NAMES = sizeof names / sizeof *names };
     struct gguf_string family = {"", 0};
     char key[128];
     size_t type = 0;
@@ -24,7 +29,7 @@ bn_status pooling_from_gguf(const struct gguf *gguf, const char **pooling, bn_er
     snprintf(key, sizeof key, "%.*s.pooling_type", n, family.text);
     if (!status) status = gguf_get_size(gguf, key, 0, N_NAMES - 1, &type, err);
     if (status || !type) return status;
-    if (type != 1 && type != 3)
+    if (type != MEAN && type != LAST)
         return fail(err, BN_STATUS_UNSUPPORTED, "'%s' is %zu (%s); 1 (mean) and 3 (last) are supported", key, type,
                     names[type]);
     snprintf(key, sizeof key, "%.*s.attention.causal", n, family.text);

@@ -41,6 +41,13 @@ done
 bitnet eval logits t.gguf --tokens 1,2,3 -o t.f32
 check "runs" exits 0
 
+cp -r "$DATA/models/qwen2" embedder
+mkdir embedder/1_Pooling
+echo '[{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]' >embedder/modules.json
+echo '{"pooling_mode_lasttoken": true}' >embedder/1_Pooling/config.json
+bitnet model convert embedder --to gguf -o embedder.gguf
+check "an embedding model stays one" eval 'exits 0 && grep -q qwen2.pooling_type embedder.gguf && ! grep -q pooling_type qwen2.gguf'
+
 bitnet model convert demo --to hf -o told
 check "what was decided is said" eval 'exits 0 && says "activation relu2"'
 bitnet model convert demo --to hf -o untold -q
