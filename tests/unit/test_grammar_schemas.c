@@ -75,11 +75,11 @@ static void alternatives(void **state) {
 
 static void items_that_must_differ(void **state) {
     (void)state;
-    check(BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}",
-          TEXTS("[]", "[1,2]", "[true,1]", "[[1],[1,2]]", "[1,10,100]", "[\"a\",\"A\",\"\\u0061b\"]",
-                "[[1,{}],[{},1]]"),
-          TEXTS("[1,1.0]", " [ 1 , 10e-1 ]", "[\"a\",\"\\u0061\"]", "[{\"a\":1,\"b\":2},{\"b\":2.0,\"a\":1}]",
-                "[[1],[1]]", "[null,null]", "[\"\\ud83d\\ude00\",\"😀\"]"));
+    check(
+        BN_GRAMMAR_JSON_SCHEMA, "{\"type\":\"array\",\"uniqueItems\":true}",
+        TEXTS("[]", "[1,2]", "[true,1]", "[[1],[1,2]]", "[1,10,100]", "[\"a\",\"A\",\"\\u0061b\"]", "[[1,{}],[{},1]]"),
+        TEXTS("[1,1.0]", " [ 1 , 10e-1 ]", "[\"a\",\"\\u0061\"]", "[{\"a\":1,\"b\":2},{\"b\":2.0,\"a\":1}]",
+              "[[1],[1]]", "[null,null]", "[\"\\ud83d\\ude00\",\"😀\"]"));
     check(BN_GRAMMAR_JSON_SCHEMA, "{\"not\":{\"uniqueItems\":true}}", TEXTS("[1,2,1.0]"),
           TEXTS("[1,2]", "1", "[[1,1]]"));
     /* where it is written, nothing is begun that would repeat an item */
@@ -211,6 +211,25 @@ static void many_members(void **state) {
     buffer_release(&text);
 }
 
+/* A class that is counted is counted apart from the pattern. */
+static void counted_classes(void **state) {
+    (void)state;
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"pattern\":\"^[a-c\\\\]]{2,3}$\",\"type\":\"string\"}", TEXTS("\"a]\"", "\"abc\""),
+          TEXTS("\"a\"", "\"abca\"", "\"ad\"", "\"\""));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"pattern\":\"^.{2}$\",\"type\":\"string\"}", TEXTS("\"é😀\""),
+          TEXTS("\"é\"", "\"abc\"", "\"a\\n\""));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"pattern\":\"^\\\\d{2,}$\",\"maxLength\":3}", TEXTS("\"12\"", "\"123\"", "1"),
+          TEXTS("\"1\"", "\"1234\""));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"pattern\":\"^[^]{0,70000}$\",\"minLength\":1}", TEXTS("\"x\\n\""), TEXTS("\"\""));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"not\":{\"pattern\":\"^[ab]{1,2}$\"},\"type\":\"string\"}",
+          TEXTS("\"\"", "\"aba\"", "\"c\""), TEXTS("\"ab\"", "\"a\""));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"pattern\":\"^a\\\\{1,2\\\\}$\",\"type\":\"string\"}", TEXTS("\"a{1,2}\""),
+          TEXTS("\"a\""));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"pattern\":\"^[a][b]{1,2}$\",\"type\":\"string\"}", TEXTS("\"abb\""),
+          TEXTS("\"bb\"", "\"aa\""));
+    refused(BN_GRAMMAR_JSON_SCHEMA, "{\"pattern\":\"^[a]{3,2}$\"}", BN_STATUS_BAD_ARGUMENT, "'#/pattern'");
+}
+
 static void many_definitions(void **state) {
     (void)state;
     struct buffer schema = {0};
@@ -273,6 +292,7 @@ int main(void) {
         cmocka_unit_test(recursive_references),
         cmocka_unit_test(many_alternatives),
         cmocka_unit_test(many_members),
+        cmocka_unit_test(counted_classes),
         cmocka_unit_test(many_definitions),
         cmocka_unit_test(many_values),
         cmocka_unit_test(what_schemas_ask_in_vain_is_named),

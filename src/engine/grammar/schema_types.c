@@ -72,6 +72,52 @@ struct shape *load_number(struct loading *l) {
 
 /* ---- strings ---- */
 
+/* Is it one character's pattern: ".", "\\w", "[…]"? */
+static bool is_class(const char *text, size_t n) {
+    if (n == 1) return text[0] == '.';
+    if (text[0] == '\\') return n == 2 && strchr("dDwWsS", text[1]) != NULL;
+    size_t end = 1;
+    while (end < n && text[end] != ']') end += text[end] == '\\' ? 2 : 1;
+    return text[0] == '[' && end + 1 == n;
+}
+
+/* "^[a-z]{2,30}$" is "^[a-z]*$" with a length: what may come then doesn't depend on how much came, and masks are the same all along.
+ * Gives the end of the class, or 0: it's not like that. */
+static size_t counted_class(const char *text, size_t n, uint32_t *min, uint32_t *max) {
+    size_t open = n, at;
+    while (open > 0 && text[open - 1] != '{') open--;
+    if (open < 3 || n > 4000 || text[0] != '^' || n - open < 3 || !is_class(text + 1, open - 2)) return 0;
+    uint32_t counts[2] = {0, UNBOUNDED};
+    for (at = open; at < n && at < open + 9 && text[at] >= '0' && text[at] <= '9'; at++)
+        counts[0] = counts[0] * 10 + (uint32_t)(text[at] - '0');
+    if (at == open || (text[at] != ',' && text[at] != '}')) return 0;
+    if (text[at] == '}') counts[1] = counts[0];
+    if (text[at] == ',' && text[++at] != '}') {
+        size_t begin = at;
+        for (counts[1] = 0; at < n && at < begin + 9 && text[at] >= '0' && text[at] <= '9'; at++)
+            counts[1] = counts[1] * 10 + (uint32_t)(text[at] - '0');
+    }
+    if (n - at != 2 || text[at] != '}' || text[at + 1] != '$' || counts[0] > counts[1]) return 0;
+    *min = counts[0];
+    *max = counts[1];
+    return open - 1;
+}
+
+static void load_pattern(struct loading *l, const char *text, size_t n, struct shape *shape) {
+    struct schema *s = l->s;
+    uint32_t min, max;
+    size_t n_class = counted_class(text, n, &min, &max);
+    char *any_number = n_class ? work_alloc(s->work, n_class + 3, 1) : NULL;
+    if (any_number) {
+        text = memcpy(any_number, text, n_class);
+        memcpy(any_number + n_class, "*$", 2);
+        n = n_class + 2;
+        if (min > shape->min) shape->min = min;
+        if (max < shape->max) shape->max = max;
+    }
+    shape->string = pattern_compile(s->work, text, n, PATTERN_SEARCH);
+}
+
 struct shape *load_string(struct loading *l) {
     struct schema *s = l->s;
     struct shape *shape = shape_new(s, TYPE_STRING);
@@ -83,8 +129,7 @@ struct shape *load_string(struct loading *l) {
         if (!json_is_string(pattern))
             load_complain(l, "expected a string");
         else
-            shape->string =
-                pattern_compile(s->work, json_string_value(pattern), json_string_length(pattern), PATTERN_SEARCH);
+            load_pattern(l, json_string_value(pattern), json_string_length(pattern), shape);
     }
     /* an annotation by the specification, meant as an assertion where somebody says what type it is */
     const json_t *format = json_object_get(l->object, "type") ? load_keyword(l, "format") : NULL;
