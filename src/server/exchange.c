@@ -317,7 +317,8 @@ void exchange_take(struct exchange *exchange, struct exchange_output *output) {
     pthread_mutex_lock(&exchange->lock);
     struct buffer before = exchange->taken;
     exchange->taken = exchange->out;
-    exchange->out = before; /* its memory serves again */
+    exchange->unsent += exchange->taken.size; /* until the transport says how much of it is: exchange_set_unsent */
+    exchange->out = before;                   /* its memory serves again */
     buffer_clear(&exchange->out);
     *output = (struct exchange_output){
         .started = exchange->started, .ended = exchange->ended, .aborted = exchange->aborted || exchange->incomplete};
@@ -406,7 +407,7 @@ void exchange_set_unsent(struct exchange *exchange, size_t n) {
     pthread_mutex_lock(&exchange->lock);
     exchange->unsent = n;
     size_t pending = exchange->out.size + n;
-    /* what was taken counted nowhere until now, so a write in between may have found little pending */
+    /* what is sent may be more than what was taken: frames */
     if (pending > EXCHANGE_HIGH_WATER) exchange->above_high = true;
     bool drained = exchange->above_high && pending <= EXCHANGE_LOW_WATER;
     if (drained) exchange->above_high = false;

@@ -3,6 +3,8 @@
 #include <zstd.h>
 
 #include "fixture.h"
+#include "server/exchange_core.h"
+#include "server/server_core.h"
 
 #define HOST "Host: localhost\r\n"
 
@@ -103,9 +105,46 @@ static void slow_readers(void **state) {
     close(fd);
 }
 
+static void stand_still(struct exchange *exchange) {
+    (void)exchange;
+}
+
+/* Between taking bytes and sending them the transport has them: the handler that asks then is held, too. */
+static void what_is_taken_is_pending(void **state) {
+    (void)state;
+    static const struct transport transport = {"none", stand_still, stand_still, stand_still};
+    struct router *router;
+    struct metrics *metrics;
+    struct server *server;
+    struct exchange_output output;
+    bn_error err = {0};
+    assert_ok(router_create(&router, &err), err);
+    assert_ok(metrics_create(&metrics, &err), err);
+    assert_ok(server_create(&(struct server_options){.no_access_log = true}, router, metrics, &server, &err), err);
+    struct exchange *exchange = exchange_create(server, &transport, NULL);
+    exchange->handed_over = true;
+    exchange_start(exchange, 200, NULL, 0);
+    exchange_write(exchange, "hello", 5);
+    exchange_take(exchange, &output);
+    assert_int_equal(exchange_pending(exchange), 5);
+    exchange_write(exchange, "you", 3);
+    assert_int_equal(exchange_pending(exchange), 8);
+    exchange_set_unsent(exchange, 2);
+    assert_int_equal(exchange_pending(exchange), 5);
+    exchange_end(exchange);
+    exchange_detach(exchange, false);
+    loop_run_queued(&server->loop);
+    server_destroy(server);
+    metrics_destroy(metrics);
+    router_destroy(router);
+}
+
 /* One that reads slowly, but reads, gets everything. */
 static void steady_readers(void **state) {
     (void)state;
+    struct server_options options = quick();
+    options.write_timeout_ms = 20000; /* it may wait long for a processor */
+    fixture_start(&fixture, options);
     int fd = dial(&fixture), small = 16384;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     say_text(fd, "GET /stream?bytes=3000000 HTTP/1.0\r\n\r\n");
@@ -356,7 +395,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(slow_bodies, start_quick, stop),
         cmocka_unit_test_setup_teardown(idle_connections_end, start_quick, stop),
         cmocka_unit_test_setup_teardown(slow_readers, start_quick, stop),
-        cmocka_unit_test_setup_teardown(steady_readers, start_quick, stop),
+        cmocka_unit_test(what_is_taken_is_pending),
+        cmocka_unit_test_teardown(steady_readers, stop),
         cmocka_unit_test_setup_teardown(clients_that_go_are_noticed, start_quick, stop),
         cmocka_unit_test_teardown(idle_ones_make_room, stop),
         cmocka_unit_test_setup_teardown(busy_ones_dont, start_quick, stop),
