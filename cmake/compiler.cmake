@@ -2,7 +2,7 @@
 # out where they are meant), no reassociation (gcc 12 reorders exact-order reductions without this), no fast-math.
 add_library(compile_options INTERFACE)
 target_compile_options(compile_options INTERFACE -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-  -Wpointer-arith -Wvla -Wsign-compare -ffp-contract=off -fno-fast-math -fvisibility=hidden)
+  -Wpointer-arith -Wvla -Wsign-compare -Wformat-security -ffp-contract=off -fno-fast-math -fvisibility=hidden)
 target_compile_definitions(compile_options INTERFACE _GNU_SOURCE BITNET_VERSION="${PROJECT_VERSION}")
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
   target_compile_options(compile_options INTERFACE -fno-tree-reassoc)
