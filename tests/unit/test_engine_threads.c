@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #define N_THREADS 6
-#define N_ROUNDS  8
+#define N_ROUNDS  4
 
 static bn_model *model;
 static struct answer expected[N_THREADS];
