@@ -68,13 +68,19 @@ void delivery_event_json(struct delivery *d, const char *name, json_t *value) {
     free(text); /* jansson's own memory */
 }
 
+/* To the server itself; the delivery ends before, so that parts of the body that were its, too, are another thread's alone. */
+static void hand_over(struct delivery *d, int status, json_t *body) {
+    const struct asker asker = d->asker;
+    delivery_destroy(d);
+    asker.take(asker.context, status, body);
+}
+
 void delivery_respond(struct delivery *d, json_t *value) {
     if (value) replay_keep(&d->ticket, value);
     if (d->exchange) {
         exchange_respond_json(d->exchange, 200, value);
     } else {
-        d->asker.take(d->asker.context, 200, value);
-        delivery_destroy(d);
+        hand_over(d, 200, value);
     }
 }
 
@@ -83,8 +89,7 @@ static void respond_failure(struct delivery *d, const struct failure *failure) {
     if (d->exchange) {
         failure_send(d->exchange, failure);
     } else {
-        d->asker.take(d->asker.context, failure->status, json_pack("{s:o}", "error", failure_object(failure)));
-        delivery_destroy(d);
+        hand_over(d, failure->status, json_pack("{s:o}", "error", failure_object(failure)));
     }
 }
 
