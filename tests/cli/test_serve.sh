@@ -11,6 +11,7 @@ fi
 server=
 # start ARGUMENT…: in the background; waits until it says where it listens. $url is that.
 start() {
+    rm -f served # the one before said something, too
     "$BITNET" serve "$@" >served 2>log </dev/null &
     server=$!
     for _ in $(seq 200); do
