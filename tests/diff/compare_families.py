@@ -116,7 +116,10 @@ def validator_of(schema):
     kind = (jsonschema.Draft3Validator if "draft-03" in dialect else jsonschema.Draft4Validator if "draft-04" in dialect else jsonschema.Draft6Validator if "draft-06" in dialect else
             jsonschema.Draft7Validator if "draft-07" in dialect or dialect.endswith(".org/schema#") else jsonschema.Draft201909Validator if "2019" in dialect else
             jsonschema.Draft202012Validator)
-    return jsonschema.validators.extend(kind, {"pattern": has_pattern, **({} if "draft-03" in dialect else {"multipleOf": is_multiple})})(schema, format_checker=CHECKER)
+    own = {"pattern": has_pattern, **({} if "draft-03" in dialect else {"multipleOf": is_multiple})}
+    if kind is jsonschema.Draft202012Validator and "2020-12" not in dialect:  # no draft is named: the older keyword counts, too
+        own["dependencies"] = jsonschema.Draft7Validator.VALIDATORS["dependencies"]
+    return jsonschema.validators.extend(kind, own)(schema, format_checker=CHECKER)
 
 
 def schemas_of(options):
@@ -169,16 +172,18 @@ def main():
             if valid is None:
                 continue
             total["valid" if valid else "invalid"] += 1
-            if accepted != valid:
+            if isinstance(accepted, str) and "MiB" in accepted:  # hundreds of required members in any order: documented, and no accept
+                total["given up"] += 1
+            elif accepted != valid:
                 wrong.append((name, "accepted" if accepted else "refused", json.dumps(value)[:300], json.dumps(schema)[:600]))
-    print("schemas: %d, refused: %d; texts: %d valid, %d invalid; differences: %d; without an answer of jsonschema: %d" % (
-        total["schemas"], sum(refused.values()), total["valid"], total["invalid"], len(wrong), total["without an answer"]))
+    print("schemas: %d, refused: %d; texts: %d valid, %d invalid; differences: %d; given up for want of memory: %d; without an answer of jsonschema: %d" % (
+        total["schemas"], sum(refused.values()), total["valid"], total["invalid"], len(wrong), total["given up"], total["without an answer"]))
     for reason, n in refused.most_common():
         print("  refused: %3d  %s\n      %s" % (n, reason, " | ".join(examples[reason])))
     for case in wrong[:options.show]:
         print("  wrong:", *case, sep="\n      ")
     print("  slowest: " + ", ".join("%.2f s (%s, %d bytes)" % t for t in sorted(slow)[:-4:-1]))
-    return 1 if wrong else 0
+    return 1 if wrong or 200 * total["given up"] > total["valid"] + total["invalid"] else 0
 
 
 if __name__ == "__main__":
