@@ -71,6 +71,10 @@ static void alternatives(void **state) {
           "\"$ref\":\"#/definitions/e\"}",
           TEXTS("\"x\"", "{\"l\":{\"n\":\"x\"}}", "{\"l\":\"x\",\"n\":1}"),
           TEXTS("{}", "{\"l\":1}", "{\"l\":\"x\",\"n\":\"x\"}"));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"oneOf\":[{\"const\":false},{\"enum\":[false,\"a\"]},{\"const\":true}]}",
+          TEXTS("true", "\"a\""), TEXTS("false", "null"));
+    check(BN_GRAMMAR_JSON_SCHEMA, "{\"oneOf\":[{\"type\":\"boolean\"},{\"enum\":[true,\"a\"]},{\"const\":true}]}",
+          TEXTS("false", "\"a\""), TEXTS("true", "1"));
 }
 
 static void items_that_must_differ(void **state) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "engine/grammar/schema.h"
 
 #define MOST_MARKS 4 /* of an alternative */
@@ -85,9 +86,11 @@ static uint32_t types_in_question(struct schema *s, const uint32_t *nodes, size_
     }
     json_t *types = json_array();
     bool all = true;
+    takers[TYPE_FALSE] = (uint32_t)min_size(takers[TYPE_FALSE], takers[TYPE_TRUE]); /* one type, which both must have */
     for (int type = 0; type < N_TYPES; type++) {
+        if (type == TYPE_TRUE) continue;
         all = all && takers[type] < 2;
-        if (takers[type] < 2 && type != TYPE_TRUE) json_array_append_new(types, json_string(names[type]));
+        if (takers[type] < 2) json_array_append_new(types, json_string(names[type]));
     }
     const json_t *json = schema_keep(s, json_pack("{s:o}", "type", types));
     return all || !json             ? (uint32_t)ANY
